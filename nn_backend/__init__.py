@@ -1,0 +1,58 @@
+"""How back-propagation works: ten equations, written once, run on NumPy or CuPy."""
+
+from nn_backend.backend import (
+    Backend,
+    available_backends,
+    diagnose_gpu,
+    get_backend,
+    register_backend,
+    set_default_backend,
+    use_backend,
+)
+from nn_backend.descent import FitResult, fit
+from nn_backend.engines.engine import Score
+from nn_backend.equations import Params
+from nn_backend.errors import (
+    ArgumentError,
+    ArrayTypeError,
+    BackendUnavailableError,
+    DataError,
+    DataFileError,
+    DivergenceError,
+    MissingPackageError,
+    NNBackendError,
+)
+from nn_backend.network import init_params, predict, predict_proba, score
+from nn_backend.tables import Standardization, Table, load_marks, load_table, simulate_marks, standardization
+
+__all__ = [
+    "ArgumentError",
+    "ArrayTypeError",
+    "Backend",
+    "BackendUnavailableError",
+    "DataError",
+    "DataFileError",
+    "DivergenceError",
+    "FitResult",
+    "MissingPackageError",
+    "NNBackendError",
+    "Params",
+    "Score",
+    "Standardization",
+    "Table",
+    "available_backends",
+    "diagnose_gpu",
+    "fit",
+    "get_backend",
+    "init_params",
+    "load_marks",
+    "load_table",
+    "predict",
+    "predict_proba",
+    "register_backend",
+    "score",
+    "set_default_backend",
+    "simulate_marks",
+    "standardization",
+    "use_backend",
+]

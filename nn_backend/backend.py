@@ -1,0 +1,337 @@
+"""Names of backends, and the only crossing between host and device.
+
+A `Backend` is a small value: an array module and the device its arrays live on. It is chosen once, at the boundary, and
+handed on; nothing below looks one up.
+"""
+
+import functools
+import importlib.metadata
+import importlib.util
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from nn_backend.equations import Array
+from nn_backend.errors import ArgumentError, ArrayTypeError, BackendUnavailableError, DataError
+
+
+@dataclass(frozen=True)
+class Backend:
+    """An array module and a device.
+
+    Attributes
+    ----------
+    name : str
+        What selects it, such as ``"numpy"`` or ``"cupy:0"``.
+    xp : module
+        The array module, following the array API standard.
+    device : object
+        Where arrays are created, in the module's own terms.
+    device_name : str
+        The device in words, for people.
+    host : object
+        What the module calls the memory that NumPy can read.
+    """
+
+    name: str
+    xp: Any
+    device: Any = "cpu"
+    device_name: str = "cpu"
+    host: Any = "cpu"
+
+    def asarray(self, values: Any, dtype: str | None = None) -> Array:
+        """Give ``values`` as an array of this backend, moved to its device.
+
+        Parameters
+        ----------
+        values : array_like
+            Numbers on the host, or an array that is this backend's already.
+        dtype : str, optional
+            ``"float64"`` or ``"float32"``; by default that of ``values``.
+
+        Raises
+        ------
+        ArrayTypeError
+            If ``values`` is an array of another module.
+        DataError
+            If ``values`` holds no real numbers.
+        """
+        if array_api_compat.is_array_api_obj(values) and not array_api_compat.is_numpy_array(values):
+            owner = array_api_compat.array_namespace(values)
+            if owner is not self.xp:
+                library = owner.__name__.rpartition("array_api_compat.")[2]
+                raise ArrayTypeError(
+                    f"the array belongs to {library}, but the backend is {self.name}; pass a NumPy array, "
+                    f"or choose the backend that the array lives on"
+                )
+        else:
+            try:
+                values = np.asarray(values)
+            except ValueError as error:
+                raise DataError(f"the values do not form an array: {error}") from None
+            if values.dtype.kind not in "buif":
+                raise DataError(f"the array has dtype {values.dtype}; expected real numbers")
+        with self.current():
+            return self.xp.asarray(values, dtype=getattr(self.xp, dtype) if dtype else None, device=self.device)
+
+    def to_numpy(self, array: Array) -> np.ndarray:
+        """Give an array of this backend as a NumPy array of the same shape and dtype, waiting for the device."""
+        return np.asarray(array_api_compat.to_device(array, self.host))
+
+    def current(self) -> AbstractContextManager[Any]:
+        """Give a context in which the module creates arrays on this device; CuPy's devices are such contexts."""
+        return self.device if hasattr(self.device, "__enter__") else nullcontext()
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all that was asked of it."""
+        if hasattr(self.device, "synchronize"):
+            self.device.synchronize()
+
+
+def dtype_name(array: Array) -> str:
+    """Give the dtype of any module's array as NumPy would name it, such as ``"float64"``."""
+    return str(array.dtype).rpartition(".")[2]
+
+
+def get_backend(backend: "str | Backend | None" = None) -> Backend:
+    """Give the backend that a name stands for.
+
+    Parameters
+    ----------
+    backend : str or Backend, optional
+        ``"cpu"`` or ``"numpy"``; ``"gpu"`` or ``"cupy"``; ``"cupy:1"`` for a device by its number; ``"auto"`` for the
+        GPU where one can be used and the CPU elsewhere; a name given to `register_backend`. By default the one of the
+        enclosing `use_backend`, else of `set_default_backend`, else of the environment variable ``NN_BACKEND``, else
+        ``"cpu"``.
+
+    Raises
+    ------
+    ArgumentError
+        If no backend has that name.
+    BackendUnavailableError
+        If the backend cannot run here; ``"gpu"`` never falls back.
+
+    Examples
+    --------
+    >>> get_backend("cpu").name
+    'numpy'
+    """
+    if isinstance(backend, Backend):
+        return backend
+    if backend is not None:
+        return _find(backend)
+    chosen = _context_backend.get() or _default_backend
+    if chosen is not None:
+        return chosen
+    name = os.environ.get("NN_BACKEND") or "cpu"
+    try:
+        return _find(name)
+    except ArgumentError as error:
+        raise ArgumentError(f"environment variable NN_BACKEND: {error}") from None
+
+
+@contextmanager
+def use_backend(backend: str | Backend) -> Iterator[Backend]:
+    """Make a backend the default inside a ``with`` block, in this thread.
+
+    Examples
+    --------
+    >>> with use_backend("numpy") as backend:
+    ...     get_backend() is backend
+    True
+    """
+    found = get_backend(backend)
+    token = _context_backend.set(found)
+    try:
+        yield found
+    finally:
+        _context_backend.reset(token)
+
+
+def set_default_backend(backend: str | Backend | None) -> None:
+    """Make a backend the default of the whole program; None takes that back."""
+    global _default_backend
+    _default_backend = None if backend is None else get_backend(backend)
+
+
+def register_backend(name: str, factory: Callable[[int | None], Backend]) -> None:
+    """Give a name to a new array module.
+
+    Parameters
+    ----------
+    name : str
+        The name, without a colon. Registering it again replaces the factory.
+    factory : callable
+        Called with the number behind the colon of ``"name:1"``, or None; returns the `Backend`, or raises
+        `BackendUnavailableError`.
+
+    Examples
+    --------
+    >>> import array_api_strict as strict
+    >>> register_backend("strict", lambda number: Backend("strict", strict, strict.Device("CPU_DEVICE")))
+    >>> get_backend("strict").name
+    'strict'
+    """
+    if not name or ":" in name or name in (*_ALIASES, "auto", "numpy", "cupy"):
+        raise ArgumentError(f"backend name {name!r} is taken or has a colon or no characters; choose another")
+    _FACTORIES[name] = factory
+
+
+def available_backends() -> list[str]:
+    """Give the names of the backends that can run here, such as ``["numpy", "cupy"]``."""
+    names = []
+    for name, factory in _FACTORIES.items():
+        try:
+            factory(None)
+        except BackendUnavailableError:
+            continue
+        names.append(name)
+    return names
+
+
+def diagnose_gpu() -> str:
+    """Say in one sentence which GPU can be used, or what is missing and how to get it. Never raises."""
+    problem = _gpu_problem()
+    if problem is not None:
+        return problem
+    import cupy
+
+    count = cupy.cuda.runtime.getDeviceCount()
+    driver = _version(cupy.cuda.runtime.driverGetVersion())
+    return f"CuPy {cupy.__version__} can use {count} CUDA device{'s'[: count > 1]} (driver for CUDA {driver})."
+
+
+def _find(name: str) -> Backend:
+    if name == "auto":
+        try:
+            return _find("gpu")
+        except BackendUnavailableError:
+            return _find("cpu")
+    stem, colon, number = name.partition(":")
+    stem = _ALIASES.get(stem, stem)
+    if stem not in _FACTORIES or (colon and not (number.isascii() and number.isdigit())):
+        accepted = ", ".join([*_ALIASES, "auto", *_FACTORIES])
+        raise ArgumentError(f"backend {name!r} is not known; accepted: {accepted}, cupy:1 (a device by its number)")
+    return _FACTORIES[stem](int(number) if colon else None)
+
+
+def _numpy(number: int | None) -> Backend:
+    if number is not None:
+        raise ArgumentError(f"backend numpy:{number} is not known: NumPy has no numbered devices; use cpu")
+    return Backend("numpy", np)
+
+
+@functools.cache  # the diagnosis takes longer than a small training; a failure raises and is not kept
+def _cupy(number: int | None) -> Backend:
+    problem = _gpu_problem()
+    if problem is not None:
+        raise BackendUnavailableError(problem)
+    import array_api_compat.cupy as xp
+    import cupy
+
+    runtime = cupy.cuda.runtime
+    number, count = number or 0, runtime.getDeviceCount()
+    if number >= count:
+        raise BackendUnavailableError(f"CUDA device {number} was asked for; this machine has {count}, counted from 0.")
+    words = runtime.getDeviceProperties(number)["name"].decode()
+    return Backend(f"cupy:{number}", xp, cupy.cuda.Device(number), words)
+
+
+_ALIASES = {"cpu": "numpy", "gpu": "cupy"}
+_FACTORIES: dict[str, Callable[[int | None], Backend]] = {"numpy": _numpy, "cupy": _cupy}
+_context_backend: ContextVar[Backend | None] = ContextVar("backend", default=None)
+_default_backend: Backend | None = None
+
+_NO_DRIVER_OR_TOO_OLD, _NO_DEVICE = 35, 100  # cudaErrorInsufficientDriver, cudaErrorNoDevice
+
+
+def _version(number: int) -> str:
+    """Give CUDA's version number, 13010, as people write it: 13.1."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def _gpu_problem() -> str | None:
+    """Say in one sentence why CuPy cannot use a GPU here, or give None."""
+    wheels = _cupy_wheels()
+    named = " and ".join(f"{name} {version}" for name, version in wheels.items())
+    if importlib.util.find_spec("cupy") is None:
+        if wheels:
+            return (
+                f"CuPy's files are gone although {named} is registered (another CuPy wheel was uninstalled over it): "
+                f'run "pip install --force-reinstall --no-deps {next(iter(wheels))}".'
+            )
+        return (
+            'CuPy is not installed: run "pip install nn-backend[cuda13]", or nn-backend[cuda12] for an NVIDIA driver '
+            "older than 580."
+        )
+    if len(wheels) > 1:
+        return (
+            f"Several CuPy packages share one folder, {named}: "
+            f'run "pip uninstall {" ".join(wheels)}", then install one of them.'
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import cupy
+    except OSError as error:  # CuPy creates its kernel cache on import
+        return f"CuPy cannot create its kernel cache ({error}): set CUPY_CACHE_DIR to a folder that can be written."
+    except Exception as error:
+        return (
+            f"CuPy is installed but cannot be imported ({_first_line(error)}): "
+            f'run "pip install --force-reinstall {next(iter(wheels), "cupy-cuda13x")}".'
+        )
+    runtime = cupy.cuda.runtime
+    needed = _version(runtime.runtimeGetVersion())
+    try:
+        count = runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
+        if error.status == _NO_DRIVER_OR_TOO_OLD:
+            found = runtime.driverGetVersion()
+            if found == 0:
+                return (
+                    f"No NVIDIA driver (libcuda.so.1) was found: CuPy {cupy.__version__} needs one for CUDA {needed}."
+                )
+            fitting = "nn-backend[cuda12] instead" if found // 1000 == 12 else "a CuPy for the driver's version"
+            return (
+                f"The NVIDIA driver is too old: it supports CUDA {_version(found)}, but {named} needs CUDA {needed}; "
+                f"update the driver or install {fitting}."
+            )
+        if error.status == _NO_DEVICE:
+            count = 0
+        else:
+            return f"The CUDA driver reports error {error.status}: {_first_line(error)}."
+    if count == 0:
+        hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+        hint = "" if hidden is None else f"; CUDA_VISIBLE_DEVICES is {hidden!r}, unset it to see every device"
+        return f"The NVIDIA driver is installed but shows no CUDA device{hint}."
+    try:  # a missing CUDA library shows at first use only
+        cupy.cuda.nvrtc.getVersion()
+        square = cupy.ones((2, 2), cupy.float32)
+        (square @ square + 1).sum().get()
+    except (ImportError, RuntimeError) as error:
+        wheel = next(iter(wheels), "cupy-cuda13x")
+        return f'A CUDA library is missing ({_first_line(error)}): run "pip install {wheel}[ctk]".'
+    except Exception as error:
+        return f"The GPU was found but cannot be used ({_first_line(error)})."
+    return None
+
+
+def _cupy_wheels() -> dict[str, str]:
+    """Give the installed distributions that own the module cupy, with their versions."""
+    found = {}
+    for distribution in importlib.metadata.distributions():
+        name = (distribution.metadata["Name"] or "").lower().replace("_", "-")
+        if name == "cupy" or name.startswith(("cupy-cuda", "cupy-rocm", "amd-cupy")):
+            found[name] = distribution.version
+    return dict(sorted(found.items()))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -1,0 +1,42 @@
+"""What the command lines share: errors in one line on stderr, and exit codes."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from nn_backend.errors import BackendUnavailableError, NNBackendError
+
+DONE, WRONG_USE, NO_DEVICE, INTERRUPTED = 0, 2, 3, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong and exit with code 2."""
+        self.exit(WRONG_USE, f"{self.prog}: error: {message} (--help shows what is accepted)\n")
+
+
+def run(main: Callable[[], int]) -> NoReturn:
+    """Run a command to its exit code; expected failures become one line on stderr.
+
+    Parameters
+    ----------
+    main : callable
+        Gives the exit code, or raises.
+    """
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # "... | head" ends quietly, as other programs do
+    try:
+        sys.exit(main())
+    except NNBackendError as error:
+        code = NO_DEVICE if isinstance(error, BackendUnavailableError) else WRONG_USE
+        line = str(error)
+    except MemoryError as error:
+        code, line = WRONG_USE, f"not enough memory ({error}); take fewer rows or hidden units"
+    except KeyboardInterrupt:
+        code, line = INTERRUPTED, "interrupted"
+    print(f"error: {line}", file=sys.stderr)
+    sys.exit(code)

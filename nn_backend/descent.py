@@ -1,0 +1,217 @@
+"""Full-batch gradient descent: walks from log row to log row and keeps the history."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from nn_backend import engines
+from nn_backend.backend import Backend, get_backend
+from nn_backend.engines.engine import Engine, Score
+from nn_backend.equations import Params
+from nn_backend.errors import ArgumentError, DivergenceError
+from nn_backend.network import place_features, place_params, place_targets
+
+if TYPE_CHECKING:  # see tables.py
+    import pandas as pd
+
+# A stretch of iterations runs without looking up; this long at most, so that Ctrl-C is heard and the progress is seen.
+STRETCH_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What `fit` reached.
+
+    Attributes
+    ----------
+    params : Params
+        NumPy arrays: the state of the history's last row.
+    history : DataFrame
+        Columns iteration, cost (nats per example) and accuracy; row k is the state after k updates. For parameters
+        with leading axes one row per network, and a column network with its index in flattened order.
+    iterations : int
+        Updates done.
+    seconds : float
+        Wall time of the iterations and of the history's rows, without moving the data to the device.
+    backend, engine : str
+        What ran, such as ``"cupy:0"`` and ``"eager"``.
+    interrupted : bool
+        Whether Ctrl-C ended the run early.
+    """
+
+    params: Params
+    history: "pd.DataFrame"
+    iterations: int
+    seconds: float
+    backend: str
+    engine: str
+    interrupted: bool
+
+
+class _State(NamedTuple):
+    iteration: int
+    params: Params
+
+
+def fit(
+    X: Any,
+    y: Any,
+    params: Params,
+    *,
+    learning_rate: float = 0.2,
+    iterations: int = 4500,
+    backend: str | Backend | None = None,
+    engine: str = "auto",
+    threads: int | None = None,
+    log_every: int = 1000,
+    callback: Callable[[int, Score], object] | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> FitResult:
+    """Train a network by full-batch gradient descent.
+
+    Parameters
+    ----------
+    X : array (n0, m)
+        One example per column; converted to the parameters' dtype.
+    y : array (n2, m)
+        True values, 0 or 1.
+    params : Params
+        Where to start, float64 or float32; see `init_params`. Leading axes are as many networks, trained together.
+    learning_rate : float
+        Step width.
+    iterations : int
+        Updates to do.
+    backend : str or Backend, optional
+        Where to compute, as in `get_backend`.
+    engine : str
+        How an iteration is executed: ``"eager"``, or ``"auto"`` for the one that serves best.
+    threads : int, optional
+        Workers on the CPU; by default ``NN_BACKEND_THREADS``, else one for each core this process may use.
+    log_every : int
+        Iterations between the history's rows; the first and the last state always have one.
+    callback : callable, optional
+        Called with (iteration, Score) for each row of the history, as it is reached.
+    progress : callable, optional
+        Called with the iteration a few times a second.
+
+    Returns
+    -------
+    FitResult
+        Parameters, history, and what ran. Ctrl-C returns what was reached until then.
+
+    Raises
+    ------
+    DivergenceError
+        If parameters or cost stop being finite.
+    ArgumentError, DataError, ArrayTypeError, BackendUnavailableError
+        If an argument is not accepted, or the backend cannot run here.
+
+    Examples
+    --------
+    >>> from nn_backend import init_params, load_marks
+    >>> X, y = load_marks()
+    >>> result = fit(X[:, :300], y[:, :300], init_params(3, 4, seed=3, factor=0.01), iterations=300, log_every=100)
+    >>> result.history.round(3)
+       iteration   cost  accuracy
+    0          0  0.691     0.670
+    1        100  0.542     0.740
+    2        200  0.475     0.767
+    3        300  0.432     0.790
+    """
+    if not (np.isfinite(learning_rate) and learning_rate > 0):
+        raise ArgumentError(f"learning_rate is {learning_rate}; expected a finite number above 0")
+    if iterations < 0:
+        raise ArgumentError(f"iterations is {iterations}; expected at least 0")
+    if log_every < 1:
+        raise ArgumentError(f"log_every is {log_every}; expected at least 1")
+    place = get_backend(backend)
+    params = place_params(params, place)
+    X = place_features(params, X, place)
+    y = place_targets(params, X, y, place)
+    bound = engines.bind(engine, X, y, backend=place, threads=threads)
+    learning_rate = float(learning_rate)
+
+    rows: list[tuple[int, Score]] = []
+
+    def log(state: _State) -> None:
+        score = bound.score(state.params)
+        if not np.all(np.isfinite(score.cost)):
+            raise _divergence("cost is", state.iteration, learning_rate)
+        rows.append((state.iteration, score))
+        if callback is not None:
+            callback(state.iteration, score)
+
+    started = time.perf_counter()
+    reached = _State(0, params)
+    stretch, interrupted = 1, False
+    try:
+        log(reached)
+        while reached.iteration < iterations:
+            to_row = min(iterations, (reached.iteration // log_every + 1) * log_every) - reached.iteration
+            steps = min(stretch, to_row)
+            stretch_started = time.perf_counter()
+            reached = _advance(bound, place, reached, steps, learning_rate)
+            elapsed = time.perf_counter() - stretch_started
+            if elapsed > STRETCH_SECONDS:
+                stretch = max(1, stretch // 2)
+            elif elapsed < STRETCH_SECONDS / 2 and steps == stretch:
+                stretch *= 2
+            if progress is not None:
+                progress(reached.iteration)
+            if steps == to_row:
+                log(reached)
+    except KeyboardInterrupt:
+        interrupted = True
+        if not rows or rows[-1][0] < reached.iteration:
+            log(reached)
+    seconds = time.perf_counter() - started
+    return FitResult(
+        params=Params(*map(place.to_numpy, reached.params)),
+        history=_history(rows),
+        iterations=reached.iteration,
+        seconds=seconds,
+        backend=place.name,
+        engine=bound.name,
+        interrupted=interrupted,
+    )
+
+
+def _advance(engine: Engine, backend: Backend, state: _State, steps: int, learning_rate: float) -> _State:
+    """Give the state that many updates on; raise with the first iteration whose parameters are not finite."""
+    params = engine.descend(state.params, steps, learning_rate)
+    if _is_finite(params, backend):
+        return _State(state.iteration + steps, params)
+    finite, first_not = state, state.iteration + steps
+    while first_not - finite.iteration > 1:
+        middle = (finite.iteration + first_not) // 2
+        params = engine.descend(finite.params, middle - finite.iteration, learning_rate)
+        if _is_finite(params, backend):
+            finite = _State(middle, params)
+        else:
+            first_not = middle
+    raise _divergence("parameters are", first_not, learning_rate)
+
+
+def _is_finite(params: Params, backend: Backend) -> bool:
+    return all(bool(np.isfinite(backend.to_numpy(array)).all()) for array in params)
+
+
+def _divergence(what: str, iteration: int, learning_rate: float) -> DivergenceError:
+    return DivergenceError(
+        f"the {what} no longer finite at iteration {iteration}: "
+        f"take a learning rate smaller than {learning_rate:g}, or standardise the features"
+    )
+
+
+def _history(rows: list[tuple[int, Score]]) -> "pd.DataFrame":
+    import pandas as pd
+
+    table: dict[str, Any] = {"iteration": [iteration for iteration, _ in rows]}
+    cost, accuracy = (np.array([score[field] for _, score in rows]) for field in (0, 1))
+    if cost.ndim > 1:
+        networks = cost[0].size
+        table = {"iteration": np.repeat(table["iteration"], networks), "network": [*range(networks)] * len(rows)}
+    return pd.DataFrame({**table, "cost": cost.ravel(), "accuracy": accuracy.ravel()})

@@ -1,0 +1,170 @@
+"""Runs the equations as they are written, operation by operation."""
+
+import functools
+import itertools
+import math
+import operator
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+import numpy as np
+import threadpoolctl
+
+from nn_backend import equations
+from nn_backend.backend import Backend
+from nn_backend.engines.engine import Score
+from nn_backend.equations import Array, Params
+from nn_backend.errors import ArgumentError
+
+# On the CPU a block's widest layer has this size: its temporaries stay in cache (measured by bench/bench_blocks.py).
+BLOCK_BYTES = 2 * 2**20
+MIN_BLOCK_COLUMNS = 512  # below this a wide network's weights are read more often than its examples
+MAX_RUNS = 32  # partial sums held at a time; more runs than this would only cost memory
+MAX_COUNT = 2**24  # float32 counts no further, and count_correct counts in the dtype of y
+
+
+class _Block(NamedTuple):
+    X: Array
+    y: Array
+
+
+class _Tally(NamedTuple):
+    cost: Any
+    correct: Any
+
+
+class EagerEngine:
+    """The equations on whole arrays of a backend; on the CPU in blocks of columns that fit in cache, on all cores.
+
+    Parameters
+    ----------
+    X : array (n0, m)
+        One example per column, on the backend.
+    y : array (n2, m)
+        True values, 0 or 1, on the backend.
+    backend : Backend
+        Where to compute.
+    threads : int, optional
+        Workers on the CPU; by default ``NN_BACKEND_THREADS``, else one for each core this process may use.
+    block_columns : int, optional
+        Examples per block; by default measured for the CPU, and all of them on other devices.
+
+    Notes
+    -----
+    Blocks are summed in their order within runs, and runs in theirs, whichever worker computes them: the same data and
+    the same number of threads give the same bits.
+    """
+
+    name = "eager"
+
+    def __init__(
+        self,
+        X: Array,
+        y: Array,
+        *,
+        backend: Backend,
+        threads: int | None = None,
+        block_columns: int | None = None,
+    ) -> None:
+        self.backend = backend
+        self.threads = count_threads(threads)
+        self._data = _Block(X, y)
+        self._m = X.shape[1]
+        self._on_cpu = backend.xp is np
+        self._block_columns = block_columns
+        self._workers: ThreadPoolExecutor | None = None
+
+    def descend(self, params: Params, iterations: int, learning_rate: float) -> Params:
+        """Give the parameters after that many updates; arrays of the engine's backend in and out."""
+        blocks = self._blocks(params)
+        with self._computing(blocks):
+            for _ in range(iterations):
+                share = functools.partial(self._gradient_share, params)
+                gradients = self._sum_over(blocks, share)
+                params = equations.update(params, gradients, learning_rate)
+        return params
+
+    def score(self, params: Params) -> Score:
+        """Give cost and accuracy at the parameters."""
+        blocks = self._blocks(params)
+        with self._computing(blocks):
+            cost, correct = self._sum_over(blocks, functools.partial(self._score_share, params))
+        accuracy = correct / (self._m * self._data.y.shape[0])
+        return Score(cost, accuracy) if cost.ndim else Score(float(cost), float(accuracy))
+
+    def _gradient_share(self, params: Params, block: _Block) -> Params:
+        layers = equations.forward(params, block.X, xp=self.backend.xp)
+        return equations.backward(params, layers, block.X, block.y, float(self._m), xp=self.backend.xp)
+
+    def _score_share(self, params: Params, block: _Block) -> _Tally:
+        xp = self.backend.xp
+        layers = equations.forward(params, block.X, xp=xp)
+        cost = equations.cost(layers.z2, block.y, float(self._m), xp=xp)
+        correct = equations.count_correct(layers.yhat, block.y, xp=xp)
+        return _Tally(*(self.backend.to_numpy(value).astype(np.float64) for value in (cost, correct)))
+
+    def _blocks(self, params: Params) -> list[_Block]:
+        """Cut the data into blocks of nearly equal size, independently of the number of threads."""
+        networks = math.prod(params.w1.shape[:-2])
+        n1, n0 = params.w1.shape[-2:]
+        n2 = params.w2.shape[-2]
+        columns = self._block_columns or MAX_COUNT // n2
+        if self._on_cpu and self._block_columns is None:
+            column_bytes = params.w1.dtype.itemsize * networks * max(n0, n1, n2)
+            columns = max(MIN_BLOCK_COLUMNS, BLOCK_BYTES // column_bytes)
+        count = math.ceil(self._m / columns)
+        edges = [self._m * k // count for k in range(count + 1)]
+        X, y = self._data
+        return [_Block(X[:, i:j], y[:, i:j]) for i, j in itertools.pairwise(edges)]
+
+    def _sum_over(self, blocks: list[_Block], share: Callable[[_Block], Any]) -> Any:
+        """Add the shares of all blocks, field by field, in an order that does not depend on who computes them."""
+        count = min(MAX_RUNS, len(blocks))
+        runs = [blocks[len(blocks) * k // count : len(blocks) * (k + 1) // count] for k in range(count)]
+        sum_run = functools.partial(_sum_shares, share)
+        if len(runs) == 1 or self.threads == 1 or not self._on_cpu:
+            return functools.reduce(_add, map(sum_run, runs))
+        if self._workers is None:
+            self._workers = ThreadPoolExecutor(self.threads)
+        return functools.reduce(_add, self._workers.map(sum_run, runs))
+
+    def _computing(self, blocks: list[_Block]) -> AbstractContextManager[Any]:
+        """Give a context on the device in which the workers, or for one block the BLAS library, use the threads."""
+        if not self._on_cpu:
+            return self.backend.current()
+        limit: AbstractContextManager[Any] = _blas().limit(
+            limits=1 if len(blocks) > 1 else self.threads, user_api="blas"
+        )
+        return limit
+
+
+def count_threads(threads: int | None = None) -> int:
+    """Give the number of workers: the argument, else ``NN_BACKEND_THREADS``, else the cores this process may use."""
+    if threads is None:
+        text = os.getenv("NN_BACKEND_THREADS")
+        if not text:
+            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        if not text.isdecimal() or int(text) < 1:
+            raise ArgumentError(f"environment variable NN_BACKEND_THREADS is {text!r}; expected a number from 1 up")
+        return int(text)
+    if threads < 1:
+        raise ArgumentError(f"threads is {threads}; expected at least 1")
+    return threads
+
+
+def _sum_shares(share: Callable[[_Block], Any], blocks: list[_Block]) -> Any:
+    # NumPy keeps errstate per thread. exp(-z) may overflow, which sigmoid wants; fit reports what is not finite.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return functools.reduce(_add, map(share, blocks))
+
+
+def _add(left: Any, right: Any) -> Any:
+    return type(left)(*map(operator.add, left, right))
+
+
+@functools.cache
+def _blas() -> threadpoolctl.ThreadpoolController:
+    return threadpoolctl.ThreadpoolController()

@@ -1,0 +1,336 @@
+"""Files and frames in, checked arrays out: X of shape (n0, m) and y of shape (1, m), one example per column."""
+
+import importlib.resources
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from nn_backend.errors import ArgumentError, DataError, DataFileError, MissingPackageError
+
+if TYPE_CHECKING:  # pandas takes longer to import than a small training, and brings pyarrow along
+    import pandas as pd
+
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
+
+# Mean, deviation and correlation of the three marks in marks.csv, to three digits.
+_MARKS_MEAN = np.array([10.9, 10.7, 10.4])
+_MARKS_DEVIATION = np.array([3.31, 3.76, 4.58])
+_MARKS_CORRELATION = np.array([[1.0, 0.852, 0.801], [0.852, 1.0, 0.905], [0.801, 0.905, 1.0]])
+_PASS_MARK = 10
+
+
+class Table(NamedTuple):
+    """A checked data set.
+
+    Attributes
+    ----------
+    X : ndarray (n0, m), float64
+        One example per column.
+    y : ndarray (1, m), float64
+        True values, 0 or 1.
+    features : tuple of str
+        Names of the rows of X.
+    target : str
+        Name of the target.
+    labels : tuple of two str, or None
+        What stands for 0 and 1 in the source, where that was text or booleans.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    features: tuple[str, ...]
+    target: str
+    labels: tuple[str, str] | None = None
+
+
+class Standardization(NamedTuple):
+    """Mean and deviation of each feature.
+
+    Attributes
+    ----------
+    mean, deviation : ndarray (n0, 1)
+        In the units of the feature; the deviation of a constant feature is given as 1.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    def apply(self, X: np.ndarray) -> np.ndarray:
+        """Give (X - mean) / deviation, shape (n0, m)."""
+        scaled: np.ndarray = (X - self.mean) / self.deviation
+        return scaled
+
+
+def load_marks() -> tuple[np.ndarray, np.ndarray]:
+    """Give the article's data: three marks (0 to 20) of 395 students and whether each passed.
+
+    Returns
+    -------
+    X : ndarray (3, 395), float64
+        One student per column.
+    y : ndarray (1, 395), float64
+        1 where the final mark is at least 10.
+
+    Notes
+    -----
+    P. Cortez and A. Silva, "Student Performance", UCI Machine Learning Repository, CC BY 4.0; see data/README.md.
+
+    Examples
+    --------
+    >>> X, y = load_marks()
+    >>> X.shape, y.shape, int(y.sum())
+    ((3, 395), (1, 395), 265)
+    """
+    return load_data("marks")[:2]
+
+
+def simulate_marks(rows: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Draw marks with the mean, deviation and correlation of the real ones, for any number of students.
+
+    Parameters
+    ----------
+    rows : int
+        Number of students m, at least 1.
+    seed : int
+        Seed of NumPy's generator.
+
+    Returns
+    -------
+    X : ndarray (3, m), float64
+        Whole marks from 0 to 20.
+    y : ndarray (1, m), float64
+        1 where the final mark is at least 10.
+    """
+    if rows < 1:
+        raise ArgumentError(f"rows is {rows}; expected at least 1")
+    normal = np.random.default_rng(seed).standard_normal((3, rows))
+    X = np.linalg.cholesky(_MARKS_CORRELATION) @ normal * _MARKS_DEVIATION[:, None] + _MARKS_MEAN[:, None]
+    X = np.clip(np.rint(X), 0, 20)
+    return X, (X[2:] >= _PASS_MARK).astype(np.float64)
+
+
+def load_data(name: str, *, target: str = "y", features: Sequence[str] | None = None) -> Table:
+    """Give the data set a command line names.
+
+    Parameters
+    ----------
+    name : str
+        ``"marks"`` for `load_marks`, ``"simulated:ROWS"`` for `simulate_marks`, else a file's path for `load_table`.
+    target, features
+        As in `load_table`.
+    """
+    if name == "marks":
+        packaged = importlib.resources.files("nn_backend") / "data" / "marks.csv"
+        checkout = Path(__file__).parents[1] / "data" / "marks.csv"  # an editable install leaves the data where it is
+        with importlib.resources.as_file(packaged) as path:
+            return load_table(path if path.exists() else checkout, target=target, features=features)
+    kind, colon, rows = name.partition(":")
+    if kind == "simulated" and colon:
+        import pandas as pd
+
+        if not (rows.isascii() and rows.isdigit()):
+            raise ArgumentError(f"data is {name!r}; expected simulated:ROWS with a whole number, as in simulated:10000")
+        X, y = simulate_marks(int(rows))
+        frame = pd.DataFrame({"x1": X[0], "x2": X[1], "x3": X[2], "y": y[0]})
+        return load_table(frame, target=target, features=features)
+    return load_table(name, target=target, features=features)
+
+
+def load_table(
+    source: "str | Path | pd.DataFrame", *, target: str = "y", features: Sequence[str] | None = None
+) -> Table:
+    """Read a file or a data frame with one example per row.
+
+    Parameters
+    ----------
+    source : path or DataFrame
+        A ``.csv``, ``.csv.gz`` or ``.parquet`` file with names in the first row, or a pandas DataFrame.
+    target : str
+        The column to predict: 0 or 1, booleans, or text with two values (sorted, the first stands for 0).
+    features : sequence of str, optional
+        The columns to predict it from, in this order; by default every column but the target.
+
+    Returns
+    -------
+    Table
+        X (n0, m) and y (1, m), float64.
+
+    Raises
+    ------
+    DataFileError
+        If the file is missing or cannot be read as what its name says.
+    DataError
+        If a column is missing, stands twice, or holds something that is not a finite number.
+    MissingPackageError
+        If a Parquet file is given and pyarrow is not installed.
+    """
+    if isinstance(source, str | Path):
+        where = str(source)
+        frame = _read(Path(source), target, features)
+    else:
+        where = "the data frame"
+        frame = source
+    names = [str(name).strip() for name in frame.columns]
+    chosen = _choose(names, target, features, where)
+    if len(frame) == 0:
+        raise DataError(f"{where} has no rows below its header; expected one example per row")
+    X = np.stack([_numbers(frame.iloc[:, names.index(name)], name, where) for name in chosen])
+    y, labels = _target(frame.iloc[:, names.index(target)], target, where)
+    return Table(X, y[None], tuple(chosen), target, labels)
+
+
+def standardization(X: np.ndarray) -> Standardization:
+    """Give mean and deviation of each feature over the examples of X (n0, m).
+
+    Notes
+    -----
+    The sums are exactly rounded, so the result does not depend on the machine or on the order of the examples.
+
+    Examples
+    --------
+    >>> scale = standardization(np.array([[1.0, 3.0]]))
+    >>> scale.apply(np.array([[1.0, 3.0, 5.0]]))
+    array([[-1.,  1.,  3.]])
+    """
+    m = X.shape[1]
+    mean = np.array([[math.fsum(row) / m] for row in X])
+    variance = np.array([[math.fsum(row) / m] for row in (X - mean) ** 2])
+    return Standardization(mean, np.where(variance > 0, np.sqrt(variance), 1.0))
+
+
+def _read(path: Path, target: str, features: Sequence[str] | None) -> "pd.DataFrame":
+    """Read the columns that are needed; raise one line that names the file where it is not what it should be."""
+    if not path.name.lower().endswith(SUFFIXES):
+        raise DataFileError(f"{path} is of no kind that is known; expected a file ending in {', '.join(SUFFIXES)}")
+    try:
+        if path.is_dir():
+            raise DataFileError(f"{path} is a folder; expected a file")
+        if path.stat().st_size == 0:
+            raise DataFileError(f"{path} is empty; expected a header and one example per row")
+        if path.name.lower().endswith(".parquet"):
+            return _read_parquet(path)
+        return _read_csv(path, target, features)
+    except FileNotFoundError:
+        raise DataFileError(f"{path} does not exist; expected a file ending in {', '.join(SUFFIXES)}") from None
+    except (OSError, EOFError) as error:
+        if isinstance(error, DataFileError):
+            raise
+        raise DataFileError(f"{path} cannot be read: {error}") from None
+
+
+def _read_parquet(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    try:
+        import pyarrow
+    except ImportError:
+        raise MissingPackageError(
+            f'{path} is a Parquet file, which needs pyarrow: run "pip install nn-backend[parquet]"'
+        ) from None
+    try:
+        return pd.read_parquet(path, engine="pyarrow")
+    except pyarrow.ArrowInvalid as error:
+        raise DataFileError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
+
+
+def _read_csv(path: Path, target: str, features: Sequence[str] | None) -> "pd.DataFrame":
+    import pandas as pd
+
+    try:
+        header = pd.read_csv(path, header=None, nrows=1, dtype=str, encoding="utf-8-sig", keep_default_na=False)
+        names = [name.strip() for name in header.iloc[0]]
+        if len(names) == 1 and ";" in names[0]:
+            raise DataFileError(f"{path} separates its columns by semicolons; expected commas")
+        positions = sorted(names.index(name) for name in {*_choose(names, target, features, str(path)), target})
+        frame = pd.read_csv(
+            path,
+            usecols=positions,
+            index_col=False,
+            encoding="utf-8-sig",
+            skipinitialspace=True,
+            low_memory=False,
+        )
+    except pd.errors.EmptyDataError:
+        raise DataFileError(f"{path} is empty; expected a header and one example per row") from None
+    except pd.errors.ParserError as error:
+        reason = str(error).strip().rpartition("error: ")[2]
+        raise DataFileError(f"{path} is not a table of comma-separated values: {reason}") from None
+    except UnicodeDecodeError as error:
+        raise DataFileError(f"{path} is not text in UTF-8 ({error.reason}); save it as UTF-8") from None
+    frame.columns = pd.Index([names[position] for position in positions])
+    return frame
+
+
+def _choose(names: list[str], target: str, features: Sequence[str] | None, where: str) -> list[str]:
+    """Give the feature columns to take, having checked that each column needed stands in the header once."""
+    chosen = [name for name in names if name != target] if features is None else list(features)
+    if not chosen:
+        raise DataError(f"{where} has no feature column; expected at least one beside the target {target!r}")
+    if len(set(chosen)) < len(chosen) and features is not None:
+        raise ArgumentError(f"features are {', '.join(chosen)}; each may be named once")
+    if target in chosen:
+        raise ArgumentError(f"column {target!r} is the target and cannot be a feature; leave it out of the features")
+    for role, name in [("target", target), *(("feature", name) for name in chosen)]:
+        if name not in names:
+            raise DataError(f"{where} has no {role} column {name!r}; its columns are {', '.join(names)}")
+        if names.count(name) > 1:
+            raise DataError(f"{where} has {names.count(name)} columns named {name!r}; rename all but one")
+    return chosen
+
+
+def _numbers(column: "pd.Series[Any]", name: str, where: str) -> np.ndarray:
+    """Give a column as float64, or say in which row it holds something else. Rows count from 1 below the header."""
+    import pandas as pd
+
+    missing = column.isna().to_numpy()
+    if missing.any():
+        raise DataError(f"{where}, column {name!r}, row {missing.argmax() + 1}: missing value; fill it or drop the row")
+    if pd.api.types.is_complex_dtype(column.dtype):
+        raise DataError(f"{where}, column {name!r}: the values are complex; expected real numbers")
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        values = column.to_numpy(dtype=np.float64)
+    else:
+        values = pd.to_numeric(column.astype(str), errors="coerce").to_numpy(dtype=np.float64)
+        failed = np.isnan(values)
+        if failed.any():
+            row = int(failed.argmax())
+            raise DataError(
+                f"{where}, column {name!r}, row {row + 1}: {str(column.iloc[row])!r} is not a number; "
+                f"expected a number in every row"
+            )
+    infinite = np.isinf(values)
+    if infinite.any():
+        raise DataError(
+            f"{where}, column {name!r}, row {infinite.argmax() + 1}: the value is infinite; expected finite numbers"
+        )
+    return values
+
+
+def _target(column: "pd.Series[Any]", name: str, where: str) -> tuple[np.ndarray, tuple[str, str] | None]:
+    """Give the target as 0.0 and 1.0, and the two labels where they were text or booleans."""
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
+        values = _numbers(column, name, where)
+        wrong = (values != 0) & (values != 1)
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise DataError(
+                f"{where}, target {name!r}, row {row + 1}: {values[row]:g} is neither 0 nor 1; "
+                f"expected 0 and 1, booleans, or two words"
+            )
+        return values, None
+    missing = column.isna().to_numpy()
+    if missing.any():
+        raise DataError(f"{where}, target {name!r}, row {missing.argmax() + 1}: missing value; fill it or drop the row")
+    text = column.astype(str).str.strip().to_numpy(dtype=object)
+    labels = sorted(set(text))
+    if len(labels) != 2:
+        shown = ", ".join(repr(label) for label in labels[:4]) + ", …" * (len(labels) > 4)
+        raise DataError(
+            f"{where}, target {name!r} has {len(labels)} values ({shown}); expected 0 and 1, booleans, or two words"
+        )
+    return (text == labels[1]).astype(np.float64), (labels[0], labels[1])

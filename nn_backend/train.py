@@ -1,0 +1,176 @@
+"""Command line: train a network. Without arguments, the article's run."""
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from nn_backend import engines
+from nn_backend.backend import Backend, get_backend
+from nn_backend.command_line import DONE, INTERRUPTED, Parser, run
+from nn_backend.descent import FitResult, fit
+from nn_backend.engines.engine import Score
+from nn_backend.errors import ArgumentError
+from nn_backend.network import DTYPES, init_params, score
+from nn_backend.tables import SUFFIXES, Table, load_data, standardization
+
+ARTICLE_TRAIN_ROWS = 300
+
+
+def main() -> int:
+    """Train as the arguments say, print what was reached, and give the exit code."""
+    args = _parser().parse_args()
+    backend = get_backend(args.device)
+    engine = engines.choose(args.engine)
+    features = [name.strip() for name in args.features.split(",")] if args.features else None
+    table = load_data(args.data, target=args.target, features=features)
+    if table.labels:
+        print(f"target {table.target!r}: {table.labels[0]!r} is 0, {table.labels[1]!r} is 1", file=sys.stderr)
+    rows = table.X.shape[1]
+    train_rows = _train_rows(args, rows)
+    X, y = table.X, table.y
+    scale = None
+    if args.standardize:
+        scale = standardization(X[:, :train_rows])
+        X = scale.apply(X)
+    start = init_params(len(X), args.hidden, seed=args.seed, factor=args.factor, dtype=args.dtype)
+
+    def print_row(iteration: int, reached: Score) -> None:
+        if iteration == 0:
+            print(f"backend {backend.name}, device {backend.device_name}, engine {engine}, dtype {args.dtype}")
+            print(f"{args.data}: {train_rows} rows to train, {rows - train_rows} to test, {len(X)}-{args.hidden}-1")
+            print(f"\n{'iteration':>9}  {'cost':>8}  {'accuracy':>8}")
+        print(f"{iteration:9d}  {_decimals(reached.cost)}  {_decimals(reached.accuracy)}", flush=True)
+
+    with _progress_bar(args.iterations) as progress:
+        result = fit(
+            X[:, :train_rows],
+            y[:, :train_rows],
+            start,
+            learning_rate=args.learning_rate,
+            iterations=args.iterations,
+            backend=backend,
+            engine=args.engine,
+            threads=args.threads,
+            log_every=args.log_every,
+            callback=None if args.json else print_row,
+            progress=progress,
+        )
+    test = None
+    if train_rows < rows:
+        test = score(result.params, X[:, train_rows:], y[:, train_rows:], backend=backend)
+    if args.json:
+        scaling = scale and {name: array.ravel().tolist() for name, array in scale._asdict().items()}
+        print(json.dumps(_document(args, backend, table, train_rows, result, test, scaling), indent=2))
+    else:
+        _print_summary(result, test, rows - train_rows)
+    if result.interrupted:
+        print(f"interrupted after {result.iterations} of {args.iterations} iterations", file=sys.stderr)
+        return INTERRUPTED
+    return DONE
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="python -m nn_backend.train",
+        description="Train a network with one hidden layer of sigmoids. Without arguments, the article's run.",
+        epilog="example: python -m nn_backend.train --data simulated:100000 --standardize --iterations 200",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--device", help="cpu, gpu, cupy:1 (a device by its number) or auto; else NN_BACKEND, else cpu")
+    add("--engine", choices=engines.ENGINES, default="auto", help="how an iteration is executed")
+    add("--data", default="marks", help=f"marks, simulated:ROWS, or a file ending in {', '.join(SUFFIXES)}")
+    add("--target", default="y", help="column to predict: 0 and 1, booleans, or two words")
+    add("--features", help="columns to predict from, separated by commas; else all but the target")
+    add("--train-rows", type=int, help="rows to train on, the rest is for the test; else 300 of marks, 3/4 of others")
+    add("--hidden", type=int, default=4, help="hidden units")
+    add("--learning-rate", type=float, default=0.2, help="step width")
+    add("--iterations", type=int, default=4500, help="updates to do")
+    add("--factor", type=float, default=0.01, help="standard deviation of the initial weights")
+    add("--seed", type=int, default=3, help="seed of the initial weights")
+    add("--dtype", choices=DTYPES, default="float64", help="number format of the computation")
+    add("--standardize", action="store_true", help="scale features by the training rows' mean and deviation")
+    add("--log-every", type=int, default=1000, help="iterations between two rows of the table")
+    add("--threads", type=int, help="workers on the CPU; else NN_BACKEND_THREADS, else one for each core")
+    add("--json", action="store_true", help="print one JSON document in full precision instead of text")
+    return parser
+
+
+def _train_rows(args: argparse.Namespace, rows: int) -> int:
+    chosen = args.train_rows
+    if chosen is None:
+        chosen = ARTICLE_TRAIN_ROWS if args.data == "marks" else max(1, rows * 3 // 4)
+    if not 1 <= chosen <= rows:
+        raise ArgumentError(f"--train-rows is {chosen}; expected 1 to {rows}, the rows of {args.data}")
+    return int(chosen)
+
+
+def _decimals(value: float) -> str:
+    return f"{value:8.3f}" if abs(value) < 10_000 else f"{value:8.2e}"
+
+
+def _print_summary(result: FitResult, test: Score | None, test_rows: int) -> None:
+    print(f"\n{result.seconds:.3f} seconds, {result.iterations / result.seconds:.0f} iterations per second")
+    if test is not None:
+        print(f"test accuracy {test.accuracy} ({test_rows} rows), test cost {_decimals(test.cost).strip()}")
+    print()
+    for name, array in result.params._asdict().items():
+        lines = ["  ".join(map(_decimals, row)) for row in array]
+        print("\n".join(f"{name if k == 0 else '':2}  {line}" for k, line in enumerate(lines)))
+
+
+def _document(
+    args: argparse.Namespace,
+    backend: Backend,
+    table: Table,
+    train_rows: int,
+    result: FitResult,
+    test: Score | None,
+    scaling: dict[str, Any] | None,
+) -> dict[str, Any]:
+    return {
+        "backend": result.backend,
+        "device": backend.device_name,
+        "engine": result.engine,
+        "dtype": args.dtype,
+        "data": args.data,
+        "features": table.features,
+        "target": table.target,
+        "labels": table.labels,
+        "train_rows": train_rows,
+        "test_rows": table.X.shape[1] - train_rows,
+        "standardization": scaling,
+        "hidden": args.hidden,
+        "learning_rate": args.learning_rate,
+        "factor": args.factor,
+        "seed": args.seed,
+        "iterations": result.iterations,
+        "interrupted": result.interrupted,
+        "history": result.history.to_dict("records"),
+        "seconds": result.seconds,
+        "iterations_per_second": result.iterations / result.seconds,
+        "test": test and test._asdict(),
+        "params": {name: array.tolist() for name, array in result.params._asdict().items()},
+    }
+
+
+@contextlib.contextmanager
+def _progress_bar(iterations: int) -> Iterator[Callable[[int], object] | None]:
+    """Give a function that shows the iteration reached, or None where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    # Rows printed to a terminal go above the bar; to a file or pipe they must go where they were sent.
+    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
+        task = bar.add_task("training", total=iterations)
+        yield lambda iteration: bar.update(task, completed=iteration)
+
+
+if __name__ == "__main__":
+    run(main)
