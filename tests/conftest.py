@@ -39,9 +39,7 @@ class Place:
         return nn.Params(*map(self.asarray, params))
 
 
-@pytest.fixture(
-    params=["numpy-float64", "numpy-float32", "strict-float64", "strict-float32", "cupy-float64", "cupy-float32"]
-)
+@pytest.fixture(params=[f"{name}-{dtype}" for name in ("numpy", "strict", "cupy") for dtype in ("float64", "float32")])
 def backend(request: pytest.FixtureRequest) -> Place:
     """Each array module and dtype in turn; CuPy where there is a GPU, else a skip that says what is missing."""
     name, dtype = request.param.split("-")

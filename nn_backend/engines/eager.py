@@ -5,9 +5,9 @@ import itertools
 import math
 import operator
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -131,14 +131,13 @@ class EagerEngine:
             self._workers = ThreadPoolExecutor(self.threads)
         return functools.reduce(_add, self._workers.map(sum_run, runs))
 
-    def _computing(self, blocks: list[_Block]) -> AbstractContextManager[Any]:
-        """Give a context on the device in which the workers, or for one block the BLAS library, use the threads."""
-        if not self._on_cpu:
-            return self.backend.current()
-        limit: AbstractContextManager[Any] = _blas().limit(
-            limits=1 if len(blocks) > 1 else self.threads, user_api="blas"
-        )
-        return limit
+    @contextmanager
+    def _computing(self, blocks: list[_Block]) -> Iterator[None]:
+        """Compute on the device; on the CPU give the threads to the workers or, for one block, to the BLAS library."""
+        blas_threads = 1 if len(blocks) > 1 else self.threads
+        held = _blas().limit(limits=blas_threads, user_api="blas") if self._on_cpu else self.backend.current()
+        with held, _quiet():
+            yield
 
 
 def count_threads(threads: int | None = None) -> int:
@@ -156,13 +155,17 @@ def count_threads(threads: int | None = None) -> int:
 
 
 def _sum_shares(share: Callable[[_Block], Any], blocks: list[_Block]) -> Any:
-    # NumPy keeps errstate per thread. exp(-z) may overflow, which sigmoid wants; fit reports what is not finite.
-    with np.errstate(over="ignore", invalid="ignore"):
+    with _quiet():  # NumPy keeps errstate per thread
         return functools.reduce(_add, map(share, blocks))
 
 
 def _add(left: Any, right: Any) -> Any:
     return type(left)(*map(operator.add, left, right))
+
+
+def _quiet() -> np.errstate:
+    """Silence what is no fault: exp(-z) may overflow, as sigmoid wants, and fit reports a state that is not finite."""
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 @functools.cache

@@ -1,0 +1,276 @@
+"""fit: agreement with the article's loop, the history, wrong input, divergence and Ctrl-C."""
+
+import signal
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import STRICT, Place, require_gpu
+
+import nn_backend as nn
+from nn_backend.descent import STRETCH_SECONDS
+
+
+def articles_loop(X: np.ndarray, y: np.ndarray, iterations: int) -> list[tuple[float, list[np.ndarray]]]:
+    """The article's program in plain NumPy: cost and parameters for every iteration from 0."""
+
+    def g(z: np.ndarray) -> np.ndarray:
+        return 1 / (1 + np.exp(-z))
+
+    rng = np.random.RandomState(3)
+    weights_1, weights_2 = rng.randn(4, 3) * 0.01, None
+    weights_2 = rng.randn(1, 4) * 0.01
+    bias_1, bias_2 = np.zeros((4, 1)), np.zeros((1, 1))
+    states = []
+    for _ in range(iterations + 1):
+        hidden = g(np.dot(weights_1, X) + bias_1)
+        output = g(np.dot(weights_2, hidden) + bias_2)
+        error = -np.mean(y * np.log(output) + (1 - y) * np.log(1 - output))
+        states.append((error, [weights_1, bias_1, weights_2, bias_2]))
+        delta_2 = output - y
+        delta_1 = np.dot(weights_2.T, delta_2) * hidden * (1 - hidden)
+        weights_1 = weights_1 - 0.2 * np.dot(delta_1, X.T) / X.shape[1]
+        bias_1 = bias_1 - 0.2 * np.mean(delta_1, axis=1, keepdims=True)
+        weights_2 = weights_2 - 0.2 * np.dot(delta_2, hidden.T) / X.shape[1]
+        bias_2 = bias_2 - 0.2 * np.mean(delta_2, axis=1, keepdims=True)
+    return states
+
+
+def training_rows(*, standardized: bool) -> tuple[np.ndarray, np.ndarray]:
+    X, y = nn.load_marks()
+    X, y = X[:, :300], y[:, :300]
+    return (nn.standardization(X).apply(X) if standardized else X), y
+
+
+@pytest.mark.parametrize(("standardized", "iterations"), [(False, 300), (True, 4500)])
+def test_agrees_with_the_articles_loop(backend: Place, standardized: bool, iterations: int) -> None:
+    if iterations > 300 and (backend.backend is STRICT or backend.dtype == "float32"):
+        iterations = 1000  # array-api-strict takes a millisecond an iteration; float32 is compared over 300 and 1000
+    X, y = training_rows(standardized=standardized)
+    states = articles_loop(X, y, iterations)
+    start = nn.init_params(3, 4, dtype=backend.dtype)
+    result = nn.fit(X, y, start, iterations=iterations, log_every=50, backend=backend.backend, engine="eager")
+    rtol = 1e-9 if backend.dtype == "float64" else 2e-3
+    for iteration, cost in zip(result.history["iteration"], result.history["cost"], strict=True):
+        assert cost == pytest.approx(states[iteration][0], rel=rtol)
+    for actual, expected in zip(result.params, states[iterations][1], strict=True):
+        assert actual.dtype == backend.dtype
+        np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol / 10)
+
+
+def test_history_has_the_articles_first_rows_and_ends_at_the_last_state() -> None:
+    X, y = training_rows(standardized=False)
+    result = nn.fit(X, y, nn.init_params(3, 4), iterations=250, log_every=100)
+    assert result.history.round(3).to_numpy().tolist()[:3] == [
+        [0, 0.691, 0.67],
+        [100, 0.542, 0.74],
+        [200, 0.475, 0.767],
+    ]
+    assert result.history["iteration"].tolist() == [0, 100, 200, 250]
+    assert nn.score(result.params, X, y) == tuple(result.history.iloc[-1][["cost", "accuracy"]])
+    assert (result.iterations, result.backend, result.interrupted) == (250, "numpy", False)
+    assert result.seconds > 0
+
+
+def test_standardised_run_ends_where_the_article_page_says() -> None:
+    X, y = nn.load_marks()
+    X = nn.standardization(X[:, :300]).apply(X)
+    result = nn.fit(X[:, :300], y[:, :300], nn.init_params(3, 4))
+    assert round(result.history["cost"].iloc[-1], 3) == 0.020
+    assert nn.score(result.params, X[:, 300:], y[:, 300:]).accuracy == 1.0
+
+
+def test_raw_run_ends_inside_the_measured_range() -> None:
+    X, y = nn.load_marks()
+    result = nn.fit(X[:, :300], y[:, :300], nn.init_params(3, 4), engine="eager")
+    assert 0.09 < result.history["cost"].iloc[-1] < 0.45
+    assert 0.80 < nn.score(result.params, X[:, 300:], y[:, 300:]).accuracy <= 1.0
+
+
+def test_no_iterations_give_the_start_back() -> None:
+    X, y = training_rows(standardized=False)
+    start = nn.init_params(3, 4)
+    result = nn.fit(X, y, start, iterations=0)
+    assert result.history["iteration"].tolist() == [0]
+    for actual, expected in zip(result.params, start, strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_several_outputs_and_prediction(backend: Place) -> None:
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((3, 200))
+    y = np.stack([X[0] > 0, X[1] + X[2] > 0]).astype(float)
+    start = nn.init_params(3, 6, 2, factor=0.5, dtype=backend.dtype)
+    result = nn.fit(X, y, start, iterations=400, learning_rate=2.0, backend=backend.backend, engine="eager")
+    assert result.history["accuracy"].iloc[-1] > 0.95
+    yhat = nn.predict_proba(result.params, X, backend=backend.backend)
+    assert (yhat.shape, yhat.dtype) == ((2, 200), backend.dtype)
+    labels = nn.predict(result.params, X, backend=backend.backend)
+    assert (labels.shape, labels.dtype) == ((2, 200), backend.dtype)
+    assert np.mean(labels == y) == result.history["accuracy"].iloc[-1]
+    assert np.array_equal(labels == 1, yhat >= 0.5)
+
+
+def test_networks_on_a_leading_axis_train_as_they_would_alone() -> None:
+    X, y = training_rows(standardized=False)
+    starts = [nn.init_params(3, 4, seed=seed, factor=0.3) for seed in range(6)]
+    together = nn.fit(X, y, nn.Params(*map(np.stack, zip(*starts, strict=True))), iterations=300, engine="eager")
+    for e, start in enumerate(starts):
+        alone = nn.fit(X, y, start, iterations=300, engine="eager")
+        for one, many in zip(alone.params, together.params, strict=True):
+            assert one.tobytes() == many[e].tobytes()
+        rows = together.history[together.history["network"] == e].drop(columns="network").reset_index(drop=True)
+        assert rows.equals(alone.history)
+
+
+def test_callback_sees_the_rows_and_progress_the_iterations() -> None:
+    X, y = training_rows(standardized=True)
+    rows: list[Any] = []
+    seen: list[int] = []
+    result = nn.fit(
+        X,
+        y,
+        nn.init_params(3, 4),
+        iterations=30,
+        log_every=20,
+        callback=lambda *row: rows.append(row),
+        progress=seen.append,
+    )
+    assert [iteration for iteration, _ in rows] == [0, 20, 30]
+    assert [tuple(score) for _, score in rows] == list(
+        result.history[["cost", "accuracy"]].itertuples(index=False, name=None)
+    )
+    assert seen[-1] == 30
+    assert seen == sorted(seen)
+
+
+def test_divergence_names_the_first_iteration_and_the_remedy() -> None:
+    X = np.array([[1e200, -1e200, 5e199]])
+    y = np.array([[1.0, 0.0, 1.0]])
+    start = nn.Params(np.array([[1e-200]]), np.zeros((1, 1)), np.ones((1, 1)), np.zeros((1, 1)))
+    last_finite = None
+    for iterations in range(1, 10):  # the same run, one iteration at a time
+        try:
+            nn.fit(X, y, start, iterations=iterations, learning_rate=1e120, log_every=1)
+            last_finite = iterations
+        except nn.DivergenceError:
+            break
+    first = (last_finite or 0) + 1
+    with pytest.raises(
+        nn.DivergenceError, match=rf"no longer finite at iteration {first}: take a learning rate smaller"
+    ) as e:
+        nn.fit(X, y, start, iterations=1000, learning_rate=1e120, log_every=1000)
+    assert "standardise the features" in str(e.value)
+
+
+def test_ctrl_c_returns_what_was_reached() -> None:
+    X, y = training_rows(standardized=False)
+    stop_at = 40
+
+    def interrupt(iteration: int, score: nn.Score) -> None:
+        if iteration == stop_at:
+            threading.Timer(0.05, signal.raise_signal, [signal.SIGINT]).start()
+
+    result = nn.fit(X, y, nn.init_params(3, 4), iterations=10**9, log_every=20, callback=interrupt)
+    assert result.interrupted
+    assert stop_at <= result.iterations < 10**9
+    assert result.history["iteration"].iloc[-1] == result.iterations
+    assert nn.score(result.params, X, y).cost == result.history["cost"].iloc[-1]
+
+
+def test_stretches_leave_ctrl_c_well_under_a_second() -> None:
+    assert STRETCH_SECONDS <= 0.5
+
+
+X3, Y3 = np.zeros((3, 5)), np.zeros((1, 5))
+START = nn.init_params(3, 4)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (
+            {"X": np.zeros((395, 3))},
+            nn.DataError,
+            r"X has shape \(395, 3\); expected \(n0, m\) with n0 = 3.* Pass X.T.",
+        ),
+        (
+            {"X": np.zeros(3)},
+            nn.DataError,
+            r"X has shape \(3,\); expected \(n0, m\) with n0 = 3, one example per column",
+        ),
+        ({"X": np.zeros((2, 5))}, nn.DataError, r"X has shape \(2, 5\); expected \(n0, m\) with n0 = 3"),
+        ({"X": np.zeros((3, 0))}, nn.DataError, r"X has shape \(3, 0\); expected at least one example"),
+        ({"X": np.full((3, 5), np.nan)}, nn.DataError, r"X holds NaN or infinity \(as float64\); expected finite"),
+        (
+            {"y": np.zeros(5)},
+            nn.DataError,
+            r"y has shape \(5,\); expected \(n2, m\) = \(1, 5\). Pass y.reshape\(1, -1\).",
+        ),
+        ({"y": np.zeros((1, 4))}, nn.DataError, r"y has shape \(1, 4\); expected \(n2, m\) = \(1, 5\)\.$"),
+        ({"y": np.full((1, 5), 2.0)}, nn.DataError, "y holds values other than 0 and 1"),
+        ({"y": np.full((1, 5), np.nan)}, nn.DataError, "y holds values other than 0 and 1"),
+        (
+            {"params": START._replace(b1=np.zeros(4))},
+            nn.DataError,
+            r"shapes w1 \(4, 3\), b1 \(4,\).*expected w1 \(n1, n0\)",
+        ),
+        (
+            {"params": START._replace(b2=np.float32([[0]]))},
+            nn.DataError,
+            "dtypes are float32, float64; expected all float64",
+        ),
+        ({"params": START._replace(w2=START.w2 * np.inf)}, nn.DataError, "w2 holds NaN or infinity; expected finite"),
+        (
+            {"params": nn.Params(*(a.astype(int) for a in START))},
+            nn.DataError,
+            "dtypes are int64; expected all float64",
+        ),
+        ({"params": None}, nn.ArrayTypeError, r"params is NoneType; expected Params\(w1, b1, w2, b2\)"),
+        ({"learning_rate": 0}, nn.ArgumentError, "learning_rate is 0; expected a finite number above 0"),
+        ({"learning_rate": np.nan}, nn.ArgumentError, "learning_rate is nan"),
+        ({"iterations": -1}, nn.ArgumentError, "iterations is -1; expected at least 0"),
+        ({"log_every": 0}, nn.ArgumentError, "log_every is 0; expected at least 1"),
+        ({"threads": 0}, nn.ArgumentError, "threads is 0; expected at least 1"),
+        ({"engine": "fast"}, nn.ArgumentError, "engine 'fast' is not known"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value encountered in multiply")
+def test_wrong_input_is_one_clear_sentence(change: dict[str, Any], error: type[Exception], message: str) -> None:
+    arguments = {"X": X3, "y": Y3, "params": START, "iterations": 1, **change}
+    with pytest.raises(error, match=message):
+        nn.fit(**arguments)
+
+
+def test_float64_data_too_large_for_float32_is_refused() -> None:
+    with pytest.raises(nn.DataError, match=r"X holds NaN or infinity \(as float32\)"):
+        nn.predict_proba(nn.init_params(1, 1, dtype="float32"), [[1e300]])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_inputs": 0}, "n_inputs is 0; expected at least 1"),
+        ({"n_hidden": -2}, "n_hidden is -2; expected at least 1"),
+        ({"n_outputs": 0}, "n_outputs is 0; expected at least 1"),
+        ({"seed": -1}, "seed is -1; expected a whole number from 0 to 4294967295"),
+        ({"factor": np.inf}, "factor is inf; expected a finite number"),
+        ({"dtype": "float16"}, "dtype is 'float16'; accepted: float64, float32"),
+    ],
+)
+def test_wrong_arguments_of_init_params(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(nn.ArgumentError, match=message):
+        nn.init_params(**{"n_inputs": 3, "n_hidden": 4, **arguments})
+
+
+def test_gpu_and_cpu_agree() -> None:
+    gpu = require_gpu()
+    X, y = nn.simulate_marks(20_000, seed=2)
+    X = X / 20
+    cpu_result, gpu_result = (
+        nn.fit(X, y, nn.init_params(3, 4, factor=0.5), iterations=50, backend=place, engine="eager")
+        for place in ("cpu", gpu)
+    )
+    for one, other in zip(cpu_result.params, gpu_result.params, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
