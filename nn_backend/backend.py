@@ -10,7 +10,7 @@ import importlib.util
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -125,8 +125,10 @@ def get_backend(backend: "str | Backend | None" = None) -> Backend:
     """
     if isinstance(backend, Backend):
         return backend
-    if backend is not None:
+    if isinstance(backend, str):
         return _find(backend)
+    if backend is not None:
+        raise ArgumentError(f"backend is of type {type(backend).__name__}; expected a name such as 'gpu', or a Backend")
     chosen = _context_backend.get() or _default_backend
     if chosen is not None:
         return chosen
@@ -249,6 +251,7 @@ _FACTORIES: dict[str, Callable[[int | None], Backend]] = {"numpy": _numpy, "cupy
 _context_backend: ContextVar[Backend | None] = ContextVar("backend", default=None)
 _default_backend: Backend | None = None
 
+_CUPY_WHEELS = ("amd-cupy", "cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x", "cupy-cuda14x")
 _NO_DRIVER_OR_TOO_OLD, _NO_DEVICE = 35, 100  # cudaErrorInsufficientDriver, cudaErrorNoDevice
 
 
@@ -261,7 +264,8 @@ def _gpu_problem() -> str | None:
     """Say in one sentence why CuPy cannot use a GPU here, or give None."""
     wheels = _cupy_wheels()
     named = " and ".join(f"{name} {version}" for name, version in wheels.items())
-    if importlib.util.find_spec("cupy") is None:
+    spec = importlib.util.find_spec("cupy")
+    if spec is None or spec.origin is None:  # without an origin it is but a folder of that name
         if wheels:
             return (
                 f"CuPy's files are gone although {named} is registered (another CuPy wheel was uninstalled over it): "
@@ -283,24 +287,24 @@ def _gpu_problem() -> str | None:
     except OSError as error:  # CuPy creates its kernel cache on import
         return f"CuPy cannot create its kernel cache ({error}): set CUPY_CACHE_DIR to a folder that can be written."
     except Exception as error:
+        reason = _first_line(error.__cause__ or error)
         return (
-            f"CuPy is installed but cannot be imported ({_first_line(error)}): "
+            f"CuPy is installed but cannot be imported ({reason}): "
             f'run "pip install --force-reinstall {next(iter(wheels), "cupy-cuda13x")}".'
         )
     runtime = cupy.cuda.runtime
-    needed = _version(runtime.runtimeGetVersion())
+    needed = runtime.runtimeGetVersion() // 1000  # any driver for that major version will do
+    named = named or f"CuPy {cupy.__version__}"
     try:
         count = runtime.getDeviceCount()
     except runtime.CUDARuntimeError as error:
         if error.status == _NO_DRIVER_OR_TOO_OLD:
-            found = runtime.driverGetVersion()
-            if found == 0:
-                return (
-                    f"No NVIDIA driver (libcuda.so.1) was found: CuPy {cupy.__version__} needs one for CUDA {needed}."
-                )
-            fitting = "nn-backend[cuda12] instead" if found // 1000 == 12 else "a CuPy for the driver's version"
+            driver = runtime.driverGetVersion()
+            if driver == 0:
+                return f"No NVIDIA driver (libcuda.so.1) was found: {named} needs one for CUDA {needed}."
+            fitting = "nn-backend[cuda12] instead" if driver // 1000 == 12 else "a CuPy for the driver's version"
             return (
-                f"The NVIDIA driver is too old: it supports CUDA {_version(found)}, but {named} needs CUDA {needed}; "
+                f"The NVIDIA driver is too old: it supports CUDA {_version(driver)}, but {named} needs CUDA {needed}; "
                 f"update the driver or install {fitting}."
             )
         if error.status == _NO_DEVICE:
@@ -315,6 +319,8 @@ def _gpu_problem() -> str | None:
         cupy.cuda.nvrtc.getVersion()
         square = cupy.ones((2, 2), cupy.float32)
         (square @ square + 1).sum().get()
+    except runtime.CUDARuntimeError as error:
+        return f"The GPU was found but cannot be used ({_first_line(error)})."
     except (ImportError, RuntimeError) as error:
         wheel = next(iter(wheels), "cupy-cuda13x")
         return f'A CUDA library is missing ({_first_line(error)}): run "pip install {wheel}[ctk]".'
@@ -326,12 +332,11 @@ def _gpu_problem() -> str | None:
 def _cupy_wheels() -> dict[str, str]:
     """Give the installed distributions that own the module cupy, with their versions."""
     found = {}
-    for distribution in importlib.metadata.distributions():
-        name = (distribution.metadata["Name"] or "").lower().replace("_", "-")
-        if name == "cupy" or name.startswith(("cupy-cuda", "cupy-rocm", "amd-cupy")):
-            found[name] = distribution.version
-    return dict(sorted(found.items()))
+    for name in _CUPY_WHEELS:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -35,7 +35,7 @@ class FitResult:
     iterations : int
         Updates done.
     seconds : float
-        Wall time of the iterations and of the history's rows, without moving the data to the device.
+        Wall time of the iterations and of the history's rows, without moving the data or compiling.
     backend, engine : str
         What ran, such as ``"cupy:0"`` and ``"eager"``.
     interrupted : bool
@@ -87,9 +87,9 @@ def fit(
     backend : str or Backend, optional
         Where to compute, as in `get_backend`.
     engine : str
-        How an iteration is executed: ``"eager"``, or ``"auto"`` for the one that serves best.
+        How an iteration is executed: ``"eager"``, ``"compiled"``, or ``"auto"`` for the one that serves best.
     threads : int, optional
-        Workers on the CPU; by default ``NN_BACKEND_THREADS``, else one for each core this process may use.
+        Threads on the CPU; by default ``NN_BACKEND_THREADS``, else one for each core this process may use.
     log_every : int
         Iterations between the history's rows; the first and the last state always have one.
     callback : callable, optional
@@ -131,7 +131,7 @@ def fit(
     params = place_params(params, place)
     X = place_features(params, X, place)
     y = place_targets(params, X, y, place)
-    bound = engines.bind(engine, X, y, backend=place, threads=threads)
+    bound = engines.bind(engine, X, y, params, backend=place, threads=threads)
     learning_rate = float(learning_rate)
 
     rows: list[tuple[int, Score]] = []

@@ -31,3 +31,7 @@ class MissingPackageError(NNBackendError, ImportError):
 
 class DivergenceError(NNBackendError, ArithmeticError):
     """Training reached a state that is not finite; the message names the iteration and the remedy."""
+
+
+class TraceError(NNBackendError, TypeError):
+    """A function did something that cannot be recorded; the message lists what can."""

@@ -11,6 +11,7 @@ from nn_backend.equations import Array, Params
 from nn_backend.errors import ArgumentError, ArrayTypeError, DataError
 
 DTYPES = ("float64", "float32")
+MAX_SIZE = 2**31 - 1
 
 
 def init_params(
@@ -40,8 +41,8 @@ def init_params(
     array([0.179, 0.044, 0.01 ])
     """
     for name, size in (("n_inputs", n_inputs), ("n_hidden", n_hidden), ("n_outputs", n_outputs)):
-        if size < 1:
-            raise ArgumentError(f"{name} is {size}; expected at least 1")
+        if not 1 <= size <= MAX_SIZE:
+            raise ArgumentError(f"{name} is {size}; expected 1 to {MAX_SIZE}")
     if not 0 <= seed < 2**32:
         raise ArgumentError(f"seed is {seed}; expected a whole number from 0 to {2**32 - 1}")
     if not np.isfinite(factor):
@@ -49,12 +50,12 @@ def init_params(
     if dtype not in DTYPES:
         raise ArgumentError(f"dtype is {dtype!r}; accepted: {', '.join(DTYPES)}")
     generator = np.random.RandomState(seed)
-    return Params(
-        w1=(generator.randn(n_hidden, n_inputs) * factor).astype(dtype),
-        b1=np.zeros((n_hidden, 1), dtype),
-        w2=(generator.randn(n_outputs, n_hidden) * factor).astype(dtype),
-        b2=np.zeros((n_outputs, 1), dtype),
-    )
+    with np.errstate(over="ignore"):
+        w1 = (generator.randn(n_hidden, n_inputs) * factor).astype(dtype)
+        w2 = (generator.randn(n_outputs, n_hidden) * factor).astype(dtype)
+    if not (np.isfinite(w1).all() and np.isfinite(w2).all()):
+        raise ArgumentError(f"factor is {factor}; the weights would not be finite in {dtype}")
+    return Params(w1, np.zeros((n_hidden, 1), dtype), w2, np.zeros((n_outputs, 1), dtype))
 
 
 def predict_proba(params: Params, X: Any, *, backend: str | Backend | None = None) -> np.ndarray:
@@ -87,7 +88,18 @@ def predict_proba(params: Params, X: Any, *, backend: str | Backend | None = Non
 
 
 def predict(params: Params, X: Any, *, backend: str | Backend | None = None) -> np.ndarray:
-    """Give 1 where `predict_proba` is at least 0.5, else 0, as an array (n2, m) in the dtype of the parameters."""
+    """Give the more probable value for each example.
+
+    Parameters
+    ----------
+    params, X, backend
+        As in `predict_proba`.
+
+    Returns
+    -------
+    ndarray (n2, m)
+        1 where `predict_proba` is at least 0.5, else 0, in the dtype of the parameters.
+    """
     yhat = predict_proba(params, X, backend=backend)
     return (yhat >= 0.5).astype(yhat.dtype)
 
@@ -122,7 +134,7 @@ def score(params: Params, X: Any, y: Any, *, backend: str | Backend | None = Non
     params = place_params(params, place)
     X = place_features(params, X, place)
     y = place_targets(params, X, y, place)
-    return engines.bind("auto", X, y, backend=place).score(params)
+    return engines.bind("eager", X, y, params, backend=place).score(params)
 
 
 def place_params(params: Params, backend: Backend) -> Params:

@@ -2,18 +2,21 @@
 
 import importlib.resources
 import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nn_backend.errors import ArgumentError, DataError, DataFileError, MissingPackageError
+from nn_backend.errors import ArgumentError, ArrayTypeError, DataError, DataFileError, MissingPackageError
 
 if TYPE_CHECKING:  # pandas takes longer to import than a small training, and brings pyarrow along
     import pandas as pd
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
+MAX_ROWS = 10**12
+MAX_TO_STANDARDIZE = 1e150  # the square of a difference must be finite
 
 # Mean, deviation and correlation of the three marks in marks.csv, to three digits.
 _MARKS_MEAN = np.array([10.9, 10.7, 10.4])
@@ -104,8 +107,8 @@ def simulate_marks(rows: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
     y : ndarray (1, m), float64
         1 where the final mark is at least 10.
     """
-    if rows < 1:
-        raise ArgumentError(f"rows is {rows}; expected at least 1")
+    if not 1 <= rows <= MAX_ROWS:
+        raise ArgumentError(f"rows is {rows}; expected 1 to {MAX_ROWS}")
     normal = np.random.default_rng(seed).standard_normal((3, rows))
     X = np.linalg.cholesky(_MARKS_CORRELATION) @ normal * _MARKS_DEVIATION[:, None] + _MARKS_MEAN[:, None]
     X = np.clip(np.rint(X), 0, 20)
@@ -131,8 +134,11 @@ def load_data(name: str, *, target: str = "y", features: Sequence[str] | None = 
     if kind == "simulated" and colon:
         import pandas as pd
 
-        if not (rows.isascii() and rows.isdigit()):
-            raise ArgumentError(f"data is {name!r}; expected simulated:ROWS with a whole number, as in simulated:10000")
+        if not (rows.isascii() and rows.isdigit() and len(rows) <= len(str(MAX_ROWS))):
+            shown = name if len(name) < 50 else f"{name[:50]}…"
+            raise ArgumentError(
+                f"data is {shown!r}; expected simulated:ROWS with 1 to {MAX_ROWS}, as in simulated:10000"
+            )
         X, y = simulate_marks(int(rows))
         frame = pd.DataFrame({"x1": X[0], "x2": X[1], "x3": X[2], "y": y[0]})
         return load_table(frame, target=target, features=features)
@@ -167,12 +173,19 @@ def load_table(
     MissingPackageError
         If a Parquet file is given and pyarrow is not installed.
     """
-    if isinstance(source, str | Path):
-        where = str(source)
-        frame = _read(Path(source), target, features)
+    import pandas as pd
+
+    if isinstance(source, pd.DataFrame):
+        where, frame = "the data frame", source
+    elif isinstance(source, str | Path):
+        where, frame = str(source), _read(Path(source))
     else:
-        where = "the data frame"
-        frame = source
+        raise ArrayTypeError(
+            f"the source is of type {type(source).__name__}; expected a path or a pandas DataFrame. "
+            f"Arrays need no loading: pass X (n0, m) and y (1, m) to fit"
+        )
+    if isinstance(features, str):
+        features = [features]
     names = [str(name).strip() for name in frame.columns]
     chosen = _choose(names, target, features, where)
     if len(frame) == 0:
@@ -183,7 +196,7 @@ def load_table(
 
 
 def standardization(X: np.ndarray) -> Standardization:
-    """Give mean and deviation of each feature over the examples of X (n0, m).
+    """Give mean and deviation of each feature over the examples of X (n0, m), finite numbers below 1e150.
 
     Notes
     -----
@@ -195,14 +208,21 @@ def standardization(X: np.ndarray) -> Standardization:
     >>> scale.apply(np.array([[1.0, 3.0, 5.0]]))
     array([[-1.,  1.,  3.]])
     """
+    largest = np.abs(X).max(axis=1)
+    if not (largest < MAX_TO_STANDARDIZE).all():
+        row = int(np.argmax(~(largest < MAX_TO_STANDARDIZE)))
+        raise DataError(
+            f"feature {row + 1} reaches {largest[row]:g}; to be standardised it must stay below {MAX_TO_STANDARDIZE:g}"
+        )
     m = X.shape[1]
-    mean = np.array([[math.fsum(row) / m] for row in X])
+    constant = X.min(axis=1, keepdims=True) == X.max(axis=1, keepdims=True)
+    mean = np.where(constant, X[:, :1], [[math.fsum(row) / m] for row in X])
     variance = np.array([[math.fsum(row) / m] for row in (X - mean) ** 2])
-    return Standardization(mean, np.where(variance > 0, np.sqrt(variance), 1.0))
+    return Standardization(mean, np.where(constant, 1.0, np.sqrt(variance)))
 
 
-def _read(path: Path, target: str, features: Sequence[str] | None) -> "pd.DataFrame":
-    """Read the columns that are needed; raise one line that names the file where it is not what it should be."""
+def _read(path: Path) -> "pd.DataFrame":
+    """Read a file; raise one line that names it where it is not what it should be."""
     if not path.name.lower().endswith(SUFFIXES):
         raise DataFileError(f"{path} is of no kind that is known; expected a file ending in {', '.join(SUFFIXES)}")
     try:
@@ -212,13 +232,13 @@ def _read(path: Path, target: str, features: Sequence[str] | None) -> "pd.DataFr
             raise DataFileError(f"{path} is empty; expected a header and one example per row")
         if path.name.lower().endswith(".parquet"):
             return _read_parquet(path)
-        return _read_csv(path, target, features)
+        return _read_csv(path)
     except FileNotFoundError:
         raise DataFileError(f"{path} does not exist; expected a file ending in {', '.join(SUFFIXES)}") from None
     except (OSError, EOFError) as error:
         if isinstance(error, DataFileError):
             raise
-        raise DataFileError(f"{path} cannot be read: {error}") from None
+        raise DataFileError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
 
 
 def _read_parquet(path: Path) -> "pd.DataFrame":
@@ -236,31 +256,28 @@ def _read_parquet(path: Path) -> "pd.DataFrame":
         raise DataFileError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
 
 
-def _read_csv(path: Path, target: str, features: Sequence[str] | None) -> "pd.DataFrame":
+def _read_csv(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
+    how: dict[str, Any] = {"encoding": "utf-8-sig", "skipinitialspace": True}
     try:
-        header = pd.read_csv(path, header=None, nrows=1, dtype=str, encoding="utf-8-sig", keep_default_na=False)
-        names = [name.strip() for name in header.iloc[0]]
-        if len(names) == 1 and ";" in names[0]:
+        # The header is read apart, because pandas would rename a name that stands twice.
+        header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, **how)
+        if header.shape[1] == 1 and ";" in header.iloc[0, 0]:
             raise DataFileError(f"{path} separates its columns by semicolons; expected commas")
-        positions = sorted(names.index(name) for name in {*_choose(names, target, features, str(path)), target})
-        frame = pd.read_csv(
-            path,
-            usecols=positions,
-            index_col=False,
-            encoding="utf-8-sig",
-            skipinitialspace=True,
-            low_memory=False,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+            frame = pd.read_csv(path, index_col=False, low_memory=False, **how)
     except pd.errors.EmptyDataError:
         raise DataFileError(f"{path} is empty; expected a header and one example per row") from None
+    except pd.errors.ParserWarning:
+        raise DataFileError(f"{path} has rows with more fields than its header; expected as many") from None
     except pd.errors.ParserError as error:
-        reason = str(error).strip().rpartition("error: ")[2]
+        reason = str(error).strip().rpartition("error: ")[2].splitlines()[0]
         raise DataFileError(f"{path} is not a table of comma-separated values: {reason}") from None
     except UnicodeDecodeError as error:
         raise DataFileError(f"{path} is not text in UTF-8 ({error.reason}); save it as UTF-8") from None
-    frame.columns = pd.Index([names[position] for position in positions])
+    frame.columns = header.iloc[0]
     return frame
 
 
@@ -270,15 +287,19 @@ def _choose(names: list[str], target: str, features: Sequence[str] | None, where
     if not chosen:
         raise DataError(f"{where} has no feature column; expected at least one beside the target {target!r}")
     if len(set(chosen)) < len(chosen) and features is not None:
-        raise ArgumentError(f"features are {', '.join(chosen)}; each may be named once")
+        raise ArgumentError(f"features are {_quoted(chosen)}; each may be named once")
     if target in chosen:
         raise ArgumentError(f"column {target!r} is the target and cannot be a feature; leave it out of the features")
     for role, name in [("target", target), *(("feature", name) for name in chosen)]:
         if name not in names:
-            raise DataError(f"{where} has no {role} column {name!r}; its columns are {', '.join(names)}")
+            raise DataError(f"{where} has no {role} column {name!r}; its columns are {_quoted(names)}")
         if names.count(name) > 1:
             raise DataError(f"{where} has {names.count(name)} columns named {name!r}; rename all but one")
     return chosen
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(repr(name[:50]) for name in names[:10]) + ", …" * (len(names) > 10)
 
 
 def _numbers(column: "pd.Series[Any]", name: str, where: str) -> np.ndarray:
@@ -322,14 +343,14 @@ def _target(column: "pd.Series[Any]", name: str, where: str) -> tuple[np.ndarray
                 f"{where}, target {name!r}, row {row + 1}: {values[row]:g} is neither 0 nor 1; "
                 f"expected 0 and 1, booleans, or two words"
             )
-        return values, None
+        return values.copy(), None
     missing = column.isna().to_numpy()
     if missing.any():
         raise DataError(f"{where}, target {name!r}, row {missing.argmax() + 1}: missing value; fill it or drop the row")
     text = column.astype(str).str.strip().to_numpy(dtype=object)
     labels = sorted(set(text))
     if len(labels) != 2:
-        shown = ", ".join(repr(label) for label in labels[:4]) + ", …" * (len(labels) > 4)
+        shown = _quoted(labels)
         raise DataError(
             f"{where}, target {name!r} has {len(labels)} values ({shown}); expected 0 and 1, booleans, or two words"
         )

@@ -23,7 +23,6 @@ def main() -> int:
     """Train as the arguments say, print what was reached, and give the exit code."""
     args = _parser().parse_args()
     backend = get_backend(args.device)
-    engine = engines.choose(args.engine)
     features = [name.strip() for name in args.features.split(",")] if args.features else None
     table = load_data(args.data, target=args.target, features=features)
     if table.labels:
@@ -36,6 +35,7 @@ def main() -> int:
         scale = standardization(X[:, :train_rows])
         X = scale.apply(X)
     start = init_params(len(X), args.hidden, seed=args.seed, factor=args.factor, dtype=args.dtype)
+    engine = engines.choose(args.engine, start, backend)
 
     def print_row(iteration: int, reached: Score) -> None:
         if iteration == 0:

@@ -1,36 +1,77 @@
 """How an iteration is executed: one module per engine, each bound to one data set and device."""
 
+import math
+
+import numpy as np
+
 from nn_backend.backend import Backend
 from nn_backend.engines.eager import EagerEngine
 from nn_backend.engines.engine import Engine
-from nn_backend.equations import Array
+from nn_backend.equations import Array, Params
 from nn_backend.errors import ArgumentError
 
-ENGINES = ("auto", "eager")
+ENGINES = ("auto", "eager", "compiled")
+
+# Beyond this, compiling takes seconds and BLAS is faster; measured by bench/bench_engines.py.
+MAX_COMPILED_PARAMETERS = 600
 
 
-def choose(engine: str) -> str:
-    """Give the name of the engine that will run where ``engine`` is asked for."""
+def choose(engine: str, params: Params, backend: Backend) -> str:
+    """Give the name of the engine that runs a network where ``engine`` is asked for.
+
+    Parameters
+    ----------
+    engine : str
+        ``"eager"``, ``"compiled"``, or ``"auto"`` for ``"compiled"`` where it serves and ``"eager"`` elsewhere.
+    params : Params
+        The network.
+    backend : Backend
+        Where to compute.
+
+    Raises
+    ------
+    ArgumentError
+        If no engine has that name, or the compiled engine is asked for where it does not serve.
+    """
     if engine not in ENGINES:
         raise ArgumentError(f"engine {engine!r} is not known; accepted: {', '.join(ENGINES)}")
+    if engine == "eager":
+        return engine
+    size = sum(math.prod(array.shape) for array in params)
+    obstacle = None
+    if backend.xp is not np:
+        obstacle = f"the backend is {backend.name}; it runs on numpy"
+    elif params.w1.ndim > 2:
+        obstacle = f"the parameters have leading axes {params.w1.shape[:-2]}; it runs one network"
+    elif size > MAX_COMPILED_PARAMETERS:
+        obstacle = f"the network has {size} parameters; it runs at most {MAX_COMPILED_PARAMETERS}"
+    if obstacle is None:
+        return "compiled"
+    if engine == "compiled":
+        raise ArgumentError(f"engine 'compiled' does not serve here: {obstacle}. Use 'eager' or 'auto'")
     return "eager"
 
 
-def bind(engine: str, X: Array, y: Array, *, backend: Backend, threads: int | None = None) -> Engine:
+def bind(engine: str, X: Array, y: Array, params: Params, *, backend: Backend, threads: int | None = None) -> Engine:
     """Bind an engine to a data set.
 
     Parameters
     ----------
     engine : str
-        ``"eager"``, or ``"auto"`` for the one that serves best.
+        As in `choose`.
     X : array (n0, m)
         One example per column, on the backend.
     y : array (n2, m)
         True values, 0 or 1, on the backend.
+    params : Params
+        A network of the sizes to be run.
     backend : Backend
         Where to compute.
     threads : int, optional
         Workers on the CPU; by default ``NN_BACKEND_THREADS``, else one for each core this process may use.
     """
-    choose(engine)
-    return EagerEngine(X, y, backend=backend, threads=threads)
+    if choose(engine, params, backend) == "eager":
+        return EagerEngine(X, y, backend=backend, threads=threads)
+    from nn_backend.engines.compiled import CompiledEngine  # brings LLVM, which takes longer to load than NumPy
+
+    return CompiledEngine(X, y, params, threads=threads)

@@ -4,7 +4,6 @@ import functools
 import itertools
 import math
 import operator
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,9 +14,8 @@ import threadpoolctl
 
 from nn_backend import equations
 from nn_backend.backend import Backend
-from nn_backend.engines.engine import Score
+from nn_backend.engines.engine import Score, count_threads
 from nn_backend.equations import Array, Params
-from nn_backend.errors import ArgumentError
 
 # On the CPU a block's widest layer has this size: its temporaries stay in cache (measured by bench/bench_blocks.py).
 BLOCK_BYTES = 2 * 2**20
@@ -138,20 +136,6 @@ class EagerEngine:
         held = _blas().limit(limits=blas_threads, user_api="blas") if self._on_cpu else self.backend.current()
         with held, _quiet():
             yield
-
-
-def count_threads(threads: int | None = None) -> int:
-    """Give the number of workers: the argument, else ``NN_BACKEND_THREADS``, else the cores this process may use."""
-    if threads is None:
-        text = os.getenv("NN_BACKEND_THREADS")
-        if not text:
-            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        if not text.isdecimal() or int(text) < 1:
-            raise ArgumentError(f"environment variable NN_BACKEND_THREADS is {text!r}; expected a number from 1 up")
-        return int(text)
-    if threads < 1:
-        raise ArgumentError(f"threads is {threads}; expected at least 1")
-    return threads
 
 
 def _sum_shares(share: Callable[[_Block], Any], blocks: list[_Block]) -> Any:

@@ -1,8 +1,12 @@
-"""What every engine answers."""
+"""What every engine answers, and how many threads it may use."""
 
+import os
 from typing import Any, NamedTuple, Protocol
 
 from nn_backend.equations import Params
+from nn_backend.errors import ArgumentError
+
+MAX_THREADS = 1024
 
 
 class Score(NamedTuple):
@@ -36,3 +40,17 @@ class Engine(Protocol):
     def score(self, params: Params) -> Score:
         """Give cost and accuracy at the parameters."""
         ...
+
+
+def count_threads(threads: int | None = None) -> int:
+    """Give the number of workers: the argument, else ``NN_BACKEND_THREADS``, else the cores this process may use."""
+    if threads is None:
+        text = os.getenv("NN_BACKEND_THREADS")
+        if not text:
+            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        if text not in map(str, range(1, MAX_THREADS + 1)):
+            raise ArgumentError(f"environment variable NN_BACKEND_THREADS is {text!r}; expected 1 to {MAX_THREADS}")
+        return int(text)
+    if not 1 <= threads <= MAX_THREADS:
+        raise ArgumentError(f"threads is {threads}; expected 1 to {MAX_THREADS}")
+    return threads
