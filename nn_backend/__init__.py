@@ -21,6 +21,7 @@ from nn_backend.errors import (
     DivergenceError,
     MissingPackageError,
     NNBackendError,
+    TraceError,
 )
 from nn_backend.network import init_params, predict, predict_proba, score
 from nn_backend.tables import Standardization, Table, load_marks, load_table, simulate_marks, standardization
@@ -40,6 +41,7 @@ __all__ = [
     "Score",
     "Standardization",
     "Table",
+    "TraceError",
     "available_backends",
     "diagnose_gpu",
     "fit",

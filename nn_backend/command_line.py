@@ -31,23 +31,24 @@ def run(main: Callable[[], int]) -> NoReturn:
     """
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # "... | head" ends quietly, as other programs do
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name) or Path(os.devnull).open("w")  # None where the caller closed it
-        stream.reconfigure(errors="backslashreplace")  # a name the terminal cannot spell is no reason to stop
-        setattr(sys, name, stream)
-    try:
-        code = main()
-        sys.stdout.flush()
+    with Path(os.devnull).open("w") as nowhere:
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name) or nowhere  # None where the caller closed it
+            stream.reconfigure(errors="backslashreplace")  # a name the terminal cannot spell is no reason to stop
+            setattr(sys, name, stream)
+        try:
+            code = main()
+            sys.stdout.flush()
+            sys.exit(code)
+        except NNBackendError as error:
+            code = NO_DEVICE if isinstance(error, BackendUnavailableError) else WRONG_USE
+            line = str(error)
+        except MemoryError as error:
+            code, line = WRONG_USE, f"not enough memory ({error}); take fewer rows or hidden units"
+        except OSError as error:
+            code, line = WRONG_USE, f"the output cannot be written: {error.strerror}"
+            sys.stdout = nowhere  # or Python would try again at its end
+        except KeyboardInterrupt:
+            code, line = INTERRUPTED, "interrupted"
+        print("error:", " ".join(line.split()), file=sys.stderr)
         sys.exit(code)
-    except NNBackendError as error:
-        code = NO_DEVICE if isinstance(error, BackendUnavailableError) else WRONG_USE
-        line = str(error)
-    except MemoryError as error:
-        code, line = WRONG_USE, f"not enough memory ({error}); take fewer rows or hidden units"
-    except OSError as error:
-        code, line = WRONG_USE, f"the output cannot be written: {error.strerror}"
-        sys.stdout = Path(os.devnull).open("w")  # or Python would try again at its end
-    except KeyboardInterrupt:
-        code, line = INTERRUPTED, "interrupted"
-    print("error:", " ".join(line.split()), file=sys.stderr)
-    sys.exit(code)

@@ -2,7 +2,6 @@
 
 import importlib.resources
 import math
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +15,7 @@ if TYPE_CHECKING:  # pandas takes longer to import than a small training, and br
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 MAX_ROWS = 10**12
-MAX_TO_STANDARDIZE = 1e150  # the square of a difference must be finite
+MIN_SPREAD, MAX_SPREAD = 1e-150, 1e150  # of a feature to standardise; beyond these a square is 0 or infinite
 
 # Mean, deviation and correlation of the three marks in marks.csv, to three digits.
 _MARKS_MEAN = np.array([10.9, 10.7, 10.4])
@@ -63,7 +62,8 @@ class Standardization(NamedTuple):
 
     def apply(self, X: np.ndarray) -> np.ndarray:
         """Give (X - mean) / deviation, shape (n0, m)."""
-        scaled: np.ndarray = (X - self.mean) / self.deviation
+        with np.errstate(over="ignore"):  # fit and score refuse infinity
+            scaled: np.ndarray = (X - self.mean) / self.deviation
         return scaled
 
 
@@ -109,9 +109,9 @@ def simulate_marks(rows: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
     """
     if not 1 <= rows <= MAX_ROWS:
         raise ArgumentError(f"rows is {rows}; expected 1 to {MAX_ROWS}")
-    normal = np.random.default_rng(seed).standard_normal((3, rows))
-    X = np.linalg.cholesky(_MARKS_CORRELATION) @ normal * _MARKS_DEVIATION[:, None] + _MARKS_MEAN[:, None]
-    X = np.clip(np.rint(X), 0, 20)
+    correlated = np.linalg.cholesky(_MARKS_CORRELATION) @ np.random.default_rng(seed).standard_normal((3, rows))
+    X = np.rint(correlated * _MARKS_DEVIATION[:, None] + _MARKS_MEAN[:, None])
+    np.clip(X, 0, 20, out=X)
     return X, (X[2:] >= _PASS_MARK).astype(np.float64)
 
 
@@ -140,7 +140,7 @@ def load_data(name: str, *, target: str = "y", features: Sequence[str] | None = 
                 f"data is {shown!r}; expected simulated:ROWS with 1 to {MAX_ROWS}, as in simulated:10000"
             )
         X, y = simulate_marks(int(rows))
-        frame = pd.DataFrame({"x1": X[0], "x2": X[1], "x3": X[2], "y": y[0]})
+        frame = pd.DataFrame({"x1": X[0], "x2": X[1], "x3": X[2], "y": y[0]}, copy=False)
         return load_table(frame, target=target, features=features)
     return load_table(name, target=target, features=features)
 
@@ -156,8 +156,8 @@ def load_table(
         A ``.csv``, ``.csv.gz`` or ``.parquet`` file with names in the first row, or a pandas DataFrame.
     target : str
         The column to predict: 0 or 1, booleans, or text with two values (sorted, the first stands for 0).
-    features : sequence of str, optional
-        The columns to predict it from, in this order; by default every column but the target.
+    features : sequence of str, or str, optional
+        The columns to predict it from, in this order, or the only one; by default every column but the target.
 
     Returns
     -------
@@ -170,6 +170,10 @@ def load_table(
         If the file is missing or cannot be read as what its name says.
     DataError
         If a column is missing, stands twice, or holds something that is not a finite number.
+    ArgumentError
+        If a feature is named twice, or is the target.
+    ArrayTypeError
+        If the source is neither a path nor a DataFrame.
     MissingPackageError
         If a Parquet file is given and pyarrow is not installed.
     """
@@ -190,13 +194,20 @@ def load_table(
     chosen = _choose(names, target, features, where)
     if len(frame) == 0:
         raise DataError(f"{where} has no rows below its header; expected one example per row")
-    X = np.stack([_numbers(frame.iloc[:, names.index(name)], name, where) for name in chosen])
+    X = np.empty((len(chosen), len(frame)))  # filled row by row: a third copy of a large table might not fit in memory
+    for row, name in zip(X, chosen, strict=True):
+        row[:] = _numbers(frame.iloc[:, names.index(name)], name, where)
     y, labels = _target(frame.iloc[:, names.index(target)], target, where)
     return Table(X, y[None], tuple(chosen), target, labels)
 
 
 def standardization(X: np.ndarray) -> Standardization:
-    """Give mean and deviation of each feature over the examples of X (n0, m), finite numbers below 1e150.
+    """Give mean and deviation of each feature over the examples of X (n0, m).
+
+    Raises
+    ------
+    DataError
+        If the values of a feature, unless all equal, lie closer together than 1e-150 or further apart than 1e150.
 
     Notes
     -----
@@ -208,17 +219,21 @@ def standardization(X: np.ndarray) -> Standardization:
     >>> scale.apply(np.array([[1.0, 3.0, 5.0]]))
     array([[-1.,  1.,  3.]])
     """
-    largest = np.abs(X).max(axis=1)
-    if not (largest < MAX_TO_STANDARDIZE).all():
-        row = int(np.argmax(~(largest < MAX_TO_STANDARDIZE)))
+    moments = np.array([_mean_and_deviation(row, number) for number, row in enumerate(X, start=1)])
+    return Standardization(moments[:, :1], moments[:, 1:])
+
+
+def _mean_and_deviation(row: np.ndarray, number: int) -> tuple[float, float]:
+    low, high = float(row.min()), float(row.max())
+    if high - low == 0:
+        return low, 1.0  # the rounded mean may differ from it
+    if not MIN_SPREAD <= high - low <= MAX_SPREAD:
         raise DataError(
-            f"feature {row + 1} reaches {largest[row]:g}; to be standardised it must stay below {MAX_TO_STANDARDIZE:g}"
+            f"feature {number} lies between {low:g} and {high:g} and cannot be standardised; "
+            f"expected equal values, or values {MIN_SPREAD:g} to {MAX_SPREAD:g} apart"
         )
-    m = X.shape[1]
-    constant = X.min(axis=1, keepdims=True) == X.max(axis=1, keepdims=True)
-    mean = np.where(constant, X[:, :1], [[math.fsum(row) / m] for row in X])
-    variance = np.array([[math.fsum(row) / m] for row in (X - mean) ** 2])
-    return Standardization(mean, np.where(constant, 1.0, np.sqrt(variance)))
+    mean = math.fsum(row) / len(row)
+    return mean, math.sqrt(math.fsum((row - mean) ** 2) / len(row))
 
 
 def _read(path: Path) -> "pd.DataFrame":
@@ -260,18 +275,16 @@ def _read_csv(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     how: dict[str, Any] = {"encoding": "utf-8-sig", "skipinitialspace": True}
+    as_text: dict[str, Any] = {"header": None, "dtype": str, "keep_default_na": False, **how}
     try:
         # The header is read apart, because pandas would rename a name that stands twice.
-        header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, **how)
+        header = pd.read_csv(path, nrows=1, **as_text)
         if header.shape[1] == 1 and ";" in header.iloc[0, 0]:
             raise DataFileError(f"{path} separates its columns by semicolons; expected commas")
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
-            frame = pd.read_csv(path, index_col=False, low_memory=False, **how)
+        pd.read_csv(path, nrows=2, **as_text)  # refuses a first row longer than the header; below, only later rows are
+        frame: pd.DataFrame = pd.read_csv(path, index_col=False, low_memory=False, **how)
     except pd.errors.EmptyDataError:
         raise DataFileError(f"{path} is empty; expected a header and one example per row") from None
-    except pd.errors.ParserWarning:
-        raise DataFileError(f"{path} has rows with more fields than its header; expected as many") from None
     except pd.errors.ParserError as error:
         reason = str(error).strip().rpartition("error: ")[2].splitlines()[0]
         raise DataFileError(f"{path} is not a table of comma-separated values: {reason}") from None

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import STRICT, Place, require_gpu
+from places import STRICT, Place, require_gpu
 
 import nn_backend as nn
 from nn_backend.descent import STRETCH_SECONDS
@@ -164,7 +164,8 @@ def test_divergence_names_the_first_iteration_and_the_remedy() -> None:
     assert "standardise the features" in str(e.value)
 
 
-def test_ctrl_c_returns_what_was_reached() -> None:
+@pytest.mark.parametrize("engine", ["eager", "compiled"])
+def test_ctrl_c_returns_what_was_reached(engine: str) -> None:
     X, y = training_rows(standardized=False)
     stop_at = 40
 
@@ -172,11 +173,12 @@ def test_ctrl_c_returns_what_was_reached() -> None:
         if iteration == stop_at:
             threading.Timer(0.05, signal.raise_signal, [signal.SIGINT]).start()
 
-    result = nn.fit(X, y, nn.init_params(3, 4), iterations=10**9, log_every=20, callback=interrupt)
+    result = nn.fit(X, y, nn.init_params(3, 4), iterations=10**9, engine=engine, log_every=20, callback=interrupt)
     assert result.interrupted
     assert stop_at <= result.iterations < 10**9
     assert result.history["iteration"].iloc[-1] == result.iterations
-    assert nn.score(result.params, X, y).cost == result.history["cost"].iloc[-1]
+    again = nn.fit(X, y, result.params, iterations=0, engine=engine)
+    assert again.history["cost"].iloc[0] == result.history["cost"].iloc[-1]
 
 
 def test_stretches_leave_ctrl_c_well_under_a_second() -> None:
@@ -232,7 +234,7 @@ START = nn.init_params(3, 4)
         ({"learning_rate": np.nan}, nn.ArgumentError, "learning_rate is nan"),
         ({"iterations": -1}, nn.ArgumentError, "iterations is -1; expected at least 0"),
         ({"log_every": 0}, nn.ArgumentError, "log_every is 0; expected at least 1"),
-        ({"threads": 0}, nn.ArgumentError, "threads is 0; expected at least 1"),
+        ({"threads": 0}, nn.ArgumentError, "threads is 0; expected 1 to 1024"),
         ({"engine": "fast"}, nn.ArgumentError, "engine 'fast' is not known"),
     ],
 )
@@ -251,11 +253,14 @@ def test_float64_data_too_large_for_float32_is_refused() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_inputs": 0}, "n_inputs is 0; expected at least 1"),
-        ({"n_hidden": -2}, "n_hidden is -2; expected at least 1"),
-        ({"n_outputs": 0}, "n_outputs is 0; expected at least 1"),
+        ({"n_inputs": 0}, "n_inputs is 0; expected 1 to 2147483647"),
+        ({"n_hidden": -2}, "n_hidden is -2; expected 1 to 2147483647"),
+        ({"n_hidden": 2**31}, "n_hidden is 2147483648; expected 1 to 2147483647"),
+        ({"n_outputs": 0}, "n_outputs is 0; expected 1 to 2147483647"),
         ({"seed": -1}, "seed is -1; expected a whole number from 0 to 4294967295"),
         ({"factor": np.inf}, "factor is inf; expected a finite number"),
+        ({"factor": 1e308}, r"factor is 1e\+308; the weights would not be finite in float64"),
+        ({"factor": 1e100, "dtype": "float32"}, r"factor is 1e\+100; the weights would not be finite in float32"),
         ({"dtype": "float16"}, "dtype is 'float16'; accepted: float64, float32"),
     ],
 )

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from conftest import Place, assert_close
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from places import Place, assert_close
 
 import nn_backend as nn
 from nn_backend import equations

@@ -1,7 +1,7 @@
 """Prints a program as LLVM IR, the same for every processor.
 
-A value of the program becomes a vector with one lane for each of the 32 lanes of the reduction; LLVM cuts it into the
-registers the processor has, which also gives it several independent chains to work on at a time. Three functions:
+A value of the program becomes a vector with one element for each of several examples; LLVM cuts it into the registers
+the processor has. Three functions:
 
 - ``tile`` runs the operations on up to 512 examples and adds up their lanes;
 - ``tree`` adds rows of sums as `program.add_tree` does;
@@ -46,7 +46,8 @@ _TEMPLATES = {
 def print_ir(program: Program) -> str:
     """Give a program as LLVM IR: the functions tile, tree and run."""
     scalar, _, suffix = _SCALARS[program.dtype]
-    kinds = ((scalar, suffix), (f"<{LANES} x {scalar}>", f"v{LANES}{suffix}"))
+    lanes = vector_lanes(program)
+    kinds = ((scalar, suffix), (f"<{lanes} x {scalar}>", f"v{lanes}{suffix}"))
     declarations = [
         f"declare {kind} @llvm.{function}.{ending}({', '.join([kind] * arity)})"
         for kind, ending in kinds
@@ -55,6 +56,19 @@ def print_ir(program: Program) -> str:
     declarations.append("declare i32 @nn_backend_yield()")
     declarations.append("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
     return "\n".join([*declarations, _print_tile(program), _print_tree(program), _print_run(program)])
+
+
+def vector_lanes(program: Program) -> int:
+    """Give how many examples are worked on together.
+
+    Notes
+    -----
+    It decides the speed, not the bits. LLVM cuts vectors into the registers the processor has: long ones give a small
+    program several independent chains, but in a large one they only spill. Measured with 21 to 513 sums.
+    """
+    if len(program.sums) <= 40:
+        return LANES
+    return LANES // 2 if len(program.sums) <= 100 or program.dtype == "float32" else LANES // 4
 
 
 def padded_sums(program: Program) -> int:
@@ -70,14 +84,14 @@ def scratch_size(program: Program, chunks: int) -> int:
 class _Lines:
     """Prints operations one line each, on scalars or on vectors of lanes."""
 
-    def __init__(self, program: Program, *, vectors: bool) -> None:
+    def __init__(self, program: Program, lanes: int | None = None) -> None:
         scalar, integer, suffix = _SCALARS[program.dtype]
         self.kinds = {"float": scalar, "int": integer, "bool": "i1"}
         self.types = {"f": scalar, "i": integer, "b": "i1", "suffix": suffix}
-        if vectors:
-            self.types = {letter: f"<{LANES} x {kind}>" for letter, kind in self.types.items()}
-            self.types["suffix"] = f"v{LANES}{suffix}"
-        self.vectors = vectors
+        if lanes is not None:
+            self.types = {letter: f"<{lanes} x {kind}>" for letter, kind in self.types.items()}
+            self.types["suffix"] = f"v{lanes}{suffix}"
+        self.lanes = lanes
         self.names: dict[Value, str] = {}
         self.lines: list[str] = []
 
@@ -89,7 +103,7 @@ class _Lines:
         if value.operation != "constant":
             return self.names[value]
         text = _hex(value.attribute) if value.kind == "float" else str(value.attribute)
-        return f"splat ({self.kinds[value.kind]} {text})" if self.vectors else text
+        return f"splat ({self.kinds[value.kind]} {text})" if self.lanes else text
 
     def load(self, name: str, pointer: str, index: int) -> str:
         """Print the load of a scalar."""
@@ -117,12 +131,13 @@ class _Lines:
 def _print_tile(program: Program) -> str:
     """Print ``tile``: ``rows`` points to the examples' rows, of which ``count`` from ``offset`` on are taken."""
     size = np.dtype(program.dtype).itemsize
-    once = _Lines(program, vectors=False)
-    each = _Lines(program, vectors=True)
+    lanes = vector_lanes(program)
+    once = _Lines(program)
+    each = _Lines(program, lanes)
     scalar, vector = once.types["f"], each.types["f"]
     once.uniforms(program)
     for value, name in list(once.names.items()):
-        each.names[value] = _splat(once.lines, name, once.kinds[value.kind])
+        each.names[value] = _splat(once.lines, name, once.kinds[value.kind], lanes)
     for value in _inputs(program):
         if value.varies:
             place = value.attribute.place
@@ -134,16 +149,17 @@ def _print_tile(program: Program) -> str:
     each.operations(program.example, "v")
     for s, value in enumerate(program.sums):
         term = value.arguments[0]
-        each.lines.append(f"%sum{s}.at = getelementptr {scalar}, ptr %lanesums, i64 {s * LANES}")
-        each.lines.append(f"%sum{s} = load {vector}, ptr %sum{s}.at, align 64")
+        each.lines.append(f"%sum{s}.row = getelementptr {scalar}, ptr %lanesums, i64 {s * LANES}")
+        each.lines.append(f"%sum{s}.at = getelementptr {scalar}, ptr %sum{s}.row, i64 %lane")
+        each.lines.append(f"%sum{s} = load {vector}, ptr %sum{s}.at, align {lanes * size}")
         each.lines.append(f"%sum{s}.new = fadd {vector} %sum{s}, {each.operand(term)}")
-        each.lines.append(f"%sum{s}.kept = select <{LANES} x i1> %here, {vector} %sum{s}.new, {vector} %sum{s}")
-        each.lines.append(f"store {vector} %sum{s}.kept, ptr %sum{s}.at, align 64")
+        each.lines.append(f"%sum{s}.kept = select <{lanes} x i1> %here, {vector} %sum{s}.new, {vector} %sum{s}")
+        each.lines.append(f"store {vector} %sum{s}.kept, ptr %sum{s}.at, align {lanes * size}")
     counts: list[str] = []
-    count = _splat(counts, "%count32", "i32")
+    count = _splat(counts, "%count32", "i32", lanes)
     starts: list[str] = []
-    start = _splat(starts, "%j32", "i32")
-    lanes = ", ".join(f"i32 {lane}" for lane in range(LANES))
+    start = _splat(starts, "%j32", "i32", lanes)
+    ramp = ", ".join(f"i32 {lane}" for lane in range(lanes))
     newline = "\n  "
     return f"""
 define internal void @tile(ptr noalias %rows, i64 %offset, i64 %count, ptr noalias %numbers,
@@ -157,7 +173,7 @@ clear:
   %c = phi i64 [ 0, %entry ], [ %c.next, %clear ]
   %c.row = mul i64 %c, {LANES}
   %c.at = getelementptr {scalar}, ptr %lanesums, i64 %c.row
-  store {vector} zeroinitializer, ptr %c.at, align 64
+  store <{LANES} x {scalar}> zeroinitializer, ptr %c.at, align 64
   %c.next = add i64 %c, 1
   %c.more = icmp slt i64 %c.next, {len(program.sums)}
   br i1 %c.more, label %clear, label %row
@@ -166,17 +182,18 @@ row:
   %at = add i64 %offset, %j
   %j32 = trunc i64 %j to i32
   {newline.join(starts)}
-  %example = add <{LANES} x i32> {start}, <{lanes}>
-  %here = icmp slt <{LANES} x i32> %example, {count}
+  %lane = and i64 %j, {LANES - 1}
+  %example = add <{lanes} x i32> {start}, <{ramp}>
+  %here = icmp slt <{lanes} x i32> %example, {count}
 {each}
-  %j.next = add i64 %j, {LANES}
+  %j.next = add i64 %j, {lanes}
   %j.more = icmp slt i64 %j.next, %count
   br i1 %j.more, label %row, label %sum
 sum:
   %s = phi i64 [ 0, %row ], [ %s.next, %sum ]
   %s.row = mul i64 %s, {LANES}
   %s.at = getelementptr {scalar}, ptr %lanesums, i64 %s.row
-  %h{LANES} = load {vector}, ptr %s.at, align 64
+  %h{LANES} = load <{LANES} x {scalar}>, ptr %s.at, align 64
   {newline.join(_halving(scalar))}
   %s.sum = extractelement <1 x {scalar}> %h1, i64 0
   %s.out = getelementptr {scalar}, ptr %out, i64 %s
@@ -238,7 +255,7 @@ def _print_run(program: Program) -> str:
     """Print ``run``: the iterations of one thread, whose chunks of tiles are first to last."""
     size = np.dtype(program.dtype).itemsize
     row = padded_sums(program)
-    follow = _Lines(program, vectors=False)
+    follow = _Lines(program)
     scalar = follow.types["f"]
     follow.uniforms(program)
     for s, value in enumerate(program.sums):
@@ -332,11 +349,11 @@ exit:
 """
 
 
-def _splat(lines: list[str], name: str, kind: str) -> str:
+def _splat(lines: list[str], name: str, kind: str, lanes: int) -> str:
     """Print a vector with a scalar in every lane, and give its name."""
-    vector = f"<{LANES} x {kind}>"
+    vector = f"<{lanes} x {kind}>"
     lines.append(f"{name}.one = insertelement {vector} poison, {kind} {name}, i64 0")
-    zeros = f"<{LANES} x i32> zeroinitializer"
+    zeros = f"<{lanes} x i32> zeroinitializer"
     lines.append(f"{name}.all = shufflevector {vector} {name}.one, {vector} poison, {zeros}")
     return f"{name}.all"
 

@@ -90,7 +90,7 @@ class Kernel:
         self.program = program
         self.ir = print_ir(program)
         self._machine = llvm.Target.from_default_triple().create_target_machine(
-            cpu=cpu, features=features, opt=3, jit=True
+            cpu=cpu, features=features, opt=1, jit=True
         )
         self._module = llvm.parse_assembly(self.ir)
         self._module.verify()

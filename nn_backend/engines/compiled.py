@@ -102,4 +102,8 @@ def _shapes(n0: int, n1: int, n2: int) -> dict[str, tuple[int, ...]]:
 
 
 def _flatten(params: Params, *numbers: float) -> np.ndarray:
-    return np.concatenate([array.ravel() for array in params] + [np.array(numbers, params.w1.dtype)])
+    with np.errstate(
+        over="ignore"
+    ):  # a learning rate beyond float32 becomes infinite, and fit reports where that leads
+        last = np.array(numbers, params.w1.dtype)
+    return np.concatenate([*(array.ravel() for array in params), last])

@@ -1,0 +1,152 @@
+"""One iteration of full-batch gradient descent here and in other libraries: same network, data, dtype and step.
+
+    python -m pytest bench/bench_peers.py --benchmark-json peers.json
+    python bench/report.py peers.json bench/results
+
+Each contender runs as its users would run it: NumPy runs the equations as they stand on whole arrays, JAX compiles
+them in a loop (``jit`` and ``fori_loop``), PyTorch runs ``Linear``, ``Sigmoid`` and its own loss and SGD eagerly,
+scikit-learn fits an ``MLPClassifier`` with one batch. Compilation and transfers are outside the clock. Libraries that
+are not installed are skipped (``pip install -e ".[bench]"``). A round is a whole run; report.py divides it by its
+iterations.
+"""
+
+import importlib.metadata
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nn_backend import equations
+from nn_backend.backend import get_backend
+from nn_backend.engines import bind
+
+ITERATIONS = {300: 4500, 10_000: 300, 100_000: 30, 1_000_000: 10}
+ROUNDS = 7
+LEARNING_RATE = 0.2
+
+
+def run_nn_backend(problem: Any, iterations: int, engine: str) -> Callable[[], Any]:
+    X, y, params = problem
+    bound = bind(engine, X, y, params, backend=get_backend("cpu"))
+    return lambda: bound.descend(params, iterations, LEARNING_RATE)
+
+
+def run_numpy(problem: Any, iterations: int) -> Callable[[], Any]:
+    X, y, params = problem
+
+    def run() -> Any:
+        reached = params
+        with np.errstate(over="ignore"):
+            for _ in range(iterations):
+                layers = equations.forward(reached, X, xp=np)
+                gradients = equations.backward(reached, layers, X, y, float(X.shape[1]), xp=np)
+                reached = equations.update(reached, gradients, LEARNING_RATE)
+        return reached
+
+    return run
+
+
+def run_jax(problem: Any, iterations: int) -> Callable[[], Any]:
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    X, y = jax.numpy.asarray(problem.X), jax.numpy.asarray(problem.y)
+
+    def step(_: int, params: Any) -> Any:
+        layers = equations.forward(params, X, xp=jax.numpy)
+        gradients = equations.backward(params, layers, X, y, float(X.shape[1]), xp=jax.numpy)
+        return equations.update(params, gradients, LEARNING_RATE)
+
+    run = jax.jit(lambda params: jax.lax.fori_loop(0, iterations, step, params))
+    start = type(problem.params)(*map(jax.numpy.asarray, problem.params))
+    return lambda: jax.block_until_ready(run(start))
+
+
+def run_torch(problem: Any, iterations: int) -> Callable[[], Any]:
+    torch = pytest.importorskip("torch")
+    X, y, (w1, b1, w2, b2) = problem
+    inputs, targets = (torch.from_numpy(np.ascontiguousarray(array.T)) for array in (X, y))
+    n1, n0 = w1.shape
+    network = torch.nn.Sequential(torch.nn.Linear(n0, n1), torch.nn.Sigmoid(), torch.nn.Linear(n1, len(w2)))
+    network.to(inputs.dtype)
+    start = {"0.weight": w1, "0.bias": b1[:, 0], "2.weight": w2, "2.bias": b2[:, 0]}
+    loss = torch.nn.BCEWithLogitsLoss()
+    optimizer = torch.optim.SGD(network.parameters(), lr=LEARNING_RATE)
+
+    def run() -> Any:
+        network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in start.items()})
+        for _ in range(iterations):
+            optimizer.zero_grad(set_to_none=True)
+            loss(network(inputs), targets).backward()
+            optimizer.step()
+        return [parameter.detach().numpy() for parameter in network.parameters()]
+
+    return run
+
+
+def run_sklearn(problem: Any, iterations: int) -> Callable[[], Any]:
+    neural_network = pytest.importorskip("sklearn.neural_network")
+    inputs, targets = np.ascontiguousarray(problem.X.T), problem.y[0].astype(int)
+    options = {
+        "hidden_layer_sizes": (len(problem.params.w1),),
+        "activation": "logistic",
+        "solver": "sgd",
+        "alpha": 0.0,
+        "batch_size": len(inputs),
+        "learning_rate_init": LEARNING_RATE,
+        "momentum": 0.0,
+        "max_iter": iterations,
+        "tol": 0.0,
+        "n_iter_no_change": 10**9,
+        "shuffle": False,
+    }
+
+    def run() -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it has not converged is the point of a fixed number of iterations
+            return neural_network.MLPClassifier(**options).fit(inputs, targets)
+
+    return run
+
+
+CONTENDERS: dict[str, Callable[..., Callable[[], Any]]] = {
+    "nn_backend compiled": lambda problem, iterations: run_nn_backend(problem, iterations, "compiled"),
+    "nn_backend eager": lambda problem, iterations: run_nn_backend(problem, iterations, "eager"),
+    "NumPy": run_numpy,
+    "JAX": run_jax,
+    "PyTorch": run_torch,
+    "scikit-learn": run_sklearn,
+}
+PACKAGES = ("nn-backend", "numpy", "jax", "torch", "scikit-learn")
+
+
+@pytest.mark.parametrize("case", ["300x3-4-1", "1e4x3-4-1", "1e5x3-4-1", "1e6x3-4-1"], indirect=True)
+@pytest.mark.parametrize("place", ["compiled-numpy"], indirect=True)
+@pytest.mark.parametrize("contender", CONTENDERS)
+def test_iteration(request: pytest.FixtureRequest, benchmark, problem, case, dtype: str, place, contender: str) -> None:
+    iterations = 2 if request.config.getoption("smallest") else ITERATIONS[case.rows]
+    run = CONTENDERS[contender](problem, iterations)
+    benchmark.group = f"{iterations} iterations, {case}, {dtype}"
+    installed = {}
+    for package in PACKAGES:
+        try:
+            installed[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    benchmark.extra_info.update(
+        contender=contender, rows=case.rows, dtype=dtype, iterations=iterations, case=str(case), versions=installed
+    )
+    smallest = request.config.getoption("smallest")
+    benchmark.pedantic(run, rounds=1 if smallest else ROUNDS, warmup_rounds=0 if smallest else 2)
+
+
+@pytest.mark.parametrize("case", ["300x3-4-1"], indirect=True)
+@pytest.mark.parametrize("place", ["compiled-numpy"], indirect=True)
+@pytest.mark.parametrize("contender", [name for name in CONTENDERS if name != "scikit-learn"])
+def test_contenders_do_the_same(problem, place, case, dtype: str, contender: str) -> None:
+    """All but scikit-learn, which draws its own start, reach the same parameters after ten iterations."""
+    reached = CONTENDERS[contender](problem, 10)()
+    expected = run_numpy(problem, 10)()
+    for actual, array in zip(reached, expected, strict=True):
+        np.testing.assert_allclose(np.asarray(actual).reshape(array.shape), array, rtol=1e-3, atol=1e-5)

@@ -1,0 +1,769 @@
+"""Files and frames in: what is accepted, and every message that says why something is not."""
+
+import csv
+import decimal
+import gzip
+import itertools
+import math
+import os
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import nn_backend as nn
+from nn_backend.tables import load_data
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="the message is POSIX's")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Work in an empty folder, so that messages name files as the test does."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(name: str, content: str | bytes) -> str:
+    Path(name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return name
+
+
+def load(name: str, content: str | bytes, **options) -> nn.Table:
+    return nn.load_table(write(name, content), **options)
+
+
+def refusal(error: type[nn.NNBackendError], source, **options) -> str:
+    """Give the message that ``source`` is refused with, having checked that it is one line that can be printed."""
+    with pytest.raises(nn.NNBackendError) as caught:
+        nn.load_table(source, **options)
+    message = str(caught.value)
+    assert caught.type is error
+    assert message.isprintable()
+    return message
+
+
+# Good input
+
+
+def test_marks_are_the_articles():
+    X, y = nn.load_marks()
+    assert X.shape == (3, 395)
+    assert y.shape == (1, 395)
+    assert X.dtype == y.dtype == np.float64
+    assert X[:, :3].T.tolist() == [[5, 6, 6], [5, 5, 6], [7, 8, 10]]
+    assert y[0, :3].tolist() == [0, 0, 1]
+    assert (X[:, -1].tolist(), y[0, -1]) == ([8, 9, 9], 0)
+    assert y.sum() == 265
+    assert y[0, :300].sum() == 201
+    np.testing.assert_array_equal(y[0], X[2] >= 10)
+
+
+def test_marks_load_from_any_folder(folder):
+    with (Path(__file__).parents[1] / "data" / "marks.csv").open(newline="") as file:
+        rows = [[float(cell) for cell in row] for row in itertools.islice(csv.reader(file), 1, None)]
+    X, y = nn.load_marks()
+    np.testing.assert_array_equal(np.vstack([X, y]).T, rows)
+
+
+def test_marks_have_names():
+    table = load_data("marks")
+    assert (table.features, table.target, table.labels) == (("x1", "x2", "x3"), "y", None)
+
+
+GOOD = "x1,x2,y\n1,2.5,0\n-3,4e1,1\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        GOOD,
+        GOOD.rstrip("\n"),
+        b"\xef\xbb\xbf" + GOOD.encode(),
+        GOOD.replace("\n", "\r\n"),
+        b"\xef\xbb\xbf" + b'"x1","x2","y"\r\n1,2.5,0\r\n-3,4e1,1\r\n',
+        '"x1",x2,"y"\n"1","2.5","0"\n-3,4e1,1\n',
+        " x1 ,\tx2 , y \n 1 , 2.5, 0\n-3 ,  4e1 ,1 \n",
+        '"x1 "," x2",y\n1,2.5,0\n-3,4e1,1\n',
+        'x1, "x2", "y"\n1, "2.5", "0"\n-3, 4e1, 1\n',
+        "x1,x2,y\n\n1,2.5,0\n\n-3,4e1,1\n\n",
+    ],
+    ids=[
+        "plain",
+        "no line end",
+        "BOM",
+        "CRLF",
+        "BOM quotes CRLF",
+        "quotes",
+        "spaces",
+        "spaces in quotes",
+        "spaces before quotes",
+        "blank lines",
+    ],
+)
+def test_csv_in_its_many_spellings(folder, content):
+    table = load("a.csv", content)
+    np.testing.assert_array_equal(table.X, [[1, -3], [2.5, 40]])
+    np.testing.assert_array_equal(table.y, [[0, 1]])
+    assert table.X.dtype == table.y.dtype == np.float64
+    assert (table.features, table.target, table.labels) == (("x1", "x2"), "y", None)
+
+
+def test_a_quoted_name_may_hold_a_comma(folder):
+    table = load("a.csv", '"height, cm",y\n180,1\n170,0\n')
+    assert table.features == ("height, cm",)
+    np.testing.assert_array_equal(table.X, [[180, 170]])
+
+
+def test_a_quoted_name_behind_a_space_may_hold_a_comma(folder):
+    table = load("a.csv", 'x1, "height, cm", y\n1, 180, 1\n2, 170, 0\n')
+    assert table.features == ("x1", "height, cm")
+    np.testing.assert_array_equal(table.X, [[1, 2], [180, 170]])
+
+
+def test_numbers_are_read_to_the_last_bit(folder):
+    values = np.random.RandomState(0).randn(1000) * 10.0 ** np.random.RandomState(1).randint(-300, 300, 1000)
+    rows = "".join(f"{float(value)!r},{k % 2}\n" for k, value in enumerate(values))
+    np.testing.assert_array_equal(load("a.csv", "x1,y\n" + rows).X[0], values)
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "A.CSV.GZ"])
+def test_compressed_csv(folder, name):
+    assert load(name, gzip.compress(GOOD.encode())).X.tolist() == [[1, -3], [2.5, 40]]
+
+
+@pytest.mark.parametrize("give", [str, Path])
+def test_a_path_may_be_text_or_a_path(folder, give):
+    assert nn.load_table(give(write("A.CSV", GOOD))).X.shape == (2, 2)
+
+
+def test_parquet_gives_what_it_was_made_of(folder):
+    frame = pd.DataFrame({"a": [0.1, -2.5, 1e300], "b": [1, 2, 3], "y": [True, False, True]})
+    frame.to_parquet("a.parquet")
+    table = nn.load_table("a.parquet")
+    np.testing.assert_array_equal(table.X, [[0.1, -2.5, 1e300], [1, 2, 3]])
+    np.testing.assert_array_equal(table.y, [[1, 0, 1]])
+    assert (table.features, table.labels) == (("a", "b"), ("False", "True"))
+
+
+def test_a_table_does_not_follow_its_frame():
+    frame = pd.DataFrame({"a": [1.0, 2.0], "y": [0.0, 1.0]})
+    table = nn.load_table(frame)
+    assert not np.shares_memory(table.X, frame["a"].to_numpy())
+    assert not np.shares_memory(table.y, frame["y"].to_numpy())
+
+
+def test_a_frames_index_does_not_matter():
+    frame = pd.DataFrame({"a": [1, 2], " y ": [0, 1]}, index=[7, 7])
+    assert nn.load_table(frame).y.tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("features", [("x2", "x1"), ["x2", "x1"]])
+def test_features_come_in_the_order_named(folder, features):
+    table = load("a.csv", "x1,z,x2,y\n1,2,3,0\n4,5,6,1\n", features=features)
+    np.testing.assert_array_equal(table.X, [[3, 6], [1, 4]])
+    assert table.features == ("x2", "x1")
+
+
+def test_one_feature_may_be_named_without_a_list(folder):
+    table = load("a.csv", "x1,x2,x,y\n1,2,3,0\n4,5,6,1\n", features="x1")
+    np.testing.assert_array_equal(table.X, [[1, 4]])
+    assert table.features == ("x1",)
+
+
+def test_the_target_may_stand_anywhere_and_have_any_name(folder):
+    table = load("a.csv", "a,won,b\n1,1,2\n3,0,4\n", target="won")
+    np.testing.assert_array_equal(table.X, [[1, 3], [2, 4]])
+    np.testing.assert_array_equal(table.y, [[1, 0]])
+    assert (table.features, table.target) == (("a", "b"), "won")
+
+
+def test_columns_not_asked_for_may_hold_anything(folder):
+    table = load("a.csv", "name,name,x1,y\nAnn,,1,0\nBob,x,2,1\n", features=["x1"])
+    np.testing.assert_array_equal(table.X, [[1, 2]])
+
+
+@pytest.mark.parametrize("target", ["0\n0\n", "1\n1\n", "1.0\n1.0\n"])
+def test_a_numeric_target_may_have_one_value(folder, target):
+    rows = target.split()
+    table = load("a.csv", f"x1,y\n1,{rows[0]}\n2,{rows[1]}\n")
+    np.testing.assert_array_equal(table.y, [[float(row) for row in rows]])
+
+
+@pytest.mark.parametrize(
+    ("given", "labels", "expected"),
+    [
+        (["yes", "no", "yes"], ("no", "yes"), [1, 0, 1]),
+        (["b", "a", "a"], ("a", "b"), [1, 0, 0]),
+        (["True", "False", "True"], ("False", "True"), [1, 0, 1]),
+        (["FALSE", "TRUE", "TRUE"], ("False", "True"), [0, 1, 1]),
+        ([" yes ", "yes", "no "], ("no", "yes"), [1, 1, 0]),
+        (["ja", "nö", "ja"], ("ja", "nö"), [0, 1, 0]),
+    ],
+)
+def test_two_words_become_0_and_1_in_their_order(folder, given, labels, expected):
+    table = load("a.csv", "x1,y\n" + "".join(f"{k},{word}\n" for k, word in enumerate(given)))
+    np.testing.assert_array_equal(table.y, [expected])
+    assert table.y.dtype == np.float64
+    assert table.labels == labels
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series([True, False]),
+        pd.Series([True, False], dtype="boolean"),
+        pd.Series([True, False], dtype=object),
+        pd.Series([True, False], dtype="bool[pyarrow]"),
+        pd.Series(["True", "False"], dtype="category"),
+        pd.Series(["True", "False"], dtype="string"),
+    ],
+    ids=lambda column: str(column.dtype),
+)
+def test_booleans_of_every_dtype_are_targets(column):
+    table = nn.load_table(pd.DataFrame({"a": [1, 2], "y": column}))
+    np.testing.assert_array_equal(table.y, [[1, 0]])
+    assert table.labels == ("False", "True")
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Float64", "UInt8", "int8", "float16", "int64[pyarrow]", "Sparse[int64]"])
+def test_numbers_of_every_dtype_are_taken(dtype):
+    table = nn.load_table(pd.DataFrame({"a": [1, 2], "y": [1, 0]}).astype(dtype))
+    np.testing.assert_array_equal(table.X, [[1, 2]])
+    np.testing.assert_array_equal(table.y, [[1, 0]])
+    assert table.X.dtype == table.y.dtype == np.float64
+    assert table.labels is None
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(["1", " 2.5"]),
+        pd.Series([1, 2.5], dtype=object),
+        pd.Series([decimal.Decimal(1), decimal.Decimal("2.5")]),
+        pd.Series([1, 2.5], dtype="category"),
+    ],
+    ids=["text", "object", "Decimal", "category"],
+)
+def test_numbers_in_other_clothes_are_features(column):
+    np.testing.assert_array_equal(nn.load_table(pd.DataFrame({"a": column, "y": [0, 1]})).X, [[1, 2.5]])
+
+
+def test_boolean_features_are_0_and_1():
+    np.testing.assert_array_equal(nn.load_table(pd.DataFrame({"a": [True, False], "y": [0, 1]})).X, [[1, 0]])
+
+
+# Simulated marks
+
+
+def test_simulated_marks_resemble_the_real_ones():
+    real, _ = nn.load_marks()
+    X, _ = nn.simulate_marks(50_000)
+    np.testing.assert_allclose(X.mean(axis=1), real.mean(axis=1), atol=0.1)
+    np.testing.assert_allclose(X.std(axis=1), real.std(axis=1), atol=0.15)
+    np.testing.assert_allclose(np.corrcoef(X), np.corrcoef(real), atol=0.02)
+
+
+def test_simulated_marks_are_marks():
+    X, y = nn.simulate_marks(50_000)
+    assert set(np.unique(X)) == set(range(21))
+    np.testing.assert_array_equal(y[0], X[2] >= 10)
+    assert X.dtype == y.dtype == np.float64
+
+
+def test_simulated_marks_depend_on_the_seed_alone():
+    first, again, other = (nn.simulate_marks(100, seed=seed)[0] for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 1000])
+def test_simulated_data_by_name(rows):
+    table = load_data(f"simulated:{rows}")
+    X, y = nn.simulate_marks(rows)
+    np.testing.assert_array_equal(table.X, X)
+    np.testing.assert_array_equal(table.y, y)
+    assert table.X.shape == (3, rows)
+    assert table.features == ("x1", "x2", "x3")
+
+
+def test_simulated_data_by_name_with_features():
+    np.testing.assert_array_equal(load_data("simulated:9", features=["x3"]).X, nn.simulate_marks(9)[0][2:])
+
+
+@pytest.mark.parametrize("rows", ["abc", "", "-5", "1e5", "1.5", " 5", "٣", "²"])
+def test_simulated_needs_a_whole_number(rows):
+    with pytest.raises(nn.ArgumentError) as caught:
+        load_data(f"simulated:{rows}")
+    assert str(caught.value) == (
+        f"data is 'simulated:{rows}'; expected simulated:ROWS with 1 to 1000000000000, as in simulated:10000"
+    )
+
+
+@pytest.mark.parametrize("rows", [0, 10**12 + 1])
+def test_simulated_rows_are_at_least_one_and_not_beyond_all_memory(rows):
+    for simulate in (lambda: nn.simulate_marks(rows), lambda: load_data(f"simulated:{rows}")):
+        with pytest.raises(nn.ArgumentError, match=rf"^rows is {rows}; expected 1 to 1000000000000$"):
+            simulate()
+
+
+@pytest.mark.parametrize("digits", [14, 30, 5000])
+def test_simulated_rows_of_many_digits_are_not_repeated_in_full(digits):
+    with pytest.raises(nn.ArgumentError) as caught:
+        load_data("simulated:" + "9" * digits)
+    shown = f"simulated:{'9' * digits}" if digits < 40 else f"simulated:{'9' * 40}…"
+    expected = "expected simulated:ROWS with 1 to 1000000000000, as in simulated:10000"
+    assert str(caught.value) == f"data is {shown!r}; {expected}"
+
+
+# Standardization
+
+
+def test_standardization_is_numpys_mean_and_deviation():
+    X, _ = nn.load_marks()
+    scale = nn.standardization(X)
+    np.testing.assert_allclose(scale.mean, X.mean(axis=1, keepdims=True), rtol=1e-14)
+    np.testing.assert_allclose(scale.deviation, X.std(axis=1, keepdims=True), rtol=1e-14)
+    scaled = scale.apply(X)
+    assert scaled.shape == X.shape
+    np.testing.assert_allclose(scaled, (X - X.mean(axis=1, keepdims=True)) / X.std(axis=1, keepdims=True), rtol=1e-12)
+
+
+def test_standardization_applies_to_other_examples():
+    scale = nn.standardization(np.array([[0.0, 4.0], [1.0, 3.0]]))
+    np.testing.assert_array_equal(scale.apply(np.array([[6.0], [2.0]])), [[2.0], [0.0]])
+
+
+def exact_sum(values) -> float:
+    return float(sum(map(Fraction, map(float, values))))
+
+
+def test_standardizations_sums_are_exactly_rounded():
+    X = np.random.RandomState(4).randn(3, 501) * [[1.0], [1e-9], [1e12]] + [[1e6], [1.0], [-3.0]]
+    scale = nn.standardization(X)
+    for row, mean, deviation in zip(X, scale.mean[:, 0], scale.deviation[:, 0], strict=True):
+        assert mean == exact_sum(row) / 501
+        assert deviation == math.sqrt(exact_sum((row - mean) ** 2) / 501)
+
+
+def test_standardization_does_not_depend_on_the_order_of_the_examples():
+    X = np.random.RandomState(4).randn(2, 1000) * 1e8
+    first, shuffled = nn.standardization(X), nn.standardization(X[:, np.random.RandomState(5).permutation(1000)])
+    np.testing.assert_array_equal(first.mean, shuffled.mean)
+    np.testing.assert_array_equal(first.deviation, shuffled.deviation)
+
+
+@pytest.mark.parametrize("m", [1, 3, 10, 77, 300])
+@pytest.mark.parametrize("value", [0.0, 7.0, 0.1, 0.7, -123.456, 1e-5, 1e-300, 1e300, -1.7e308])
+def test_a_constant_feature_becomes_zero(value, m):
+    scale = nn.standardization(np.full((1, m), value))
+    np.testing.assert_array_equal(scale.deviation, [[1.0]])
+    np.testing.assert_array_equal(scale.apply(np.full((1, m), value)), np.zeros((1, m)))
+
+
+@pytest.mark.parametrize("spread", [1e-150, 1e-100, 1e100, 1e150])
+def test_standardization_of_huge_and_tiny_numbers(spread):
+    X = spread * np.array([[1.0, 1.0, 0.0, 1.0]])
+    scaled = nn.standardization(X).apply(X)
+    np.testing.assert_allclose(scaled, np.array([[1.0, 1.0, -3.0, 1.0]]) / math.sqrt(3), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0, 1e200), (-1.7e308, 1.7e308), (1e-200, 2e-200), (5, math.inf), (math.inf, math.inf), (1, math.nan)],
+)
+def test_standardization_refuses_what_float64_cannot_square(low, high):
+    X = np.array([[1, 2, 3], [low, high, low]])
+    with pytest.raises(nn.DataError) as caught:
+        nn.standardization(X)
+    low, high = (math.nan, math.nan) if math.isnan(high) else (low, high)
+    assert str(caught.value) == (
+        f"feature 2 lies between {low:g} and {high:g} and cannot be standardised; "
+        "expected equal values, or values 1e-150 to 1e+150 apart"
+    )
+
+
+def test_standardization_of_other_examples_may_reach_infinity_without_a_warning():
+    scale = nn.standardization(np.array([[1.0, 1.5]]))
+    np.testing.assert_array_equal(scale.apply(np.array([[1.7e308, 1.0]])), [[math.inf, -1.0]])
+
+
+# Files that are not what they should be
+
+
+@pytest.mark.parametrize("name", ["no.csv", "no.csv.gz", "no.parquet", "no/such.csv"])
+def test_missing_file(folder, name):
+    message = refusal(nn.DataFileError, name)
+    assert message == f"{Path(name)} does not exist; expected a file ending in .csv, .csv.gz, .parquet"
+
+
+@pytest.mark.parametrize("name", ["a.txt", "marks", "a.xlsx", "a.csv.zip", ".gz"])
+def test_unknown_kind_of_file(folder, name):
+    write(name, GOOD)
+    message = refusal(nn.DataFileError, name)
+    assert message == f"{name} is of no kind that is known; expected a file ending in .csv, .csv.gz, .parquet"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet"])
+def test_folder(folder, name):
+    Path(name).mkdir()
+    assert refusal(nn.DataFileError, name) == f"{name} is a folder; expected a file"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b""),
+        ("a.csv", b"\n\n"),
+        ("a.csv", b"   \n"),
+        ("a.csv", b"\xef\xbb\xbf"),
+        ("a.csv.gz", b""),
+        ("a.csv.gz", gzip.compress(b"")),
+        ("a.parquet", b""),
+    ],
+)
+def test_empty_file(folder, name, content):
+    write(name, content)
+    assert refusal(nn.DataFileError, name) == f"{name} is empty; expected a header and one example per row"
+
+
+@pytest.mark.parametrize("content", ["x1,y\n", "x1,y", "\ufeffx1,y\r\n"])
+def test_header_only(folder, content):
+    write("a.csv", content)
+    assert refusal(nn.DataError, "a.csv") == "a.csv has no rows below its header; expected one example per row"
+
+
+def test_frame_without_rows():
+    message = refusal(nn.DataError, pd.DataFrame({"a": [], "y": []}))
+    assert message == "the data frame has no rows below its header; expected one example per row"
+
+
+@POSIX
+def test_file_where_a_folder_should_be(folder):
+    write("a.csv", GOOD)
+    assert refusal(nn.DataFileError, "a.csv/b.csv").startswith("a.csv/b.csv cannot be read: ")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read every file; Windows has no chmod")
+def test_unreadable_file(folder):
+    write("a.csv", GOOD)
+    Path("a.csv").chmod(0)
+    assert refusal(nn.DataFileError, "a.csv") == "a.csv cannot be read: [Errno 13] Permission denied: 'a.csv'"
+
+
+def test_semicolons(folder):
+    write("a.csv", "x1;x2;y\n1,5;2;0\n")
+    assert refusal(nn.DataFileError, "a.csv") == "a.csv separates its columns by semicolons; expected commas"
+
+
+def test_binary_file_named_csv(folder):
+    write("a.csv", bytes(range(256)) * 8)
+    message = refusal(nn.DataFileError, "a.csv")
+    assert message == "a.csv is not text in UTF-8 (invalid start byte); save it as UTF-8"
+
+
+@pytest.mark.parametrize("content", [bytes(300), b"PK\x03\x04\x14" + bytes(60)], ids=["zeros", "zip"])
+def test_binary_file_that_happens_to_be_utf8(folder, content):
+    write("a.csv", content)
+    with pytest.raises(nn.NNBackendError, match=r"^a\.csv ") as caught:
+        nn.load_table("a.csv")
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["x1,y\n1,nö\n2,ja\n", "x1,y\n" + "1,ja\n" * 100_000 + "1,nö\n", "höhe,y\n1,0\n"],
+    ids=["first rows", "last row", "header"],
+)
+def test_latin1(folder, content):
+    write("a.csv", content.encode("latin-1"))
+    message = refusal(nn.DataFileError, "a.csv")
+    assert message.startswith("a.csv is not text in UTF-8 (")
+    assert message.endswith("); save it as UTF-8")
+
+
+def test_utf16(folder):
+    write("a.csv", GOOD.encode("utf-16"))
+    assert refusal(nn.DataFileError, "a.csv").startswith("a.csv is not text in UTF-8 (")
+
+
+def test_text_named_gz(folder):
+    write("a.csv.gz", GOOD)
+    assert refusal(nn.DataFileError, "a.csv.gz").startswith("a.csv.gz cannot be read: Not a gzipped file")
+
+
+def test_cut_gz(folder):
+    write("a.csv.gz", gzip.compress(GOOD.encode() * 1000)[:40])
+    message = refusal(nn.DataFileError, "a.csv.gz")
+    assert message.startswith("a.csv.gz cannot be read: Compressed file ended")
+
+
+def test_text_named_parquet(folder):
+    write("a.parquet", GOOD)
+    message = refusal(nn.DataFileError, "a.parquet")
+    assert message.startswith("a.parquet is not a Parquet file: ")
+
+
+def test_damaged_parquet(folder):
+    write("a.parquet", b"PAR1" + bytes(50) + b"PAR1")
+    assert refusal(nn.DataFileError, "a.parquet").startswith("a.parquet ")
+
+
+def test_parquet_without_pyarrow(folder, monkeypatch):
+    write("a.parquet", "x")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    message = refusal(nn.MissingPackageError, "a.parquet")
+    assert message == 'a.parquet is a Parquet file, which needs pyarrow: run "pip install nn-backend[parquet]"'
+
+
+@pytest.mark.parametrize(
+    ("rows", "line", "fields"),
+    [
+        ("1,0\n1,0,5\n2,1\n", 3, 3),
+        ("1,0,5\n2,1\n", 2, 3),
+        ("1,0,5\n2,1,6\n", 2, 3),
+        ("0,0,5\n1,1,6\n", 2, 3),
+        ("1,0,\n2,1,\n", 2, 3),
+        ("1,0,5,6\n", 2, 4),
+    ],
+    ids=["second row", "first row", "every row", "every row, from 0 up", "comma at the end", "only row"],
+)
+def test_a_row_with_more_fields_than_the_header(folder, rows, line, fields):
+    """Reading on would put numbers under the wrong names, as with a decimal comma."""
+    write("a.csv", "x1,y\n" + rows)
+    message = refusal(nn.DataFileError, "a.csv")
+    assert message == (
+        f"a.csv is not a table of comma-separated values: Expected 2 fields in line {line}, saw {fields}"
+    )
+
+
+def test_a_first_row_with_fewer_fields_than_the_others(folder):
+    write("a.csv", "x1,x2,y\n1,0\n1,2,0\n")
+    message = refusal(nn.DataError, "a.csv")
+    assert message == "a.csv, column 'y', row 1: missing value; fill it or drop the row"
+
+
+def test_a_row_with_fewer_fields_than_the_header(folder):
+    write("a.csv", "x1,x2,y\n1,2,0\n1,0\n")
+    message = refusal(nn.DataError, "a.csv")
+    assert message == "a.csv, column 'y', row 2: missing value; fill it or drop the row"
+
+
+def test_unclosed_quote(folder):
+    write("a.csv", 'x1,y\n1,0\n"1,1\n')
+    message = refusal(nn.DataFileError, "a.csv")
+    assert message.startswith("a.csv is not a table of comma-separated values: EOF inside string starting at row 2")
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [(np.zeros((2, 3)), "ndarray"), ([[1, 0]], "list"), ({"x1": [1], "y": [0]}, "dict"), (None, "NoneType")],
+)
+def test_neither_file_nor_frame(source, kind):
+    assert refusal(nn.ArrayTypeError, source) == (
+        f"the source is of type {kind}; expected a path or a pandas DataFrame. "
+        "Arrays need no loading: pass X (n0, m) and y (1, m) to fit"
+    )
+
+
+# Columns that are not there, or not once
+
+
+def test_missing_target(folder):
+    write("a.csv", "x1,z\n1,0\n")
+    assert refusal(nn.DataError, "a.csv") == "a.csv has no target column 'y'; its columns are 'x1', 'z'"
+
+
+def test_missing_target_in_parquet(folder):
+    pd.DataFrame({"x1": [1], "z": [0]}).to_parquet("a.parquet")
+    assert refusal(nn.DataError, "a.parquet") == "a.parquet has no target column 'y'; its columns are 'x1', 'z'"
+
+
+def test_missing_target_in_a_frame():
+    message = refusal(nn.DataError, pd.DataFrame({"x1": [1], "z": [0]}))
+    assert message == "the data frame has no target column 'y'; its columns are 'x1', 'z'"
+
+
+def test_missing_feature(folder):
+    write("a.csv", GOOD)
+    message = refusal(nn.DataError, "a.csv", features=["x1", "x7"])
+    assert message == "a.csv has no feature column 'x7'; its columns are 'x1', 'x2', 'y'"
+
+
+@pytest.mark.parametrize("header", ["x1,x1,y", "x1,x1 ,y", 'x1,"x1",y'])
+def test_feature_that_stands_twice(folder, header):
+    write("a.csv", header + "\n1,2,0\n")
+    assert refusal(nn.DataError, "a.csv") == "a.csv has 2 columns named 'x1'; rename all but one"
+
+
+def test_target_that_stands_thrice(folder):
+    write("a.csv", "x1,y,y,y\n1,2,0,0\n")
+    assert refusal(nn.DataError, "a.csv") == "a.csv has 3 columns named 'y'; rename all but one"
+
+
+def test_frame_with_a_column_twice():
+    message = refusal(nn.DataError, pd.DataFrame([[1, 2, 0]], columns=["a", "a", "y"]))
+    assert message == "the data frame has 2 columns named 'a'; rename all but one"
+
+
+def test_target_named_as_feature(folder):
+    write("a.csv", GOOD)
+    message = refusal(nn.ArgumentError, "a.csv", features=["x1", "y"])
+    assert message == "column 'y' is the target and cannot be a feature; leave it out of the features"
+
+
+def test_feature_named_twice(folder):
+    write("a.csv", GOOD)
+    message = refusal(nn.ArgumentError, "a.csv", features=["x1", "x2", "x1"])
+    assert message == "features are 'x1', 'x2', 'x1'; each may be named once"
+
+
+@pytest.mark.parametrize(("content", "features"), [("y\n1\n", None), (GOOD, [])], ids=["no column", "none chosen"])
+def test_no_feature(folder, content, features):
+    write("a.csv", content)
+    message = refusal(nn.DataError, "a.csv", features=features)
+    assert message == "a.csv has no feature column; expected at least one beside the target 'y'"
+
+
+def test_a_name_that_cannot_be_printed_does_not_break_the_line(folder):
+    write("a.csv", '"x\n1",z\n1,0\n')
+    assert refusal(nn.DataError, "a.csv") == r"a.csv has no target column 'y'; its columns are 'x\n1', 'z'"
+
+
+def test_many_and_long_names_are_cut(folder):
+    write("a.csv", f"{'x' * 60},{','.join('abcdefghij')}\n" + "1," * 10 + "1\n")
+    shown = f"'{'x' * 50}', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', …"
+    assert refusal(nn.DataError, "a.csv") == f"a.csv has no target column 'y'; its columns are {shown}"
+
+
+# Values that are not finite numbers
+
+
+@pytest.mark.parametrize("word", ["abc", "1;5", "0x10", "1 000", "--", "True"])
+def test_text_in_a_numeric_column(folder, word):
+    write("a.csv", f"x1,x2,y\n1,1,0\n1,2,1\n1,{word},1\n")
+    message = refusal(nn.DataError, "a.csv")
+    assert message == f"a.csv, column 'x2', row 3: {word!r} is not a number; expected a number in every row"
+
+
+def test_the_row_is_counted_in_a_long_file(folder):
+    write("a.csv", "x1,y\n" + "1,0\n" * 99_999 + "abc,1\n")
+    message = refusal(nn.DataError, "a.csv")
+    assert message == "a.csv, column 'x1', row 100000: 'abc' is not a number; expected a number in every row"
+
+
+def test_text_in_a_numeric_column_of_parquet(folder):
+    pd.DataFrame({"x1": ["1", "abc"], "y": [0, 1]}).to_parquet("a.parquet")
+    message = refusal(nn.DataError, "a.parquet")
+    assert message == "a.parquet, column 'x1', row 2: 'abc' is not a number; expected a number in every row"
+
+
+def test_dates_are_no_numbers():
+    message = refusal(nn.DataError, pd.DataFrame({"day": pd.to_datetime(["2020-01-01", "2020-01-02"]), "y": [0, 1]}))
+    assert message.startswith("the data frame, column 'day', row 1: '2020-01-01")
+    assert message.endswith("is not a number; expected a number in every row")
+
+
+@pytest.mark.parametrize("cell", ["", "NaN", "nan", "  "])
+@pytest.mark.parametrize("column", ["x1", "y"])
+def test_missing_number(folder, column, cell):
+    write("a.csv", f"x1,y\n1,0\n{cell},1\n" if column == "x1" else f"x1,y\n1,0\n1,{cell}\n")
+    message = refusal(nn.DataError, "a.csv")
+    assert message == f"a.csv, column {column!r}, row 2: missing value; fill it or drop the row"
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series([1, None], dtype="Int64"),
+        pd.Series([1.0, None], dtype="Float64"),
+        pd.Series([True, None], dtype="boolean"),
+        pd.Series([1.0, np.nan]),
+        pd.Series(["1", None]),
+        pd.Series([1, None], dtype="int64[pyarrow]"),
+        pd.Series([1, pd.NA], dtype=object),
+    ],
+    ids=lambda column: str(column.dtype),
+)
+def test_missing_number_in_a_frame(column):
+    message = refusal(nn.DataError, pd.DataFrame({"a": column, "y": [0, 1]}))
+    assert message == "the data frame, column 'a', row 2: missing value; fill it or drop the row"
+
+
+@pytest.mark.parametrize("word", ["inf", "-inf", "Infinity"])
+def test_infinite_number(folder, word):
+    write("a.csv", f"x1,y\n1,0\n{word},1\n")
+    message = refusal(nn.DataError, "a.csv")
+    assert message == "a.csv, column 'x1', row 2: the value is infinite; expected finite numbers"
+
+
+@pytest.mark.parametrize("word", ["1e999", "-1e999", "9" * 400], ids=["1e999", "-1e999", "400 digits"])
+def test_number_beyond_float64(folder, word):
+    """Which of the two it is called depends on the version of pandas."""
+    write("a.csv", f"x1,y\n1,0\n{word},1\n")
+    message = refusal(nn.DataError, "a.csv")
+    assert message.startswith("a.csv, column 'x1', row 2: ")
+    assert message.endswith(("the value is infinite; expected finite numbers", "expected a number in every row"))
+
+
+def test_infinite_number_in_text_and_in_the_target():
+    message = refusal(nn.DataError, pd.DataFrame({"a": ["1", "inf"], "y": [0, 1]}))
+    assert message == "the data frame, column 'a', row 2: the value is infinite; expected finite numbers"
+    message = refusal(nn.DataError, pd.DataFrame({"a": [1, 2], "y": [0, np.inf]}))
+    assert message == "the data frame, column 'y', row 2: the value is infinite; expected finite numbers"
+
+
+@pytest.mark.parametrize("column", ["a", "y"])
+def test_complex_numbers(column):
+    frame = pd.DataFrame({"a": [1, 2], "y": [0, 1]})
+    frame[column] = frame[column] * 1j
+    message = refusal(nn.DataError, frame)
+    assert message == f"the data frame, column {column!r}: the values are complex; expected real numbers"
+
+
+# Targets that are not two-valued
+
+
+@pytest.mark.parametrize("value", ["2", "-1", "0.5"])
+def test_target_that_is_not_0_or_1(folder, value):
+    write("a.csv", f"x1,y\n1,0\n2,1\n3,{value}\n")
+    message = refusal(nn.DataError, "a.csv")
+    assert message == (
+        f"a.csv, target 'y', row 3: {value} is neither 0 nor 1; expected 0 and 1, booleans, or two words"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["a", "b", "c"], "3 values ('a', 'b', 'c')"),
+        (["e", "d", "c", "b", "a"], "5 values ('a', 'b', 'c', 'd', 'e')"),
+        ("kjihgfedcba", "11 values ('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', …)"),
+        (["yes", "yes"], "1 values ('yes')"),
+        (["True", "True"], "1 values ('True')"),
+        (["yes", "Yes", "no"], "3 values ('Yes', 'no', 'yes')"),
+    ],
+)
+def test_target_that_has_not_two_words(folder, words, said):
+    write("a.csv", "x1,y\n" + "".join(f"1,{word}\n" for word in words))
+    message = refusal(nn.DataError, "a.csv")
+    assert message == f"a.csv, target 'y' has {said}; expected 0 and 1, booleans, or two words"
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(["a", "b", None]),
+        pd.Series(["a", "b", None], dtype="string"),
+        pd.Series(["a", "b", None], dtype="category"),
+        pd.Series([True, False, None], dtype="boolean"),
+        pd.Series([True, False, None], dtype=object),
+    ],
+    ids=["str", "string", "category", "boolean", "object"],
+)
+def test_missing_word_in_the_target(column):
+    message = refusal(nn.DataError, pd.DataFrame({"a": [1, 2, 3], "y": column}))
+    assert message == "the data frame, target 'y', row 3: missing value; fill it or drop the row"

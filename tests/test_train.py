@@ -1,0 +1,657 @@
+"""The command line as a user meets it: what it prints, where, and with which exit code."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import array_api_strict
+import numpy as np
+import pytest
+
+import nn_backend as nn
+from nn_backend import command_line, train
+from nn_backend.engines.eager import EagerEngine
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and terminals as POSIX has them")
+COMMAND = [sys.executable, "-m", "nn_backend.train"]
+OPTIONS = (
+    "--device --engine --data --target --features --train-rows --hidden --learning-rate --iterations --factor --seed "
+    "--dtype --standardize --log-every --threads --json --help"
+)
+LONG_RUN = ["--data", "simulated:200000", "--iterations", "100000000", "--log-every", "1"]
+
+
+class Run(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[tuple[int, float, float]]:
+        """The table: iteration, cost, accuracy."""
+        found = re.findall(r"^ *(\d+)  +(\S+)  +(\S+)$", self.out, re.MULTILINE)
+        return [(int(iteration), float(cost), float(accuracy)) for iteration, cost, accuracy in found]
+
+    @property
+    def test_accuracy(self) -> float:
+        return float(re.search(r"^test accuracy (\S+) \(95 rows\), test cost \d", self.out, re.MULTILINE)[1])
+
+
+def run(*arguments: str, **environment: str) -> Run:
+    """Run the command in a process of its own."""
+    done = subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, env={**os.environ, **environment}
+    )
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def run_here(monkeypatch, capsys) -> Iterator[Callable[..., Run]]:
+    """Run the command in this process, where a warning is an error; give back SIGPIPE, which it changes."""
+    before = signal.getsignal(signal.SIGPIPE) if hasattr(signal, "SIGPIPE") else None
+
+    def run_once(*arguments: str) -> Run:
+        monkeypatch.setattr(sys, "argv", ["train", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            command_line.run(train.main)
+        return Run(ended.value.code or 0, *capsys.readouterr())
+
+    yield run_once
+    if before is not None:
+        signal.signal(signal.SIGPIPE, before)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(name: str, rows: list[str]) -> str:
+    Path(name).write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return name
+
+
+# The article's run
+
+
+@pytest.fixture(scope="module")
+def article() -> Run:
+    return run()
+
+
+def test_article_run_ends_well_and_says_nothing_on_stderr(article):
+    assert (article.code, article.err) == (0, "")
+
+
+def test_article_run_says_what_ran(article):
+    first, second = article.out.splitlines()[:2]
+    assert re.fullmatch(r"backend numpy, device cpu, engine \w+, dtype float64", first)
+    assert second == "marks: 300 rows to train, 95 to test, 3-4-1"
+    assert article.out.splitlines()[3].split() == ["iteration", "cost", "accuracy"]
+
+
+def test_article_table(article):
+    assert [row[0] for row in article.rows] == [0, 1000, 2000, 3000, 4000, 4500]
+    assert article.rows[0] == (0, 0.691, 0.67)
+
+
+def test_article_run_is_the_same_everywhere(article):
+    """The compiled engine fixes the bits, and with them the path of this chaotic run."""
+    assert [row[1] for row in article.rows] == [0.691, 0.286, 0.515, 0.213, 0.381, 0.096]
+    assert [row[2] for row in article.rows] == [0.67, 0.877, 0.777, 0.947, 0.847, 0.99]
+    assert article.test_accuracy == 93 / 95
+
+
+def test_article_run_of_the_eager_engine_ends_in_its_range(run_here):
+    """Rounding decides the path: 512 starts that differ in the last bit, and five BLAS kernels, spread this far."""
+    done = run_here("--engine", "eager")
+    _, cost, accuracy = done.rows[-1]
+    assert 0.09 < cost < 0.45
+    assert 0.833 <= accuracy <= 0.997
+    assert 0.8316 <= done.test_accuracy <= 0.990
+
+
+def test_article_run_prints_its_time_and_parameters(article):
+    assert re.search(r"^\d+\.\d{3} seconds, \d+ iterations per second$", article.out, re.MULTILINE)
+    number = r" +-?\d+\.\d{3}"
+    rows = {"w1": [3, 3, 3, 3], "b1": [1, 1, 1, 1], "w2": [4], "b2": [1]}
+    pattern = "".join(
+        rf"^{name if k == 0 else '  '}{number * columns}\n"
+        for name, lines in rows.items()
+        for k, columns in enumerate(lines)
+    )
+    assert re.search(pattern + r"\Z", article.out, re.MULTILINE)
+
+
+def test_first_300_iterations_are_the_articles(run_here):
+    done = run_here("--log-every", "100", "--iterations", "300")
+    assert done.rows == [(0, 0.691, 0.67), (100, 0.542, 0.74), (200, 0.475, 0.767), (300, 0.432, 0.79)]
+
+
+def test_standardized_run(run_here):
+    done = run_here("--standardize")
+    assert done.rows[-1] == (4500, 0.020, 1.0)
+    assert done.test_accuracy == 1.0
+
+
+def test_no_iteration_gives_the_initial_state(run_here):
+    done = run_here("--iterations", "0", "--factor", "0.1")
+    assert [row[0] for row in done.rows] == [0]
+    assert "\nw1     0.179     0.044     0.010\n" in done.out
+    assert "\nw2     0.088     0.171     0.005    -0.040\n" in done.out
+
+
+def test_last_state_has_a_row_where_log_every_does_not_divide(run_here):
+    assert [row[0] for row in run_here("--iterations", "25", "--log-every", "10").rows] == [0, 10, 20, 25]
+
+
+def test_float32(run_here):
+    done = run_here("--dtype", "float32", "--log-every", "100", "--iterations", "300")
+    assert done.out.splitlines()[0].endswith(", dtype float32")
+    assert [row[1] for row in done.rows] == pytest.approx([0.691, 0.542, 0.475, 0.432], abs=0.0011)
+
+
+def test_threads_do_not_change_the_first_300_iterations(run_here):
+    one, three = (run_here("--threads", threads, "--iterations", "300").rows for threads in ("1", "3"))
+    assert one == three == [(0, 0.691, 0.67), (300, 0.432, 0.79)]
+
+
+# One JSON document
+
+
+def no_constant(name: str) -> float:
+    raise AssertionError(f"{name} is not JSON")
+
+
+SETTINGS = ["--hidden", "5", "--learning-rate", "0.05", "--iterations", "50", "--factor", "0.1", "--seed", "7"]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_json_is_what_fit_gives_in_full_precision(run_here, dtype):
+    done = run_here("--json", "--standardize", "--dtype", dtype, *SETTINGS, "--train-rows", "250", "--log-every", "20")
+    assert (done.code, done.err) == (0, "")
+    document = json.loads(done.out, parse_constant=no_constant)
+
+    X, y = nn.load_marks()
+    scale = nn.standardization(X[:, :250])
+    X = scale.apply(X)
+    start = nn.init_params(3, 5, seed=7, factor=0.1, dtype=dtype)
+    result = nn.fit(X[:, :250], y[:, :250], start, learning_rate=0.05, iterations=50, log_every=20)
+    for name, array in result.params._asdict().items():
+        np.testing.assert_array_equal(np.array(document["params"][name], dtype), array, strict=True)
+    assert document["history"] == result.history.to_dict("records")
+    assert [row["iteration"] for row in document["history"]] == [0, 20, 40, 50]
+    assert document["test"] == nn.score(result.params, X[:, 250:], y[:, 250:])._asdict()
+    assert document["standardization"] == {
+        "mean": scale.mean[:, 0].tolist(),
+        "deviation": scale.deviation[:, 0].tolist(),
+    }
+
+
+def test_json_tells_its_settings(run_here):
+    document = json.loads(run_here("--json", *SETTINGS, "--features", "x3, x1").out)
+    expected = {
+        "backend": "numpy",
+        "device": "cpu",
+        "dtype": "float64",
+        "data": "marks",
+        "features": ["x3", "x1"],
+        "target": "y",
+        "labels": None,
+        "train_rows": 300,
+        "test_rows": 95,
+        "standardization": None,
+        "hidden": 5,
+        "learning_rate": 0.05,
+        "factor": 0.1,
+        "seed": 7,
+        "iterations": 50,
+        "interrupted": False,
+    }
+    assert {name: document[name] for name in expected} == expected
+    assert document["engine"] in ("eager", "compiled")
+    assert document["seconds"] > 0
+    assert document["iterations_per_second"] == pytest.approx(50 / document["seconds"])
+    assert np.shape(document["params"]["w1"]) == (5, 2)
+
+
+def test_json_and_text_tell_the_same(run_here):
+    text = run_here("--iterations", "200", "--log-every", "100")
+    document = json.loads(run_here("--iterations", "200", "--log-every", "100", "--json").out)
+    assert text.rows == [
+        (row["iteration"], round(row["cost"], 3), round(row["accuracy"], 3)) for row in document["history"]
+    ]
+    assert text.test_accuracy == document["test"]["accuracy"]
+
+
+# Other data
+
+
+def test_labels_are_said_on_stderr(folder, run_here):
+    write("a.csv", ["mark,passed", "4,no", "15,yes", "12,yes", "3,no"])
+    done = run_here("--data", "a.csv", "--target", "passed", "--iterations", "5")
+    assert (done.code, done.err) == (0, "target 'passed': 'no' is 0, 'yes' is 1\n")
+    done = run_here("--data", "a.csv", "--target", "passed", "--iterations", "5", "--json")
+    assert json.loads(done.out)["labels"] == ["no", "yes"]
+
+
+@pytest.mark.parametrize(("rows", "train_rows"), [(8, 6), (10, 7), (3, 2), (1, 1)])
+def test_other_data_train_on_three_quarters(folder, run_here, rows, train_rows):
+    write("a.csv", ["x1,y", *(f"{k},{k % 2}" for k in range(rows))])
+    done = run_here("--data", "a.csv", "--iterations", "1")
+    assert done.code == 0
+    assert f"\na.csv: {train_rows} rows to train, {rows - train_rows} to test, 1-4-1\n" in done.out
+
+
+def test_simulated_data_train_on_three_quarters(run_here):
+    done = run_here("--data", "simulated:1000", "--iterations", "1")
+    assert "\nsimulated:1000: 750 rows to train, 250 to test, 3-4-1\n" in done.out
+
+
+def test_standardization_sees_the_training_rows_only(folder, run_here):
+    write("a.csv", ["x1,y", "1,0", "3,1", "1000,1"])
+    done = run_here("--data", "a.csv", "--train-rows", "2", "--standardize", "--iterations", "1", "--json")
+    assert json.loads(done.out)["standardization"] == {"mean": [2.0], "deviation": [1.0]}
+
+
+def test_without_test_rows_no_test_is_reported(run_here):
+    done = run_here("--train-rows", "395", "--iterations", "1")
+    assert done.code == 0
+    assert "test accuracy" not in done.out
+    assert json.loads(run_here("--train-rows", "395", "--iterations", "1", "--json").out)["test"] is None
+
+
+def test_a_network_learns_from_a_file_it_has_not_seen(folder, run_here):
+    rows = [f"{a},{b},{'up' if a + b > 0 else 'down'}" for a in range(-6, 7) for b in range(-6, 7) if a + b]
+    rows = np.random.RandomState(0).permutation(rows).tolist()
+    write("a.csv", ["a,b,way", *rows])
+    done = run_here("--data", "a.csv", "--target", "way", "--iterations", "3000", "--json")
+    assert json.loads(done.out)["test"]["accuracy"] > 0.95
+
+
+# Devices
+
+
+def gpu_problem() -> str | None:
+    try:
+        nn.get_backend("gpu")
+    except nn.BackendUnavailableError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("how", ["option", "environment"])
+def test_gpu_that_cannot_be_used(run_here, monkeypatch, how):
+    problem = gpu_problem()
+    if problem is None:
+        pytest.skip("a GPU can be used here, so nothing is refused")
+    if how == "environment":
+        monkeypatch.setenv("NN_BACKEND", "gpu")
+    done = run_here(*(["--device", "gpu"] if how == "option" else []))
+    assert done == (3, "", f"error: {problem}\n")
+    assert problem == nn.diagnose_gpu()
+
+
+def test_gpu_that_cannot_be_used_ends_a_process_with_code_3():
+    problem = gpu_problem()
+    if problem is None:
+        pytest.skip("a GPU can be used here, so nothing is refused")
+    assert run("--device", "gpu") == (3, "", f"error: {problem}\n")
+
+
+def test_auto_says_what_it_chose(run_here):
+    expected = "numpy" if gpu_problem() else "cupy:0"
+    assert run_here("--device", "auto", "--iterations", "1").out.startswith(f"backend {expected}, device ")
+
+
+@pytest.fixture
+def registered(monkeypatch) -> str:
+    monkeypatch.setattr("nn_backend.backend._FACTORIES", dict(nn.backend._FACTORIES))
+    device = array_api_strict.Device("CPU_DEVICE")
+    nn.register_backend("mine", lambda number: nn.Backend("mine", array_api_strict, device, "my device", device))
+    return "mine"
+
+
+def test_environment_chooses_the_backend(run_here, monkeypatch, registered):
+    monkeypatch.setenv("NN_BACKEND", registered)
+    assert run_here("--iterations", "1").out.startswith("backend mine, device my device, engine ")
+    assert json.loads(run_here("--iterations", "1", "--json").out)["backend"] == "mine"
+
+
+def test_option_goes_before_environment(run_here, monkeypatch, registered):
+    monkeypatch.setenv("NN_BACKEND", registered)
+    assert run_here("--iterations", "1", "--device", "cpu").out.startswith("backend numpy, device cpu, engine ")
+
+
+# Wrong use: code 2, one line on stderr, nothing on stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--iterations -1", "error: iterations is -1; expected at least 0"),
+        ("--iterations 1.5", "argument --iterations: invalid int value: '1.5'"),
+        ("--iterations", "argument --iterations: expected one argument"),
+        ("--log-every 0", "error: log_every is 0; expected at least 1"),
+        ("--learning-rate nan", "error: learning_rate is nan; expected a finite number above 0"),
+        ("--learning-rate inf", "error: learning_rate is inf; expected a finite number above 0"),
+        ("--learning-rate 0", "error: learning_rate is 0.0; expected a finite number above 0"),
+        ("--learning-rate=-0.2", "error: learning_rate is -0.2; expected a finite number above 0"),
+        ("--learning-rate fast", "argument --learning-rate: invalid float value: 'fast'"),
+        ("--hidden 0", "error: n_hidden is 0; expected 1 to 2147483647"),
+        ("--hidden -1", "error: n_hidden is -1; expected 1 to 2147483647"),
+        ("--hidden 1000000000000000", "error: n_hidden is 1000000000000000; expected 1 to 2147483647"),
+        ("--hidden 1" + "0" * 26, f"error: n_hidden is 1{'0' * 26}; expected 1 to 2147483647"),
+        ("--train-rows 0", "error: --train-rows is 0; expected 1 to 395, the rows of marks"),
+        ("--train-rows -1", "error: --train-rows is -1; expected 1 to 395, the rows of marks"),
+        ("--train-rows 999", "error: --train-rows is 999; expected 1 to 395, the rows of marks"),
+        ("--threads 0", "error: threads is 0; expected 1 to 1024"),
+        ("--seed -1", "error: seed is -1; expected a whole number from 0 to 4294967295"),
+        ("--seed 4294967296", "error: seed is 4294967296; expected a whole number from 0 to 4294967295"),
+        ("--factor nan", "error: factor is nan; expected a finite number"),
+        ("--factor 1e308", "error: factor is 1e+308; the weights would not be finite in float64"),
+        ("--factor 1e100 --dtype float32", "error: factor is 1e+100; the weights would not be finite in float32"),
+        ("--engine steam", "argument --engine: invalid choice: 'steam'"),
+        ("--dtype float16", "argument --dtype: invalid choice: 'float16'"),
+        ("--device tpu", "error: backend 'tpu' is not known; accepted: cpu, gpu, auto, numpy, cupy, cupy:1"),
+        ("--device cpu:1", "error: backend numpy:1 is not known: NumPy has no numbered devices; use cpu"),
+        ("--device cupy:x", "error: backend 'cupy:x' is not known; accepted: "),
+        ("--verbose", "unrecognized arguments: --verbose"),
+        ("marks.csv", "unrecognized arguments: marks.csv"),
+        ("--features x1,x9", "has no feature column 'x9'; its columns are 'x1', 'x2', 'x3', 'y'"),
+        ("--features x1,x1", "error: features are 'x1', 'x1'; each may be named once"),
+        ("--features x1,y", "error: column 'y' is the target and cannot be a feature"),
+        ("--target x9", "has no target column 'x9'; its columns are 'x1', 'x2', 'x3', 'y'"),
+        ("--target x3", "target 'x3', row 1: 6 is neither 0 nor 1; expected 0 and 1, booleans, or two words"),
+        ("--data no.csv", "error: no.csv does not exist; expected a file ending in .csv, .csv.gz, .parquet"),
+        ("--data mars", "error: mars is of no kind that is known; expected a file ending in .csv"),
+        ("--data simulated:abc", "error: data is 'simulated:abc'; expected simulated:ROWS with 1 to 1000000000000"),
+        ("--data simulated:0", "error: rows is 0; expected 1 to 1000000000000"),
+        ("--data simulated:9999999999999", "error: rows is 9999999999999; expected 1 to 1000000000000"),
+        (
+            "--data simulated:99999999999999",
+            "error: data is 'simulated:99999999999999'; expected simulated:ROWS with 1",
+        ),
+    ],
+)
+def test_wrong_use(folder, run_here, arguments, said):
+    for json_option in ([], ["--json"]):
+        done = run_here(*arguments.split(), *json_option)
+        assert (done.code, done.out) == (2, "")
+        assert said in done.err
+        assert done.err.count("\n") == 1
+        assert done.err.endswith("\n")
+
+
+def test_more_than_fits_in_memory(run_here, monkeypatch):
+    monkeypatch.setattr(train, "load_data", lambda *_, **__: np.empty(2**59))
+    done = run_here()
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch(
+        r"error: not enough memory \(Unable to allocate 4\.00 EiB .*\); take fewer rows or hidden units\n", done.err
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("NN_BACKEND_THREADS", "abc", "environment variable NN_BACKEND_THREADS is 'abc'; expected 1 to 1024"),
+        ("NN_BACKEND_THREADS", "0", "environment variable NN_BACKEND_THREADS is '0'; expected 1 to 1024"),
+        ("NN_BACKEND_THREADS", "-2", "environment variable NN_BACKEND_THREADS is '-2'; expected 1 to 1024"),
+        ("NN_BACKEND", "tpu", "environment variable NN_BACKEND: backend 'tpu' is not known; accepted: cpu, gpu, auto"),
+    ],
+)
+def test_wrong_environment(run_here, monkeypatch, variable, value, said):
+    monkeypatch.setenv(variable, value)
+    done = run_here()
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"error: {said}")
+    assert done.err.count("\n") == 1
+
+
+def test_more_threads_than_any_machine_has(run_here):
+    threads = "1" + "0" * 20
+    done = run_here("--threads", threads, "--iterations", "1")
+    assert done == (2, "", f"error: threads is {threads}; expected 1 to 1024\n")
+
+
+@pytest.mark.parametrize("options", [[], ["--standardize"], ["--json"]])
+def test_file_with_bad_value(folder, run_here, options):
+    write("a.csv", ["x1,y", "1,0", "abc,1"])
+    done = run_here("--data", "a.csv", *options)
+    assert done == (
+        2,
+        "",
+        "error: a.csv, column 'x1', row 2: 'abc' is not a number; expected a number in every row\n",
+    )
+
+
+def test_wrong_use_ends_a_process_with_code_2():
+    assert run("--learning-rate", "nan") == (
+        2,
+        "",
+        "error: learning_rate is nan; expected a finite number above 0\n",
+    )
+    assert run("--iterations", "many") == (
+        2,
+        "",
+        "python -m nn_backend.train: error: argument --iterations: invalid int value: 'many' "
+        "(--help shows what is accepted)\n",
+    )
+
+
+def test_numbers_too_large_for_float32(folder, run_here):
+    write("a.csv", ["x1,y", "1e300,0", "-1e300,1"])
+    done = run_here("--data", "a.csv", "--dtype", "float32")
+    assert done == (2, "", "error: X holds NaN or infinity (as float32); expected finite numbers\n")
+
+
+@pytest.mark.parametrize("value", ["1e+200", "1e+300", "1.7e+308"])
+def test_features_too_large_to_standardize(folder, run_here, value):
+    write("a.csv", ["x1,y", *[f"{value},1", f"-{value},0"] * 4])
+    done = run_here("--data", "a.csv", "--standardize")
+    assert done == (
+        2,
+        "",
+        f"error: feature 1 lies between -{value} and {value} and cannot be standardised; "
+        "expected equal values, or values 1e-150 to 1e+150 apart\n",
+    )
+
+
+def test_large_features_are_standardized(folder, run_here):
+    write("a.csv", ["x1,y", *["4e149,1", "-4e149,0"] * 4])
+    done = run_here("--data", "a.csv", "--standardize", "--train-rows", "8", "--iterations", "100")
+    assert done.rows[-1][2] == 1.0
+
+
+# A run that turns non-finite
+
+
+@pytest.mark.parametrize("options", ["--learning-rate 1e308", "--learning-rate 1e+200 --dtype float32"])
+def test_divergence_names_iteration_and_remedy(run_here, options):
+    done = run_here("--log-every", "1", *options.split())
+    assert done.code == 2
+    said = re.fullmatch(
+        r"error: the (?:cost is|parameters are) no longer finite at iteration (\d+): "
+        r"take a learning rate smaller than (1e\+\d+), or standardise the features\n",
+        done.err,
+    )
+    assert [row[0] for row in done.rows] == list(range(int(said[1])))
+    assert float(said[2]) == float(options.split()[1])
+
+
+def test_divergence_prints_no_half_document(run_here):
+    done = run_here("--learning-rate", "1e200", "--dtype", "float32", "--json")
+    assert (done.code, done.out) == (2, "")
+    assert "no longer finite" in done.err
+
+
+# Help
+
+
+def test_help_documents_every_option():
+    done = run("--help", COLUMNS="200", NO_COLOR="1")
+    assert (done.code, done.err) == (0, "")
+    described = dict(re.findall(r"^  (?:-h, )?(--[\w-]+)(?: [\w{},]+)?\s{2,}(\w.*)$", done.out, re.MULTILINE))
+    assert sorted(described) == sorted(OPTIONS.split())
+    for name, default in [("--learning-rate", "0.2"), ("--iterations", "4500"), ("--hidden", "4"), ("--seed", "3")]:
+        assert described[name].endswith(f"(default: {default})")
+
+
+# A terminal, a pipe, a closed door
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """Start the command as a shell does in the foreground: SIGINT not ignored, wherever these tests run."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@POSIX
+def test_ctrl_c_gives_the_table_so_far():
+    with start(*LONG_RUN) as process:
+        try:
+            head = []
+            while not head or not head[-1].startswith(f"{3:9d} "):
+                head.append(process.stdout.readline())
+                assert head[-1], process.stderr.read()
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    done = Run(process.returncode, "".join(head) + out, err)
+    assert done.code == 130
+    said = re.fullmatch(r"interrupted after (\d+) of 100000000 iterations\n", done.err)
+    iterations = [row[0] for row in done.rows]
+    assert iterations == list(range(len(iterations)))
+    assert int(said[1]) - iterations[-1] in (0, 1)  # the signal may come between reaching a row and printing it
+    assert re.search(r"^\d+\.\d{3} seconds, \d+ iterations per second\ntest accuracy ", done.out, re.MULTILINE)
+    assert re.search(r"^b2 +-?\d+\.\d{3}\n\Z", done.out, re.MULTILINE)
+
+
+def test_ctrl_c_gives_the_state_reached(run_here, monkeypatch):
+    walk, walked = EagerEngine.descend, [0]
+
+    def descend(self, params, iterations, learning_rate):
+        if walked[0] + iterations > 30:
+            raise KeyboardInterrupt
+        walked[0] += iterations
+        return walk(self, params, iterations, learning_rate)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EagerEngine, "descend", descend)
+        done = run_here("--engine", "eager", "--log-every", "20", "--iterations", "1000", "--json")
+    assert (done.code, done.err) == (130, f"interrupted after {walked[0]} of 1000 iterations\n")
+    assert 20 <= walked[0] <= 30
+    document = json.loads(done.out)
+    assert (document["interrupted"], document["iterations"]) == (True, walked[0])
+    assert [row["iteration"] for row in document["history"]] == sorted({0, 20, walked[0]})
+    X, y = nn.load_marks()
+    expected = nn.fit(X[:, :300], y[:, :300], nn.init_params(3, 4), iterations=walked[0]).params
+    for name, array in expected._asdict().items():
+        np.testing.assert_allclose(document["params"][name], array, rtol=1e-12)
+
+
+def test_ctrl_c_before_the_training(run_here, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "load_data", interrupted)
+    assert run_here() == (130, "", "error: interrupted\n")
+
+
+@POSIX
+def test_reader_that_leaves_ends_the_run_quietly():
+    with start(*LONG_RUN) as process:
+        try:
+            assert process.stdout.readline().startswith("backend ")
+            process.stdout.close()
+            assert process.wait(timeout=60) == -signal.SIGPIPE
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()
+
+
+@POSIX
+def test_progress_bar_goes_to_the_terminal_only():
+    terminal, end = os.openpty()
+    try:
+        process = subprocess.Popen(
+            [*COMMAND, "--iterations", "100", "--log-every", "50"],
+            stdout=subprocess.PIPE,
+            stderr=end,
+            text=True,
+            env={**os.environ, "TERM": "xterm"},
+        )
+    finally:
+        os.close(end)
+    shown = b""
+    with process, os.fdopen(terminal, "rb", buffering=0) as screen:
+        try:
+            while block := screen.read(4096):
+                shown += block
+        except OSError:  # how Linux says that nobody writes any more
+            pass
+        out = process.stdout.read()
+    assert process.returncode == 0
+    assert b"training" in shown
+    assert [row[0] for row in Run(0, out, "").rows] == [0, 50, 100]
+    assert out.isascii()
+    assert "\x1b" not in out
+
+
+@POSIX
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_a_home_that_cannot_be_written(tmp_path, device):
+    home = tmp_path / "home"
+    home.write_text("a file, below which not even root can create one")
+    folders = dict.fromkeys(["HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "CUPY_CACHE_DIR"], str(home))
+    done = run("--iterations", "1", "--device", device, **folders)
+    assert (done.code, done.err) == (0, "")
+    assert [row[0] for row in done.rows] == [0, 1]
+
+
+def test_a_name_that_stdout_cannot_spell(folder):
+    write("nö.csv", ["x1,y", "1,0", "2,1", "3,1", "4,0"])
+    done = run("--data", "nö.csv", "--iterations", "1", PYTHONIOENCODING="ascii")
+    assert "Traceback" not in done.err
+    assert [row[0] for row in done.rows] == [0, 1]
+    assert done.code == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_a_full_disk_is_said_in_one_line():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "--iterations", "1"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert done.returncode not in (0, 130)
+    assert "No space left on device" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@POSIX
+def test_without_stderr_it_trains_all_the_same():
+    closing = ["sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND, "--iterations", "1"]
+    done = subprocess.run(closing, stdout=subprocess.PIPE, text=True, timeout=60)
+    assert [row[0] for row in Run(0, done.stdout, "").rows] == [0, 1]
+    assert done.returncode == 0
+
+
+@POSIX
+def test_without_stdout_errors_are_said_all_the_same():
+    closing = ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND]
+    done = subprocess.run([*closing, "--iterations", "1"], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = subprocess.run([*closing, "--iterations", "-1"], stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "error: iterations is -1; expected at least 0\n")
