@@ -13,8 +13,26 @@ from nn_backend.errors import BackendUnavailableError, NNBackendError
 DONE, WRONG_USE, NO_DEVICE, INTERRUPTED = 0, 2, 3, 130
 
 
+class _Format(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Help that names defaults, and leaves the example in one line for pasting."""
+
+
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line.
+
+    Parameters
+    ----------
+    command : str
+        What is typed, such as ``"python -m nn_backend.train"``.
+    description : str
+        What it does.
+    example : str
+        Arguments of an example that works when pasted.
+    """
+
+    def __init__(self, command: str, description: str, example: str) -> None:
+        epilog = f"example: {command} {example}"
+        super().__init__(prog=command, description=description, epilog=epilog, formatter_class=_Format)
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and exit with code 2."""

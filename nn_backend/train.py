@@ -74,10 +74,9 @@ def main() -> int:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="python -m nn_backend.train",
-        description="Train a network with one hidden layer of sigmoids. Without arguments, the article's run.",
-        epilog="example: python -m nn_backend.train --data simulated:100000 --standardize --iterations 200",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        "python -m nn_backend.train",
+        "Train a network with one hidden layer of sigmoids. Without arguments, the article's run.",
+        example="--data simulated:100000 --standardize --iterations 200",
     )
     add = parser.add_argument
     add("--device", help="cpu, gpu, cupy:1 (a device by its number) or auto; else NN_BACKEND, else cpu")

@@ -1,6 +1,5 @@
 """Command line: print a training step as a program, as LLVM IR, or as this processor's machine code."""
 
-import argparse
 from collections.abc import Callable
 
 from nn_backend.backend import get_backend
@@ -22,10 +21,9 @@ PRINTERS: dict[str, Callable[[Program], str]] = {
 def main() -> int:
     """Print the stage that the arguments ask for, and give the exit code."""
     parser = Parser(
-        prog="python -m nn_backend.compiler",
-        description="Print one step of gradient descent on its way from ten equations to a kernel.",
-        epilog="example: python -m nn_backend.compiler --features 3 --hidden 4 --dtype float32 --emit program",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        "python -m nn_backend.compiler",
+        "Print one step of gradient descent on its way from ten equations to a kernel.",
+        example="--features 3 --hidden 4 --dtype float32 --emit program",
     )
     parser.add_argument("--features", type=int, default=3, help="inputs of the network")
     parser.add_argument("--hidden", type=int, default=4, help="hidden units")

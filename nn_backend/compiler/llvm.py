@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from nn_backend.compiler.program import LANES, TILE, Program, Value
+from nn_backend.compiler.program import LANES, TILE, Program, Value, inputs
+from nn_backend.errors import TraceError
 
 PAD = 16  # sums are kept in rows of a multiple of this many, so that they are added as vectors
 CHUNK_TILES = 64  # tiles whose sums a thread adds up before it hands them over, at most
@@ -45,6 +46,8 @@ _TEMPLATES = {
 
 def print_ir(program: Program) -> str:
     """Give a program as LLVM IR: the functions tile, tree and run."""
+    if not program.sums:
+        raise TraceError("the program has no sum over the examples; expected at least one")
     scalar, _, suffix = _SCALARS[program.dtype]
     lanes = vector_lanes(program)
     kinds = ((scalar, suffix), (f"<{lanes} x {scalar}>", f"v{lanes}{suffix}"))
@@ -114,7 +117,7 @@ class _Lines:
 
     def uniforms(self, program: Program) -> None:
         """Print the loads of the uniform numbers, and what is computed from them alone."""
-        for value in _inputs(program):
+        for value in inputs(program):
             if not value.varies:
                 place = value.attribute.place
                 self.names[value] = self.load(f"%u{place}", "%numbers", place)
@@ -138,7 +141,7 @@ def _print_tile(program: Program) -> str:
     once.uniforms(program)
     for value, name in list(once.names.items()):
         each.names[value] = _splat(once.lines, name, once.kinds[value.kind], lanes)
-    for value in _inputs(program):
+    for value in inputs(program):
         if value.varies:
             place = value.attribute.place
             once.lines.append(f"%row{place}.at = getelementptr ptr, ptr %rows, i64 {place}")
@@ -368,13 +371,6 @@ def _halving(scalar: str) -> Iterator[str]:
             yield f"%{part}{half} = shufflevector {vector} %h{2 * half}, {vector} poison, <{half} x i32> <{lanes}>"
         yield f"%h{half} = fadd <{half} x {scalar}> %low{half}, %high{half}"
         half //= 2
-
-
-def _inputs(program: Program) -> list[Value]:
-    """Give the inputs the program reads, each once."""
-    computed = (*program.before, *program.example, *program.sums, *program.after)
-    read = [*(argument for value in computed for argument in value.arguments), *program.outputs]
-    return [value for value in dict.fromkeys(read) if value.operation == "input"]
 
 
 def _hex(number: float) -> str:

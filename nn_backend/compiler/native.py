@@ -13,6 +13,7 @@ from nn_backend.compiler.llvm import CHUNK_TILES, padded_sums, print_ir, scratch
 from nn_backend.compiler.program import TILE, Program
 
 TILES_PER_THREAD = 4  # fewer are not worth a thread
+EVERYBODY = 2**62  # arrivals, more than any barrier waits for
 CHUNKS_PER_THREAD = 8  # so that threads get nearly equal shares
 
 
@@ -146,7 +147,11 @@ class Kernel:
                 *(array.ctypes.data for array in arrays),
             )
 
-        pool.run(work, threads)
+        try:
+            pool.run(work, threads)
+        except BaseException:  # Ctrl-C may come before all threads were started: let the others pass the barrier
+            arrived[0] = EVERYBODY
+            raise
         return numbers[0, : len(program.outputs)].copy()
 
 

@@ -148,10 +148,15 @@ class Builder:
             else (self.integer(int(argument)) if kind == "int" else self.constant(argument))
             for argument, kind in zip(arguments, kinds, strict=True)
         )
+        for value, kind in zip(values, kinds, strict=True):
+            if value.kind != kind:
+                raise TraceError(f"{operation} of a {value.kind} where a {kind} is expected cannot be recorded")
         return self._make(operation, values, None, result)
 
     def sum(self, value: Value) -> Value:
         """Give the sum of a value over the examples, in the order that `sum_over_examples` defines."""
+        if value.kind != "float":
+            raise TraceError(f"the sum of a {value.kind} where a float is expected cannot be recorded")
         return self._make("sum", (value,), None, "float", varies=False, follows_sum=True)
 
     def _make(
@@ -261,6 +266,13 @@ def finish(builder: Builder, rows: Sequence[str], uniforms: Sequence[str], outpu
     )
 
 
+def inputs(program: Program) -> list[Value]:
+    """Give the inputs that a program reads, each once."""
+    computed = (*program.before, *program.example, *program.sums, *program.after)
+    read = [*(argument for value in computed for argument in value.arguments), *program.outputs]
+    return [value for value in dict.fromkeys(read) if value.operation == "input"]
+
+
 def interpret(program: Program, examples: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
     """Run a program one operation at a time: slowly, and by definition rightly.
 
@@ -359,6 +371,8 @@ def _fma(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
 
 
 def _fma_float64(a: float, b: float, c: float) -> float:
+    if np.isinf(c) and np.isfinite((a, b)).all():
+        return c  # whatever the size of the product
     rough = a * b + c
     if not np.isfinite((a, b, c)).all():
         return rough

@@ -67,7 +67,10 @@ def record(
             numbers.append(label)
         arrays[name] = Traced(grid)
     outputs: list[Value] = []
-    for result in function(xp=_Recorder(), **arrays):
+    results = function(xp=_Recorder(), **arrays)
+    if not isinstance(results, tuple | list):
+        raise TraceError(f"the function gave {type(results).__name__}; expected a tuple of arrays")
+    for result in results:
         if not isinstance(result, Traced):
             raise TraceError(
                 f"the function gave {type(result).__name__}; expected arrays it computed from its arguments"
@@ -76,7 +79,9 @@ def record(
             raise TraceError(
                 "the function gave an array with one entry per example; only sums over them can be results"
             )
-        outputs.extend(result.grid.ravel())
+        if any(value.kind != "float" for value in result.grid.flat):
+            raise TraceError("the function gave the result of a comparison; expected numbers")
+        outputs.extend(result.grid.flat)
     return finish(builder, rows, numbers, outputs)
 
 
@@ -91,7 +96,6 @@ class Traced:
         -1 or -2, counted from the end.
     """
 
-    __array_ufunc__ = None  # NumPy's scalars and arrays leave operators to this class
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, grid: np.ndarray, examples_axis: int | None = None) -> None:
@@ -162,12 +166,27 @@ class Traced:
     def __getattr__(self, name: str) -> NoReturn:
         _refuse(f"the attribute .{name}")
 
-    def _refused(self, *arguments: Any, **keywords: Any) -> NoReturn:
-        _refuse("a value that is needed while recording (bool, float, int, index, iteration, ==, conversion to NumPy)")
 
-    __bool__ = __float__ = __int__ = __index__ = __complex__ = __len__ = __iter__ = __getitem__ = __setitem__ = _refused
-    __eq__ = __ne__ = __array__ = __dlpack__ = __contains__ = __pow__ = __mod__ = __floordiv__ = _refused
-    __iadd__ = __isub__ = __imul__ = __itruediv__ = __imatmul__ = _refused
+def _refusal(what: str) -> Callable[..., NoReturn]:
+    def refuse(self: Traced, *arguments: Any, **keywords: Any) -> NoReturn:
+        _refuse(what)
+
+    return refuse
+
+
+for _methods, _what in {
+    "bool float int index complex len iter getitem setitem": "a value that is needed while recording",
+    "contains round eq ne": "a value that is needed while recording",
+    "pos abs invert and rand or ror xor rxor pow rpow mod rmod floordiv rfloordiv": "this operator",
+    "divmod rdivmod lshift rlshift rshift rrshift": "this operator",
+    "rmatmul": "@ with an array that is not recorded",
+    "iadd isub imul itruediv imatmul ipow imod ifloordiv": "an operator in place (+= and the like)",
+    "array array_ufunc array_function dlpack": "conversion to NumPy or a function of NumPy",
+}.items():
+    for _method in _methods.split():
+        setattr(Traced, f"__{_method}__", _refusal(f"{_what} (__{_method}__)"))
+for _name in ("__array_struct__", "__array_interface__"):  # NumPy reads these before it calls a method
+    setattr(Traced, _name, property(_refusal(f"conversion to NumPy or a function of NumPy ({_name})")))
 
 
 class _Recorder:
@@ -186,14 +205,21 @@ class _Recorder:
         return _elementwise(lambda c, a, b: c.builder.apply("select", c, a, b), condition, x, y)
 
     def matrix_transpose(self, x: Traced) -> Traced:
+        if not isinstance(x, Traced) or x.grid.ndim < 2:
+            _refuse(f"xp.matrix_transpose of {_words(x)}")
         axis = None if x.examples_axis is None else -3 - x.examples_axis
         return Traced(np.matrix_transpose(x.grid), axis)
 
-    def sum(self, x: Traced, *, axis: int | tuple[int, ...], keepdims: bool = False) -> Traced:
+    def sum(
+        self, x: Traced, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, **others: Any
+    ) -> Traced:
         """Give the sum along the axes: first each example's own, in order, then over the examples."""
-        axes = sorted(axis if isinstance(axis, tuple) else (axis,))
-        if any(a >= 0 or a < -x.grid.ndim for a in axes):
-            _refuse(f"xp.sum over the axes {axes} of shape {_shape(x)}; axes count from the end")
+        if not isinstance(x, Traced) or others:
+            _refuse(f"xp.sum of {type(x).__name__} with {', '.join(others) or 'an axis'}")
+        given = axis if isinstance(axis, tuple) else (axis,)
+        axes = sorted({a for a in given if isinstance(a, int) and -x.grid.ndim <= a < 0})
+        if len(axes) < len(given):
+            _refuse(f"xp.sum over axis {axis} of shape {_shape(x)} (axes are named, and count from the end)")
         grid = x.grid
         for a in axes:
             if a != x.examples_axis:
@@ -212,7 +238,9 @@ class _Recorder:
 
 
 def _elementwise(operation: Callable[..., Value], *operands: Any) -> Traced:
-    like = next(operand for operand in operands if isinstance(operand, Traced))
+    like = next((operand for operand in operands if isinstance(operand, Traced)), None)
+    if like is None:
+        _refuse(f"a function of {', '.join(type(operand).__name__ for operand in operands)}")
     arrays = [_traced(operand, like) for operand in operands]
     try:
         shape = np.broadcast_shapes(*(array.grid.shape for array in arrays))
@@ -240,7 +268,7 @@ def _as_grid(values: Any) -> np.ndarray:
 def _traced(operand: Any, like: Traced) -> Traced:
     if isinstance(operand, Traced):
         return operand
-    if not isinstance(operand, int | float) or isinstance(operand, bool):
+    if type(operand) not in (int, float):  # NumPy's scalars would decide the dtype elsewhere
         _refuse(f"an operand of type {type(operand).__name__}")
     return Traced(_as_grid(like.grid.flat[0].builder.constant(operand)))
 
@@ -251,6 +279,10 @@ def _shape(array: Traced) -> str:
     if array.examples_axis is not None:
         sizes[array.examples_axis] = "m"
     return f"({', '.join(sizes)})"
+
+
+def _words(operand: Any) -> str:
+    return f"shape {_shape(operand)}" if isinstance(operand, Traced) else type(operand).__name__
 
 
 def _refuse(what: str) -> NoReturn:

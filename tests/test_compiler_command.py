@@ -1,0 +1,154 @@
+"""python -m nn_backend.compiler: what it prints at each stage, and its errors."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from nn_backend import command_line
+from nn_backend.compiler import __main__ as compiler
+
+GOLDEN = Path(__file__).parent / "golden"
+STAGES = ("program", "llvm", "asm")
+
+
+class Run(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+def run(*arguments: str, **environment: str) -> Run:
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-m", "nn_backend.compiler", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def run_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Run]]:
+    """Run the command in this process, where a warning is an error; give back SIGPIPE, which it changes."""
+    before = signal.getsignal(signal.SIGPIPE) if hasattr(signal, "SIGPIPE") else None
+
+    def run_once(*arguments: str) -> Run:
+        monkeypatch.setattr(sys, "argv", ["compiler", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            command_line.run(compiler.main)
+        return Run(ended.value.code or 0, *capsys.readouterr())
+
+    yield run_once
+    if before is not None:
+        signal.signal(signal.SIGPIPE, before)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "stage", "name"),
+    [
+        ("float64", "program", "step_3_4_1_float64.txt"),
+        ("float32", "program", "step_3_4_1_float32.txt"),
+        ("float32", "llvm", "step_3_4_1_float32.ll"),
+    ],
+)
+def test_golden_listing(dtype: str, stage: str, name: str) -> None:
+    """A rewriting of the compiler leaves what it prints as it was."""
+    arguments = f"--features 3 --hidden 4 --dtype {dtype} --emit {stage}"
+    done = run(*arguments.split())
+    assert (done.code, done.err) == (0, "")
+    if done.out != (GOLDEN / name).read_text(encoding="utf-8"):
+        command = f"python -m nn_backend.compiler {arguments} > tests/golden/{name}"
+        pytest.fail(
+            f"the {stage} of the 3-4-1 training step is not that of tests/golden/{name}. If the change is meant, "
+            f"renew the file from the repository's root and read its difference before you commit it:\n{command}"
+        )
+
+
+def test_golden_folder_holds_nothing_else() -> None:
+    assert sorted(path.name for path in GOLDEN.iterdir()) == [
+        "step_3_4_1_float32.ll",
+        "step_3_4_1_float32.txt",
+        "step_3_4_1_float64.txt",
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_assembly_holds_the_function_run(dtype: str, run_here: Callable[..., Run]) -> None:
+    done = run_here("--dtype", dtype, "--emit", "asm")
+    assert (done.code, done.err) == (0, "")
+    assert re.search(r"^_?run:", done.out, re.MULTILINE)
+    assert done.out.count("\n") > 500
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_sizes_decide_what_is_printed(stage: str, run_here: Callable[..., Run]) -> None:
+    small, default, larger = (
+        run_here(*arguments.split(), "--emit", stage)
+        for arguments in ("--features 1 --hidden 1", "", "--features 4 --hidden 5 --outputs 2")
+    )
+    assert small.code == default.code == larger.code == 0
+    assert small.err == default.err == larger.err == ""
+    assert 0 < len(small.out) < len(default.out) < len(larger.out)
+
+
+def test_the_first_line_counts_the_numbers(run_here: Callable[..., Run]) -> None:
+    expected = "program float32: 6 numbers per example, 39 uniform numbers, 37 sums, 37 results"
+    listing = run_here("--features", "4", "--hidden", "5", "--outputs", "2", "--dtype", "float32").out
+    assert listing.splitlines()[0] == expected
+
+
+def test_default_is_the_program_of_the_articles_network(run_here: Callable[..., Run]) -> None:
+    assert run_here().out == (GOLDEN / "step_3_4_1_float64.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--hidden 400", r"the network has 2001 parameters; it runs at most \d+"),
+        ("--hidden 0", "n_hidden is 0; expected 1 to "),
+        ("--features -3", "n_inputs is -3; expected 1 to "),
+        ("--outputs 0", "n_outputs is 0; expected 1 to "),
+        ("--emit foo", "argument --emit: invalid choice: 'foo' .*program.*llvm.*asm.*--help"),
+        ("--dtype float16", "argument --dtype: invalid choice: 'float16' .*float64.*float32"),
+        ("--hidden four", "argument --hidden: invalid int value: 'four'"),
+        ("marks.csv", "unrecognized arguments: marks.csv"),
+    ],
+)
+def test_errors_are_one_line_and_exit_code_2(arguments: str, message: str, run_here: Callable[..., Run]) -> None:
+    done = run_here(*arguments.split())
+    assert (done.code, done.out) == (2, "")
+    assert re.search(message, done.err)
+    assert done.err.count("\n") == 1
+    assert done.err.endswith("\n")
+
+
+def test_an_error_in_a_process_of_its_own() -> None:
+    done = run("--hidden", "400")
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch(r"error: engine 'compiled' does not serve here: .*\n", done.err)
+
+
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_the_example_of_the_help_works_when_pasted(columns: str) -> None:
+    """Also from a terminal of 80 columns: a command that is broken in two would be two commands."""
+    done = run("--help", COLUMNS=columns)
+    assert (done.code, done.err) == (0, "")
+    pasted = done.out.rpartition("example:")[2].strip()
+    assert "\n" not in pasted.replace("\\\n", "")
+    python, *arguments = shlex.split(pasted)
+    assert python == "python"
+    shown = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=60)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout == (GOLDEN / "step_3_4_1_float32.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes as POSIX has them")
+def test_a_reader_that_stops_early_is_no_error() -> None:
+    command = f"{shlex.quote(sys.executable)} -m nn_backend.compiler --emit llvm | head -n 1"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (done.stderr, done.stdout.count("\n")) == ("", 1)
