@@ -37,7 +37,7 @@ def test_auto_takes_the_faster(
     dtype: str,
 ) -> None:
     X, y, params = problem.on(backend)
-    bound = {"eager": EagerEngine(X, y, backend=backend), "compiled": CompiledEngine(X, y, params)}
+    bound = {"eager": EagerEngine(X, y, backend=backend), "compiled": CompiledEngine(X, y, params, backend=backend)}
     iterations = max(1, 300_000 // case.rows)
     seconds: dict[str, list[float]] = {name: [] for name in bound}
     for _ in range(1 if request.config.getoption("smallest") else ROUNDS):

@@ -71,6 +71,7 @@ def test_golden_listing(dtype: str, stage: str, name: str) -> None:
 
 def test_golden_folder_holds_nothing_else() -> None:
     assert sorted(path.name for path in GOLDEN.iterdir()) == [
+        "step_3_4_1_float32.cu",
         "step_3_4_1_float32.ll",
         "step_3_4_1_float32.txt",
         "step_3_4_1_float64.txt",

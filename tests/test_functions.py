@@ -58,7 +58,7 @@ def count_bad(kernel: Kernel, x: np.ndarray, ulps: float) -> int:
     rows[1] = reference
     rows[2] = reference - rows[1]
     rows[3] = power * (ulps / 2**23)
-    return int(kernel.run(Examples([rows]), np.zeros(0, np.float32), 1, Pool(1))[0])
+    return int(kernel.run(Examples([rows], Pool(1)), np.zeros(0, np.float32), 1)[0])
 
 
 def all_float32(smallest: float, largest: float) -> Iterator[np.ndarray]:

@@ -115,9 +115,9 @@ class _Lines:
         self.lines.append(f"{name} = load {scalar}, ptr {name}.at")
         return name
 
-    def uniforms(self, program: Program) -> None:
-        """Print the loads of the uniform numbers, and what is computed from them alone."""
-        for value in inputs(program):
+    def uniforms(self, program: Program, values: Sequence[Value]) -> None:
+        """Print the loads of the uniform numbers that the values need, and what is computed from them alone."""
+        for value in inputs((*program.before, *values)):
             if not value.varies:
                 place = value.attribute.place
                 self.names[value] = self.load(f"%u{place}", "%numbers", place)
@@ -138,10 +138,10 @@ def _print_tile(program: Program) -> str:
     once = _Lines(program)
     each = _Lines(program, lanes)
     scalar, vector = once.types["f"], each.types["f"]
-    once.uniforms(program)
+    once.uniforms(program, (*program.example, *program.sums))
     for value, name in list(once.names.items()):
         each.names[value] = _splat(once.lines, name, once.kinds[value.kind], lanes)
-    for value in inputs(program):
+    for value in inputs((*program.example, *program.sums)):
         if value.varies:
             place = value.attribute.place
             once.lines.append(f"%row{place}.at = getelementptr ptr, ptr %rows, i64 {place}")
@@ -260,7 +260,7 @@ def _print_run(program: Program) -> str:
     row = padded_sums(program)
     follow = _Lines(program)
     scalar = follow.types["f"]
-    follow.uniforms(program)
+    follow.uniforms(program, (*program.after, *program.outputs))
     for s, value in enumerate(program.sums):
         follow.names[value] = follow.load(f"%s{s}", "%total", s)
     follow.operations(program.after, "r")

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -30,15 +31,18 @@ def host() -> Target:
 
 
 class Examples:
-    """The numbers of all examples where a kernel finds them.
+    """The numbers of all examples where a kernel finds them, and the threads that share them.
 
     Parameters
     ----------
     arrays : sequence of ndarray (rows, m)
         One example per column, all of one dtype, each row contiguous in memory. They are read in place.
+    pool : Pool
+        The threads; results do not depend on them.
     """
 
-    def __init__(self, arrays: Sequence[np.ndarray]) -> None:
+    def __init__(self, arrays: Sequence[np.ndarray], pool: "Pool") -> None:
+        self.pool = pool
         self._arrays = arrays  # kept alive: the kernel is given addresses
         rows = [row for array in arrays for row in array]
         m = arrays[0].shape[1]
@@ -63,16 +67,18 @@ class Pool:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self._workers: ThreadPoolExecutor | None = None
+        self._busy = threading.Lock()  # two calls whose work is mixed in the queue would wait for each other
 
     def run(self, work: Callable[[int], None], threads: int) -> None:
         """Call ``work`` with 0, 1, ... in that many threads at the same time, and wait for all of them."""
         if threads == 1:
             work(0)
             return
-        if self._workers is None:
-            self._workers = ThreadPoolExecutor(self.threads)
-        for future in [self._workers.submit(work, thread) for thread in range(threads)]:
-            future.result()
+        with self._busy:
+            if self._workers is None:
+                self._workers = ThreadPoolExecutor(self.threads)
+            for future in [self._workers.submit(work, thread) for thread in range(threads)]:
+                future.result()
 
 
 class Kernel:
@@ -108,7 +114,7 @@ class Kernel:
         """Give the machine code as text."""
         return str(self._machine.emit_assembly(self._module))
 
-    def run(self, examples: Examples, uniforms: np.ndarray, iterations: int, pool: Pool) -> np.ndarray:
+    def run(self, examples: Examples, uniforms: np.ndarray, iterations: int) -> np.ndarray:
         """Run the program over all examples; the results replace the first uniform numbers, and so on.
 
         Parameters
@@ -119,8 +125,6 @@ class Kernel:
             The numbers that are the same for all examples, in the program's dtype.
         iterations : int
             How many times to run it, at least 1.
-        pool : Pool
-            The threads; the result does not depend on them.
 
         Returns
         -------
@@ -128,7 +132,7 @@ class Kernel:
             The results of the last iteration.
         """
         program = self.program
-        threads = max(1, min(pool.threads, examples.tiles // TILES_PER_THREAD))
+        threads = max(1, min(examples.pool.threads, examples.tiles // TILES_PER_THREAD))
         chunk_tiles = 1
         while chunk_tiles < CHUNK_TILES and 2 * chunk_tiles * CHUNKS_PER_THREAD * threads <= examples.tiles:
             chunk_tiles *= 2
@@ -148,7 +152,7 @@ class Kernel:
             )
 
         try:
-            pool.run(work, threads)
+            examples.pool.run(work, threads)
         except BaseException:  # Ctrl-C may come before all threads were started: let the others pass the barrier
             arrived[0] = EVERYBODY
             raise

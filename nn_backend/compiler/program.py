@@ -7,7 +7,7 @@ Only operations whose result IEEE 754 fixes are in the set, rounded to nearest e
 and an ``add`` that follow each other stay two roundings; where one rounding is meant, the program says ``fma``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -266,10 +266,9 @@ def finish(builder: Builder, rows: Sequence[str], uniforms: Sequence[str], outpu
     )
 
 
-def inputs(program: Program) -> list[Value]:
-    """Give the inputs that a program reads, each once."""
-    computed = (*program.before, *program.example, *program.sums, *program.after)
-    read = [*(argument for value in computed for argument in value.arguments), *program.outputs]
+def inputs(values: Iterable[Value]) -> list[Value]:
+    """Give the inputs that are among the values or their arguments, each once."""
+    read = [read for value in values for read in (value, *value.arguments)]
     return [value for value in dict.fromkeys(read) if value.operation == "input"]
 
 

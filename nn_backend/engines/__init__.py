@@ -14,6 +14,8 @@ ENGINES = ("auto", "eager", "compiled")
 
 # Beyond this, compiling takes seconds and BLAS is faster; measured by bench/bench_engines.py.
 MAX_COMPILED_PARAMETERS = 600
+# Beyond this, a GPU's registers do not hold the sums: NVRTC reports spills of more than a few bytes.
+MAX_COMPILED_PARAMETERS_ON_GPU = 81
 
 
 def choose(engine: str, params: Params, backend: Backend) -> str:
@@ -22,7 +24,8 @@ def choose(engine: str, params: Params, backend: Backend) -> str:
     Parameters
     ----------
     engine : str
-        ``"eager"``, ``"compiled"``, or ``"auto"`` for ``"compiled"`` where it serves and ``"eager"`` elsewhere.
+        ``"eager"``, ``"compiled"``, or ``"auto"`` for ``"compiled"`` where it serves and ``"eager"`` elsewhere. On a
+        GPU ``"auto"`` takes ``"eager"``: there, the compiled engine has been tested in emulation only.
     params : Params
         The network.
     backend : Backend
@@ -38,15 +41,17 @@ def choose(engine: str, params: Params, backend: Backend) -> str:
     if engine == "eager":
         return engine
     size = sum(math.prod(array.shape) for array in params)
+    on_gpu = backend.name.startswith("cupy")
+    limit = MAX_COMPILED_PARAMETERS_ON_GPU if on_gpu else MAX_COMPILED_PARAMETERS
     obstacle = None
-    if backend.xp is not np:
-        obstacle = f"the backend is {backend.name}; it runs on numpy"
+    if backend.xp is not np and not on_gpu:
+        obstacle = f"the backend is {backend.name}; it runs on numpy and cupy"
     elif params.w1.ndim > 2:
         obstacle = f"the parameters have leading axes {params.w1.shape[:-2]}; it runs one network"
-    elif size > MAX_COMPILED_PARAMETERS:
-        obstacle = f"the network has {size} parameters; it runs at most {MAX_COMPILED_PARAMETERS}"
+    elif size > limit:
+        obstacle = f"the network has {size} parameters; it runs at most {limit}"
     if obstacle is None:
-        return "compiled"
+        return "eager" if on_gpu and engine == "auto" else "compiled"
     if engine == "compiled":
         raise ArgumentError(f"engine 'compiled' does not serve here: {obstacle}. Use 'eager' or 'auto'")
     return "eager"
@@ -74,4 +79,4 @@ def bind(engine: str, X: Array, y: Array, params: Params, *, backend: Backend, t
         return EagerEngine(X, y, backend=backend, threads=threads)
     from nn_backend.engines.compiled import CompiledEngine  # brings LLVM, which takes longer to load than NumPy
 
-    return CompiledEngine(X, y, params, threads=threads)
+    return CompiledEngine(X, y, params, backend=backend, threads=threads)

@@ -1,4 +1,4 @@
-"""Runs the equations as one native kernel, recorded from `equations.py` and compiled for this processor.
+"""Runs the equations as one kernel, recorded from `equations.py` and compiled for the processor or the GPU at hand.
 
 The bits it gives are the same on every machine, for any number of threads: see `compiler.program`.
 """
@@ -9,58 +9,75 @@ from typing import Any
 import numpy as np
 
 from nn_backend import equations
-from nn_backend.compiler.native import Examples, Kernel, Pool
+from nn_backend.backend import Backend
 from nn_backend.compiler.program import TILE, Program, add_tree
 from nn_backend.compiler.trace import record
 from nn_backend.engines.engine import Score, count_threads
-from nn_backend.equations import Params
+from nn_backend.equations import Array, Params
 
 MAX_COUNT = 2**24  # float32 counts no further
 
 
 class CompiledEngine:
-    """The equations compiled into one kernel, on the CPU.
+    """The equations compiled into one kernel.
 
     Parameters
     ----------
-    X : ndarray (n0, m)
-        One example per column.
-    y : ndarray (n2, m)
-        True values, 0 or 1.
+    X : array (n0, m)
+        One example per column, on the backend.
+    y : array (n2, m)
+        True values, 0 or 1, on the backend.
     params : Params
-        A network of the sizes and dtype to compile for.
+        A network of the sizes and dtype to compile for, on the backend.
+    backend : Backend
+        NumPy or CuPy.
     threads : int, optional
-        Threads at most; by default ``NN_BACKEND_THREADS``, else one for each core this process may use.
+        Threads at most, on the CPU; by default ``NN_BACKEND_THREADS``, else one for each core this process may use.
     """
 
     name = "compiled"
 
-    def __init__(self, X: np.ndarray, y: np.ndarray, params: Params, *, threads: int | None = None) -> None:
-        sizes = params.w1.shape[1], params.w1.shape[0], params.w2.shape[0]
-        self._training, self._scoring = _kernels(*sizes, params.w1.dtype.name)
-        X, y = (a if a.strides[1] == a.itemsize else np.ascontiguousarray(a) for a in (X, y))
-        self._m = X.shape[1]
-        self._outputs = y.size
-        self._all = Examples([X, y])
-        # Counts stay exact in spans of examples; as aligned runs of 2**i tiles the spans are nodes of the tree of sums.
-        span = TILE * (1 << ((MAX_COUNT // TILE // len(y)).bit_length() - 1))
-        self._spans = [Examples([X[:, i : i + span], y[:, i : i + span]]) for i in range(0, self._m, span)]
-        self._pool = Pool(count_threads(threads))
+    def __init__(self, X: Array, y: Array, params: Params, *, backend: Backend, threads: int | None = None) -> None:
+        self.backend = backend
+        with backend.current():
+            X, y = (a if a.strides[1] == a.itemsize else backend.xp.ascontiguousarray(a) for a in (X, y))
+            machine: Any = _machine(backend)
+            pool = machine.Pool(count_threads(threads))
+            sizes = params.w1.shape[1], params.w1.shape[0], params.w2.shape[0]
+            self._training, self._scoring = _kernels(machine, backend.name, *sizes, params.w1.dtype.name)
+            self._m = X.shape[1]
+            self._outputs = y.size
+            self._all = machine.Examples([X, y], pool)
+            # Counts stay exact in spans of examples; as aligned runs of 2**i tiles these are nodes of the tree of sums.
+            span = TILE * (1 << ((MAX_COUNT // TILE // len(y)).bit_length() - 1))
+            parts = ([X[:, i : i + span], y[:, i : i + span]] for i in range(0, self._m, span))
+            self._spans = [machine.Examples(part, pool) for part in parts]
 
     def descend(self, params: Params, iterations: int, learning_rate: float) -> Params:
-        """Give the parameters after that many updates."""
+        """Give the parameters after that many updates; arrays of the engine's backend in and out."""
         if iterations == 0:
             return params
-        flat = self._training.run(self._all, _flatten(params, self._m, learning_rate), iterations, self._pool)
+        flat = self._run(self._training, self._all, self._flatten(params, self._m, learning_rate), iterations)
         ends = np.cumsum([array.size for array in params])
-        return Params(*(part.reshape(a.shape) for part, a in zip(np.split(flat, ends[:-1]), params, strict=True)))
+        parts = (part.reshape(a.shape) for part, a in zip(np.split(flat, ends[:-1]), params, strict=True))
+        return Params(*map(self.backend.asarray, parts))
 
     def score(self, params: Params) -> Score:
         """Give cost and accuracy at the parameters."""
-        uniforms = _flatten(params, self._m)
-        parts = np.stack([self._scoring.run(span, uniforms, 1, self._pool) for span in self._spans])
+        uniforms = self._flatten(params, self._m)
+        parts = np.stack([self._run(self._scoring, span, uniforms, 1) for span in self._spans])
         cost, correct = add_tree(parts)[0], parts[:, 1].astype(np.int64).sum()
         return Score(float(cost), float(correct / self._outputs))
+
+    def _run(self, kernel: Any, examples: Any, uniforms: np.ndarray, iterations: int) -> np.ndarray:
+        with self.backend.current():
+            state = self.backend.asarray(uniforms)
+            return self.backend.to_numpy(kernel.run(examples, state, iterations))
+
+    def _flatten(self, params: Params, *numbers: float) -> np.ndarray:
+        arrays = [self.backend.to_numpy(array).ravel() for array in params]
+        with np.errstate(over="ignore"):  # a rate beyond float32 becomes infinite, and fit reports where that leads
+            return np.concatenate([*arrays, np.array(numbers, arrays[0].dtype)])
 
 
 def training_program(n0: int, n1: int, n2: int, dtype: str) -> Program:
@@ -92,18 +109,22 @@ def _score(*, xp: Any, X: Any, y: Any, m: Any, **arrays: Any) -> tuple[Any, Any]
     return equations.cost(layers.z2, y, m, xp=xp), equations.count_correct(layers.yhat, y, xp=xp)
 
 
+def _machine(backend: Backend) -> Any:
+    """Give the module that compiles and runs programs on a backend; each brings a compiler, so the other stays away."""
+    if backend.xp is np:
+        from nn_backend.compiler import native
+
+        return native
+    from nn_backend.compiler import device
+
+    return device
+
+
 @functools.cache
-def _kernels(n0: int, n1: int, n2: int, dtype: str) -> tuple[Kernel, Kernel]:
-    return Kernel(training_program(n0, n1, n2, dtype)), Kernel(score_program(n0, n1, n2, dtype))
+def _kernels(machine: Any, place: str, n0: int, n1: int, n2: int, dtype: str) -> tuple[Any, Any]:
+    """Compile for the place (a device by its name, which is current) once in a process."""
+    return machine.Kernel(training_program(n0, n1, n2, dtype)), machine.Kernel(score_program(n0, n1, n2, dtype))
 
 
 def _shapes(n0: int, n1: int, n2: int) -> dict[str, tuple[int, ...]]:
     return {"w1": (n1, n0), "b1": (n1, 1), "w2": (n2, n1), "b2": (n2, 1)}
-
-
-def _flatten(params: Params, *numbers: float) -> np.ndarray:
-    with np.errstate(
-        over="ignore"
-    ):  # a learning rate beyond float32 becomes infinite, and fit reports where that leads
-        last = np.array(numbers, params.w1.dtype)
-    return np.concatenate([*(array.ravel() for array in params), last])

@@ -53,10 +53,6 @@ entry:
   %u19 = load float, ptr %u19.at
   %u20.at = getelementptr float, ptr %numbers, i64 20
   %u20 = load float, ptr %u20.at
-  %u21.at = getelementptr float, ptr %numbers, i64 21
-  %u21 = load float, ptr %u21.at
-  %u22.at = getelementptr float, ptr %numbers, i64 22
-  %u22 = load float, ptr %u22.at
   %u0.one = insertelement <32 x float> poison, float %u0, i64 0
   %u0.all = shufflevector <32 x float> %u0.one, <32 x float> poison, <32 x i32> zeroinitializer
   %u1.one = insertelement <32 x float> poison, float %u1, i64 0
@@ -99,10 +95,6 @@ entry:
   %u19.all = shufflevector <32 x float> %u19.one, <32 x float> poison, <32 x i32> zeroinitializer
   %u20.one = insertelement <32 x float> poison, float %u20, i64 0
   %u20.all = shufflevector <32 x float> %u20.one, <32 x float> poison, <32 x i32> zeroinitializer
-  %u21.one = insertelement <32 x float> poison, float %u21, i64 0
-  %u21.all = shufflevector <32 x float> %u21.one, <32 x float> poison, <32 x i32> zeroinitializer
-  %u22.one = insertelement <32 x float> poison, float %u22, i64 0
-  %u22.all = shufflevector <32 x float> %u22.one, <32 x float> poison, <32 x i32> zeroinitializer
   %row0.at = getelementptr ptr, ptr %rows, i64 0
   %row0 = load ptr, ptr %row0.at
   %row1.at = getelementptr ptr, ptr %rows, i64 1
@@ -567,6 +559,20 @@ yield:
 follow:
   call void @llvm.memcpy.p0.p0.i64(ptr %total, ptr %sums, i64 %all.bytes, i1 false)
   call void @tree(ptr %total, i64 %chunks)
+  %u21.at = getelementptr float, ptr %numbers, i64 21
+  %u21 = load float, ptr %u21.at
+  %u22.at = getelementptr float, ptr %numbers, i64 22
+  %u22 = load float, ptr %u22.at
+  %u16.at = getelementptr float, ptr %numbers, i64 16
+  %u16 = load float, ptr %u16.at
+  %u17.at = getelementptr float, ptr %numbers, i64 17
+  %u17 = load float, ptr %u17.at
+  %u18.at = getelementptr float, ptr %numbers, i64 18
+  %u18 = load float, ptr %u18.at
+  %u19.at = getelementptr float, ptr %numbers, i64 19
+  %u19 = load float, ptr %u19.at
+  %u20.at = getelementptr float, ptr %numbers, i64 20
+  %u20 = load float, ptr %u20.at
   %u0.at = getelementptr float, ptr %numbers, i64 0
   %u0 = load float, ptr %u0.at
   %u1.at = getelementptr float, ptr %numbers, i64 1
@@ -599,20 +605,6 @@ follow:
   %u14 = load float, ptr %u14.at
   %u15.at = getelementptr float, ptr %numbers, i64 15
   %u15 = load float, ptr %u15.at
-  %u16.at = getelementptr float, ptr %numbers, i64 16
-  %u16 = load float, ptr %u16.at
-  %u17.at = getelementptr float, ptr %numbers, i64 17
-  %u17 = load float, ptr %u17.at
-  %u18.at = getelementptr float, ptr %numbers, i64 18
-  %u18 = load float, ptr %u18.at
-  %u19.at = getelementptr float, ptr %numbers, i64 19
-  %u19 = load float, ptr %u19.at
-  %u20.at = getelementptr float, ptr %numbers, i64 20
-  %u20 = load float, ptr %u20.at
-  %u21.at = getelementptr float, ptr %numbers, i64 21
-  %u21 = load float, ptr %u21.at
-  %u22.at = getelementptr float, ptr %numbers, i64 22
-  %u22 = load float, ptr %u22.at
   %s0.at = getelementptr float, ptr %total, i64 0
   %s0 = load float, ptr %s0.at
   %s1.at = getelementptr float, ptr %total, i64 1
