@@ -124,7 +124,16 @@ PACKAGES = ("nn-backend", "numpy", "jax", "torch", "scikit-learn")
 @pytest.mark.parametrize("case", ["300x3-4-1", "1e4x3-4-1", "1e5x3-4-1", "1e6x3-4-1"], indirect=True)
 @pytest.mark.parametrize("place", ["compiled-numpy"], indirect=True)
 @pytest.mark.parametrize("contender", CONTENDERS)
-def test_iteration(request: pytest.FixtureRequest, benchmark, problem, case, dtype: str, place, contender: str) -> None:
+def test_iteration(
+    request: pytest.FixtureRequest,
+    settle: Callable[..., None],
+    benchmark,
+    problem,
+    case,
+    dtype: str,
+    place,
+    contender: str,
+) -> None:
     iterations = 2 if request.config.getoption("smallest") else ITERATIONS[case.rows]
     run = CONTENDERS[contender](problem, iterations)
     benchmark.group = f"{iterations} iterations, {case}, {dtype}"
@@ -137,8 +146,8 @@ def test_iteration(request: pytest.FixtureRequest, benchmark, problem, case, dty
     benchmark.extra_info.update(
         contender=contender, rows=case.rows, dtype=dtype, iterations=iterations, case=str(case), versions=installed
     )
-    smallest = request.config.getoption("smallest")
-    benchmark.pedantic(run, rounds=1 if smallest else ROUNDS, warmup_rounds=0 if smallest else 2)
+    settle(run)  # also until the threads of the contender before have stopped waiting actively
+    benchmark.pedantic(run, rounds=1 if request.config.getoption("smallest") else ROUNDS)
 
 
 @pytest.mark.parametrize("case", ["300x3-4-1"], indirect=True)

@@ -1,6 +1,6 @@
 """Measures how long nn_backend takes; read by pytest, which runs the benchmarks of this folder.
 
-    python -m pytest bench                   all of it, under three minutes on two cores
+    python -m pytest bench                   all of it, about five minutes on two cores
     python -m pytest bench --smallest        each benchmark once at its smallest size: shows that it runs, not how fast
     python -m pytest bench -k "step and 1e6x3" --benchmark-json FILE     some of it, and a file of timings and versions
 
@@ -124,7 +124,7 @@ def dtype(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-@pytest.fixture(params=["eager-numpy", "compiled-numpy", "eager-cupy"])
+@pytest.fixture(params=["eager-numpy", "compiled-numpy", "eager-cupy", "compiled-cupy"])
 def place(request: pytest.FixtureRequest) -> tuple[str, Backend]:
     """Give an engine's name and where it runs."""
     engine, name = request.param.split("-")

@@ -17,7 +17,7 @@ DTYPES = ("float64", "float32")
 BITS = {"float64": "int64", "float32": "int32"}
 DIGITS = {"float64": 53, "float32": 24}
 LOWEST = {"float64": -1022, "float32": -126}  # exponent of the smallest normal number
-ULPS = {"exp": 1.3, "log1p": 1.0}  # the errors allowed, in units of the exact result's last place
+ULPS = {"exp": 1.35, "exp float32": 1.21, "log1p": 1.0}  # errors allowed, in units of the exact result's last place
 CHUNK = 2**18  # numbers that stay in cache together with their references
 PRECISE = Context(prec=40, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
@@ -77,7 +77,9 @@ def test_every_float32_exp_is_right(smallest: float, largest: float) -> None:
     kernel = counting_kernel()
     with ThreadPoolExecutor(2) as threads:
         counts = list(
-            threads.map(lambda x: (count_bad(kernel, x, ULPS["exp"]), float(x[0])), all_float32(smallest, largest))
+            threads.map(
+                lambda x: (count_bad(kernel, x, ULPS["exp float32"]), float(x[0])), all_float32(smallest, largest)
+            )
         )
     wrong = [f"{count} of the {CHUNK} from {start!r}" for count, start in counts if count]
     assert not wrong
@@ -182,7 +184,7 @@ EXP = {
     "positive": evenly(0, 709.78, 6000),
     "around zero": evenly(-1, 1, 6000),
     "around the borders of the reduction": ((np.arange(-1000, 1000) + 0.5) * math.log(2)).clip(-708.04, 709.78),
-    "the worst found in fifty million": np.array([-206.89095260476995, -211.72490238912508, -339.2787862056377]),
+    "the worst found in two billion": np.array([635.9775653863863, -206.89095260476995, -339.2787862056377]),
 }
 LOG1P = {
     "all magnitudes": np.abs(magnitudes(5e-324, 1.79e308, 6000)),

@@ -493,6 +493,23 @@ def test_a_second_pass_over_the_examples_is_refused() -> None:
     assert isinstance(caught.value, TypeError)
 
 
+@pytest.mark.parametrize(
+    ("compute", "message"),
+    [
+        (lambda build, x: (x < 1.0) + x, "add of a bool where a float is expected cannot be recorded"),
+        (lambda build, x: (x < 1.0) < x, "less of a bool where a float is expected cannot be recorded"),
+        (lambda build, x: build.apply("select", x, x, x), "select of a float where a bool is expected"),
+        (lambda build, x: build.apply("int_add", x, 1), "int_add of a float where a int is expected"),
+        (lambda build, x: build.apply("fma", x, x, build.integer(1)), "fma of a int where a float is expected"),
+        (lambda build, x: build.sum(x < 1.0), "the sum of a bool where a float is expected cannot be recorded"),
+    ],
+)
+def test_an_argument_of_another_kind_is_refused(compute: Callable[..., Value], message: str) -> None:
+    builder = Builder("float64")
+    with pytest.raises(TraceError, match=message):
+        compute(builder, builder.input("x", 0, varies=True))
+
+
 @pytest.mark.parametrize(("examples", "uniforms"), [("float64", "float32"), ("float32", "float64"), ("int64", "int64")])
 def test_numbers_of_another_dtype_are_refused(examples: str, uniforms: str) -> None:
     with pytest.raises(DataError) as caught:

@@ -13,7 +13,7 @@ import numpy as np
 from nn_backend.compiler.llvm import CHUNK_TILES, padded_sums, print_ir, scratch_size
 from nn_backend.compiler.program import TILE, Program
 
-TILES_PER_THREAD = 4  # fewer are not worth a thread
+TILES_PER_THREAD = 2  # fewer are not worth a thread
 EVERYBODY = 2**62  # arrivals, more than any barrier waits for
 CHUNKS_PER_THREAD = 8  # so that threads get nearly equal shares
 

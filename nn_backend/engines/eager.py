@@ -74,6 +74,8 @@ class EagerEngine:
         self._on_cpu = backend.xp is np
         self._block_columns = block_columns
         self._workers: ThreadPoolExecutor | None = None
+        if self._on_cpu:
+            _keep_freed_memory()
 
     def descend(self, params: Params, iterations: int, learning_rate: float) -> Params:
         """Give the parameters after that many updates; arrays of the engine's backend in and out."""
@@ -114,6 +116,8 @@ class EagerEngine:
             column_bytes = params.w1.dtype.itemsize * networks * max(n0, n1, n2)
             columns = max(MIN_BLOCK_COLUMNS, BLOCK_BYTES // column_bytes)
         count = math.ceil(self._m / columns)
+        multiple = min(MAX_RUNS, 1 << (count - 1).bit_length())  # so that 2, 4, 8, ... workers get equal shares
+        count = min(self._m, -(-count // multiple) * multiple)
         edges = [self._m * k // count for k in range(count + 1)]
         X, y = self._data
         return [_Block(X[:, i:j], y[:, i:j]) for i, j in itertools.pairwise(edges)]
@@ -150,6 +154,15 @@ def _add(left: Any, right: Any) -> Any:
 def _quiet() -> np.errstate:
     """Silence what is no fault: exp(-z) may overflow, as sigmoid wants, and fit reports a state that is not finite."""
     return np.errstate(over="ignore", invalid="ignore")
+
+
+@functools.cache
+def _keep_freed_memory() -> None:
+    """Have the C library reuse the blocks' temporaries: glibc returns what is larger than the largest freed so far.
+
+    Without this every temporary may be fetched from the system anew, page by page; measured up to 3 times slower.
+    """
+    np.empty(31 * 2**20, np.uint8)  # freed at once: glibc learns from up to 32 MiB; untouched, it takes no memory
 
 
 @functools.cache
