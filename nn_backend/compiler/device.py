@@ -18,13 +18,6 @@ FLAGS = ("-std=c++17", "-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqr
 LAUNCH_TILES = 20_000  # tiles, times iterations, of one launch of iterate: some tens of milliseconds
 
 
-class Pool:
-    """The counterpart of `native.Pool`: a device shares the work among its own threads, whatever their number."""
-
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
-
-
 class Examples:
     """The numbers of all examples where a kernel finds them.
 
@@ -32,11 +25,9 @@ class Examples:
     ----------
     arrays : sequence of CuPy arrays (rows, m)
         One example per column, all of one dtype, each row contiguous in memory. They are read in place.
-    pool : Pool
-        Not used.
     """
 
-    def __init__(self, arrays: Sequence[Any], pool: Pool) -> None:
+    def __init__(self, arrays: Sequence[Any]) -> None:
         import cupy
 
         self._arrays = arrays  # kept alive: the kernel is given addresses

@@ -41,17 +41,16 @@ class CompiledEngine:
         self.backend = backend
         with backend.current():
             X, y = (a if a.strides[1] == a.itemsize else backend.xp.ascontiguousarray(a) for a in (X, y))
-            machine: Any = _machine(backend)
-            pool = machine.Pool(count_threads(threads))
+            kernel, bind = _machine(backend, threads)
             sizes = params.w1.shape[1], params.w1.shape[0], params.w2.shape[0]
-            self._training, self._scoring = _kernels(machine, backend.name, *sizes, params.w1.dtype.name)
+            self._training, self._scoring = _kernels(kernel, backend.name, *sizes, params.w1.dtype.name)
             self._m = X.shape[1]
             self._outputs = y.size
-            self._all = machine.Examples([X, y], pool)
+            self._all = bind([X, y])
             # Counts stay exact in spans of examples; as aligned runs of 2**i tiles these are nodes of the tree of sums.
             span = TILE * (1 << ((MAX_COUNT // TILE // len(y)).bit_length() - 1))
             parts = ([X[:, i : i + span], y[:, i : i + span]] for i in range(0, self._m, span))
-            self._spans = [machine.Examples(part, pool) for part in parts]
+            self._spans = [bind(part) for part in parts]
 
     def descend(self, params: Params, iterations: int, learning_rate: float) -> Params:
         """Give the parameters after that many updates; arrays of the engine's backend in and out."""
@@ -109,21 +108,21 @@ def _score(*, xp: Any, X: Any, y: Any, m: Any, **arrays: Any) -> tuple[Any, Any]
     return equations.cost(layers.z2, y, m, xp=xp), equations.count_correct(layers.yhat, y, xp=xp)
 
 
-def _machine(backend: Backend) -> Any:
-    """Give the module that compiles and runs programs on a backend; each brings a compiler, so the other stays away."""
+def _machine(backend: Backend, threads: int | None) -> tuple[Any, Any]:
+    """Give the kernel's class, and what binds data to it; each machine brings a compiler, so the other stays away."""
     if backend.xp is np:
         from nn_backend.compiler import native
 
-        return native
+        return native.Kernel, functools.partial(native.Examples, pool=native.Pool(count_threads(threads)))
     from nn_backend.compiler import device
 
-    return device
+    return device.Kernel, device.Examples
 
 
 @functools.cache
-def _kernels(machine: Any, place: str, n0: int, n1: int, n2: int, dtype: str) -> tuple[Any, Any]:
-    """Compile for the place (a device by its name, which is current) once in a process."""
-    return machine.Kernel(training_program(n0, n1, n2, dtype)), machine.Kernel(score_program(n0, n1, n2, dtype))
+def _kernels(kernel: Any, place: str, n0: int, n1: int, n2: int, dtype: str) -> tuple[Any, Any]:
+    """Compile once in a process for a place: the CPU, or the device that is current."""
+    return kernel(training_program(n0, n1, n2, dtype)), kernel(score_program(n0, n1, n2, dtype))
 
 
 def _shapes(n0: int, n1: int, n2: int) -> dict[str, tuple[int, ...]]:
