@@ -1,5 +1,7 @@
 """What every test has: backends to run on, and no settings from outside."""
 
+import signal
+
 import pytest
 
 pytest.register_assert_rewrite("places")  # so that its comparison says what differed
@@ -18,6 +20,12 @@ def backend(request: pytest.FixtureRequest) -> Place:
     if name == "cupy":
         return Place(require_gpu(), dtype)
     return Place(nn.get_backend(name), dtype)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _hear_ctrl_c() -> None:
+    """Undo that a shell starts its background jobs deaf to SIGINT, which our tests send; children inherit it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
