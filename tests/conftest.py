@@ -1,6 +1,8 @@
 """What every test has: backends to run on, and no settings from outside."""
 
 import signal
+import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -9,6 +11,7 @@ pytest.register_assert_rewrite("places")  # so that its comparison says what dif
 from places import STRICT, Place, require_gpu  # noqa: E402
 
 import nn_backend as nn  # noqa: E402
+from nn_backend import command_line  # noqa: E402
 
 
 @pytest.fixture(params=[f"{name}-{dtype}" for name in ("numpy", "strict", "cupy") for dtype in ("float64", "float32")])
@@ -33,3 +36,21 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the caller's settings from deciding which backend and how many threads a test has."""
     monkeypatch.delenv("NN_BACKEND", raising=False)
     monkeypatch.delenv("NN_BACKEND_THREADS", raising=False)
+
+
+@pytest.fixture
+def run_main(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """Run a command's main in this process, where a warning is an error; give back SIGPIPE, which it changes."""
+    before = signal.getsignal(signal.SIGPIPE) if hasattr(signal, "SIGPIPE") else None
+
+    def run_once(main: Callable[[], int], *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["command", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            command_line.run(main)
+        return ended.value.code or 0, *capsys.readouterr()
+
+    yield run_once
+    if before is not None:
+        signal.signal(signal.SIGPIPE, before)

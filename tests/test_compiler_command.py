@@ -3,16 +3,14 @@
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from nn_backend import command_line
 from nn_backend.compiler import __main__ as compiler
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -33,19 +31,8 @@ def run(*arguments: str, **environment: str) -> Run:
 
 
 @pytest.fixture
-def run_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Run]]:
-    """Run the command in this process, where a warning is an error; give back SIGPIPE, which it changes."""
-    before = signal.getsignal(signal.SIGPIPE) if hasattr(signal, "SIGPIPE") else None
-
-    def run_once(*arguments: str) -> Run:
-        monkeypatch.setattr(sys, "argv", ["compiler", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            command_line.run(compiler.main)
-        return Run(ended.value.code or 0, *capsys.readouterr())
-
-    yield run_once
-    if before is not None:
-        signal.signal(signal.SIGPIPE, before)
+def run_here(run_main: Callable[..., tuple[int, str, str]]) -> Callable[..., Run]:
+    return lambda *arguments: Run(*run_main(compiler.main, *arguments))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import nn_backend as nn
-from nn_backend import command_line, train
+from nn_backend import train
 from nn_backend.engines.eager import EagerEngine
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and terminals as POSIX has them")
@@ -52,19 +52,8 @@ def run(*arguments: str, **environment: str) -> Run:
 
 
 @pytest.fixture
-def run_here(monkeypatch, capsys) -> Iterator[Callable[..., Run]]:
-    """Run the command in this process, where a warning is an error; give back SIGPIPE, which it changes."""
-    before = signal.getsignal(signal.SIGPIPE) if hasattr(signal, "SIGPIPE") else None
-
-    def run_once(*arguments: str) -> Run:
-        monkeypatch.setattr(sys, "argv", ["train", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            command_line.run(train.main)
-        return Run(ended.value.code or 0, *capsys.readouterr())
-
-    yield run_once
-    if before is not None:
-        signal.signal(signal.SIGPIPE, before)
+def run_here(run_main: Callable[..., tuple[int, str, str]]) -> Callable[..., Run]:
+    return lambda *arguments: Run(*run_main(train.main, *arguments))
 
 
 @pytest.fixture

@@ -9,9 +9,11 @@ Three kernels:
 All arithmetic is by intrinsics that round once and are never contracted. The order of additions is fixed: no atomics.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from nn_backend.compiler.program import LANES, TILE, TILE_ROWS, Program, Value, inputs
+import numpy as np
+
+from nn_backend.compiler.program import INTEGER_OF, LANES, TILE, TILE_ROWS, Program, Value, inputs
 
 RUN_TILES = 16  # tiles whose sums a block of sum_tiles adds up: a power of two, so that a run is a node of the tree
 SUM_THREADS = 256
@@ -61,7 +63,7 @@ class _Lines:
 
     def __init__(self, program: Program) -> None:
         scalar, integer, prefix, suffix = _TYPES[program.dtype]
-        self.scalar, self.suffix = scalar, suffix
+        self.dtype = program.dtype
         self.kinds = {"float": "T", "int": integer, "bool": "bool"}
         bits = "float_as_int" if scalar == "float" else "double_as_longlong"
         back = "int_as_float" if scalar == "float" else "longlong_as_double"
@@ -85,12 +87,9 @@ class _Lines:
         if value.kind == "int":
             return str(value.attribute)
         number = float(value.attribute)
-        if number - number != 0:  # NaN or infinite: no literal says so
-            bits = {"float": "0x7fc00000", "double": "0x7ff8000000000000LL"}[self.scalar]
-            if number == number:
-                bits = {"float": "0x7f800000", "double": "0x7ff0000000000000LL"}[self.scalar]
-            return f"{'-' if number < 0 else ''}{self.names['from_bits']}({bits})"
-        return f"{number.hex()}{self.suffix}"
+        if not np.isfinite(number):  # no literal says so, but its bits do
+            return f"{self.names['from_bits']}({np.array(number, self.dtype).view(INTEGER_OF[self.dtype])})"
+        return f"{number.hex()}{self.names['suffix']}"
 
     def operations(self, values: Sequence[Value], letter: str) -> None:
         """Print the operations in order."""
@@ -142,20 +141,14 @@ def _closing(program: Program, sums: str, uniforms: str) -> str:
 
 def _print_halving(program: Program) -> str:
     """Print the sum of a warp's lanes, right in lane 0: the upper half is added to the lower until one is left."""
-    add = _add(program)
-    steps = "\n".join(f"    {line}" for line in _halving_steps(add))
+    halves = [LANES >> k for k in range(1, LANES.bit_length())]
+    steps = [f"    value = {_add(program)}(value, __shfl_down_sync(0xffffffffu, value, {half}));" for half in halves]
+    newline = "\n"
     return f"""\
 __device__ __forceinline__ T sum_lanes(T value) {{
-{steps}
+{newline.join(steps)}
     return value;
 }}"""
-
-
-def _halving_steps(add: str) -> Iterator[str]:
-    half = LANES // 2
-    while half:
-        yield f"value = {add}(value, __shfl_down_sync(0xffffffffu, value, {half}));"
-        half //= 2
 
 
 def _print_tree(program: Program) -> str:
@@ -177,8 +170,7 @@ def _print_iterate(program: Program) -> str:
     once = _Lines(program)
     once.uniforms(program, (*program.example, *program.sums), "numbers")
     each = _example(program, once.known)
-    size = 8 if program.dtype == "float64" else 4
-    group = min(TILE_ROWS, SHARED_BYTES // (TILE * size))
+    group = min(TILE_ROWS, SHARED_BYTES // (TILE * np.dtype(program.dtype).itemsize))
     terms = [value.arguments[0] for value in program.sums]
     declared = "\n".join(f"            T c{s} = 0;" for s in range(len(terms)))
     each.lines += [f"c{s} = {each.operand(term)};" for s, term in enumerate(terms)]

@@ -143,9 +143,8 @@ def log1p(x: Value) -> Value:
     inner = build.apply("fma", s, h + t, low)
     result = build.apply("fma", k, f.ln2_high, g - (h - inner))
     infinity = float("inf")
-    result = build.apply("select", x < infinity, result, x)
     result = build.apply("select", x > -1.0, result, build.apply("select", x < -1.0, float("nan"), -infinity))
-    return build.apply("select", build.apply("less_equal", x, infinity), result, x)
+    return build.apply("select", x < infinity, result, x)  # infinity and NaN are their own results
 
 
 def _horner(x: Value, coefficients: Sequence[float]) -> Value:

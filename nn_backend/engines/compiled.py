@@ -12,10 +12,8 @@ from nn_backend import equations
 from nn_backend.backend import Backend
 from nn_backend.compiler.program import TILE, Program, add_tree
 from nn_backend.compiler.trace import record
-from nn_backend.engines.engine import Score, count_threads
+from nn_backend.engines.engine import MAX_COUNT, Score, count_threads
 from nn_backend.equations import Array, Params
-
-MAX_COUNT = 2**24  # float32 counts no further
 
 
 class CompiledEngine:

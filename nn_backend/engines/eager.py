@@ -14,14 +14,13 @@ import threadpoolctl
 
 from nn_backend import equations
 from nn_backend.backend import Backend
-from nn_backend.engines.engine import Score, count_threads
+from nn_backend.engines.engine import MAX_COUNT, Score, count_threads
 from nn_backend.equations import Array, Params
 
 # On the CPU a block's widest layer has this size: its temporaries stay in cache (measured by bench/bench_blocks.py).
 BLOCK_BYTES = 2 * 2**20
 MIN_BLOCK_COLUMNS = 512  # below this a wide network's weights are read more often than its examples
 MAX_RUNS = 32  # partial sums held at a time; more runs than this would only cost memory
-MAX_COUNT = 2**24  # float32 counts no further, and count_correct counts in the dtype of y
 
 
 class _Block(NamedTuple):

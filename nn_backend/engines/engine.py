@@ -7,6 +7,7 @@ from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError
 
 MAX_THREADS = 1024
+MAX_COUNT = 2**24  # float32 counts no further, and count_correct counts in the dtype of y
 
 
 class Score(NamedTuple):
