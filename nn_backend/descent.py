@@ -93,7 +93,8 @@ def fit(
     log_every : int
         Iterations between the history's rows; the first and the last state always have one.
     callback : callable, optional
-        Called with (iteration, Score) for each row of the history, as it is reached.
+        Called with (iteration, Score) for each row of the history, as it is reached; where it returns something
+        true, the run ends with that row.
     progress : callable, optional
         Called with the iteration a few times a second.
 
@@ -136,20 +137,20 @@ def fit(
 
     rows: list[tuple[int, Score]] = []
 
-    def log(state: _State) -> None:
+    def log(state: _State) -> bool:
+        """Add the state's row to the history; give whether the run goes on."""
         score = bound.score(state.params)
         if not np.all(np.isfinite(score.cost)):
             raise _divergence("cost is", state.iteration, learning_rate)
         rows.append((state.iteration, score))
-        if callback is not None:
-            callback(state.iteration, score)
+        return callback is None or not callback(state.iteration, score)
 
     started = time.perf_counter()
     reached = _State(0, params)
     stretch, interrupted = 1, False
     try:
-        log(reached)
-        while reached.iteration < iterations:
+        going_on = log(reached)
+        while going_on and reached.iteration < iterations:
             to_row = min(iterations, (reached.iteration // log_every + 1) * log_every) - reached.iteration
             steps = min(stretch, to_row)
             stretch_started = time.perf_counter()
@@ -162,7 +163,7 @@ def fit(
             if progress is not None:
                 progress(reached.iteration)
             if steps == to_row:
-                log(reached)
+                going_on = log(reached)
     except KeyboardInterrupt:
         interrupted = True
         if not rows or rows[-1][0] < reached.iteration:

@@ -124,6 +124,16 @@ def test_networks_on_a_leading_axis_train_as_they_would_alone() -> None:
         assert rows.equals(alone.history)
 
 
+@pytest.mark.parametrize("end", [0, 30, 40])
+def test_callback_ends_the_run(end: int) -> None:
+    X, y = nn.load_marks()
+    result = nn.fit(X, y, nn.init_params(3, 4), iterations=40, log_every=10, callback=lambda i, _: np.bool_(i >= end))
+    assert result.history["iteration"].tolist() == [*range(0, end + 1, 10)]
+    assert (result.iterations, result.interrupted) == (end, False)
+    shorter = nn.fit(X, y, nn.init_params(3, 4), iterations=end)
+    assert all(map(np.array_equal, result.params, shorter.params))
+
+
 def test_callback_sees_the_rows_and_progress_the_iterations() -> None:
     X, y = training_rows(standardized=True)
     rows: list[Any] = []
