@@ -14,7 +14,7 @@ from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, DivergenceError
 from nn_backend.network import place_features, place_params, place_targets
 
-if TYPE_CHECKING:  # see tables.py
+if TYPE_CHECKING:  # see files.py
     import pandas as pd
 
 # A stretch of iterations runs without looking up; this long at most, so that Ctrl-C is heard and the progress is seen.

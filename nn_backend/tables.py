@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nn_backend.errors import ArgumentError, ArrayTypeError, DataError, DataFileError, MissingPackageError
+from nn_backend.errors import ArgumentError, ArrayTypeError, DataError
+from nn_backend.files import read_frame
 
-if TYPE_CHECKING:  # pandas takes longer to import than a small training, and brings pyarrow along
+if TYPE_CHECKING:  # see files.py
     import pandas as pd
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
 MAX_ROWS = 10**12
 MIN_SPREAD, MAX_SPREAD = 1e-150, 1e150  # of a feature to standardise; beyond these a square is 0 or infinite
 
@@ -182,7 +182,7 @@ def load_table(
     if isinstance(source, pd.DataFrame):
         where, frame = "the data frame", source
     elif isinstance(source, str | Path):
-        where, frame = str(source), _read(Path(source))
+        where, frame = str(source), read_frame(Path(source))
     else:
         raise ArrayTypeError(
             f"the source is of type {type(source).__name__}; expected a path or a pandas DataFrame. "
@@ -234,64 +234,6 @@ def _mean_and_deviation(row: np.ndarray, number: int) -> tuple[float, float]:
         )
     mean = math.fsum(row) / len(row)
     return mean, math.sqrt(math.fsum((row - mean) ** 2) / len(row))
-
-
-def _read(path: Path) -> "pd.DataFrame":
-    """Read a file; raise one line that names it where it is not what it should be."""
-    if not path.name.lower().endswith(SUFFIXES):
-        raise DataFileError(f"{path} is of no kind that is known; expected a file ending in {', '.join(SUFFIXES)}")
-    try:
-        if path.is_dir():
-            raise DataFileError(f"{path} is a folder; expected a file")
-        if path.stat().st_size == 0:
-            raise DataFileError(f"{path} is empty; expected a header and one example per row")
-        if path.name.lower().endswith(".parquet"):
-            return _read_parquet(path)
-        return _read_csv(path)
-    except FileNotFoundError:
-        raise DataFileError(f"{path} does not exist; expected a file ending in {', '.join(SUFFIXES)}") from None
-    except (OSError, EOFError) as error:
-        if isinstance(error, DataFileError):
-            raise
-        raise DataFileError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
-
-
-def _read_parquet(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-
-    try:
-        import pyarrow
-    except ImportError:
-        raise MissingPackageError(
-            f'{path} is a Parquet file, which needs pyarrow: run "pip install nn-backend[parquet]"'
-        ) from None
-    try:
-        return pd.read_parquet(path, engine="pyarrow")
-    except pyarrow.ArrowInvalid as error:
-        raise DataFileError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
-
-
-def _read_csv(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-
-    how: dict[str, Any] = {"encoding": "utf-8-sig", "skipinitialspace": True}
-    as_text: dict[str, Any] = {"header": None, "dtype": str, "keep_default_na": False, **how}
-    try:
-        # The header is read apart, because pandas would rename a name that stands twice.
-        header = pd.read_csv(path, nrows=1, **as_text)
-        if header.shape[1] == 1 and ";" in header.iloc[0, 0]:
-            raise DataFileError(f"{path} separates its columns by semicolons; expected commas")
-        pd.read_csv(path, nrows=2, **as_text)  # refuses a first row longer than the header; below, only later rows are
-        frame: pd.DataFrame = pd.read_csv(path, index_col=False, low_memory=False, **how)
-    except pd.errors.EmptyDataError:
-        raise DataFileError(f"{path} is empty; expected a header and one example per row") from None
-    except pd.errors.ParserError as error:
-        reason = str(error).strip().rpartition("error: ")[2].splitlines()[0]
-        raise DataFileError(f"{path} is not a table of comma-separated values: {reason}") from None
-    except UnicodeDecodeError as error:
-        raise DataFileError(f"{path} is not text in UTF-8 ({error.reason}); save it as UTF-8") from None
-    frame.columns = header.iloc[0]
-    return frame
 
 
 def _choose(names: list[str], target: str, features: Sequence[str] | None, where: str) -> list[str]:

@@ -13,8 +13,9 @@ from nn_backend.command_line import DONE, INTERRUPTED, Parser, run
 from nn_backend.descent import FitResult, fit
 from nn_backend.engines.engine import Score
 from nn_backend.errors import ArgumentError
+from nn_backend.files import SUFFIXES
 from nn_backend.network import DTYPES, init_params, score
-from nn_backend.tables import SUFFIXES, Table, load_data, standardization
+from nn_backend.tables import Table, load_data, standardization
 
 ARTICLE_TRAIN_ROWS = 300
 

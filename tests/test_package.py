@@ -187,7 +187,7 @@ def test_the_reader_of_crossings_knows_them_from_look_ups():
 
 FLOORS = [
     ["errors", "equations"],
-    ["backend"],
+    ["backend", "files"],
     ["tables"],
     ["compiler"],
     ["engines"],

@@ -1,0 +1,142 @@
+"""Files: tables read whole or in chunks; results written whole or not at all."""
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from nn_backend.errors import DataFileError, MissingPackageError
+
+if TYPE_CHECKING:  # pandas takes longer to import than a small training, and brings pyarrow along
+    import pandas as pd
+
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
+
+
+def read_frame(path: Path) -> "pd.DataFrame":
+    """Read a table whole.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.csv``, ``.csv.gz`` or ``.parquet`` file with names in the first row.
+
+    Raises
+    ------
+    DataFileError
+        If the file is missing or cannot be read as what its name says.
+    MissingPackageError
+        If a Parquet file is given and pyarrow is not installed.
+    """
+    return next(read_frames(path, None))
+
+
+def read_frames(path: Path, rows: int | None) -> Iterator["pd.DataFrame"]:
+    """Read a table in frames of that many rows, or in one for None; raises as `read_frame`, when it gets there."""
+    if not path.name.lower().endswith(SUFFIXES):
+        raise DataFileError(f"{path} is of no kind that is known; expected a file ending in {', '.join(SUFFIXES)}")
+    try:
+        if path.is_dir():
+            raise DataFileError(f"{path} is a folder; expected a file")
+        if path.stat().st_size == 0:
+            raise DataFileError(f"{path} is empty; expected a header and one example per row")
+        read = _read_parquet if path.name.lower().endswith(".parquet") else _read_csv
+        yield from read(path, rows)
+    except FileNotFoundError:
+        raise DataFileError(f"{path} does not exist; expected a file ending in {', '.join(SUFFIXES)}") from None
+    except (OSError, EOFError) as error:
+        if isinstance(error, DataFileError):
+            raise
+        raise DataFileError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Give a file to write to, which takes the place of ``path`` when the block ends well.
+
+    It is written beside ``path``, synced and renamed: whatever happens, there is either the old file or the new one.
+    What is no regular file, such as ``/dev/stdout``, is written as it goes.
+
+    Raises
+    ------
+    DataFileError
+        If the folder does not exist or cannot be written.
+    """
+    try:
+        if path.is_dir():
+            raise DataFileError(f"{path} is a folder; expected a file's name")
+        if path.exists() and not path.is_file():
+            with path.open("wb") as file:
+                yield file
+            return
+        path = path.resolve()  # a symbolic link stays one
+        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            with beside.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if path.exists():
+                shutil.copymode(path, beside)
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        if isinstance(error, DataFileError):
+            raise
+        raise DataFileError(f"{path} cannot be written: {error.strerror or error}") from None
+    with contextlib.suppress(OSError):  # not every system syncs folders
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _read_parquet(path: Path, rows: int | None) -> Iterator["pd.DataFrame"]:
+    import pandas as pd
+
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingPackageError(
+            f'{path} is a Parquet file, which needs pyarrow: run "pip install nn-backend[parquet]"'
+        ) from None
+    try:
+        if rows is None:
+            yield pd.read_parquet(path, engine="pyarrow")
+            return
+        with pyarrow.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(rows):
+                yield batch.to_pandas()
+    except pyarrow.ArrowInvalid as error:
+        raise DataFileError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
+
+
+def _read_csv(path: Path, rows: int | None) -> Iterator["pd.DataFrame"]:
+    import pandas as pd
+
+    how: dict[str, Any] = {"encoding": "utf-8-sig", "skipinitialspace": True}
+    as_text: dict[str, Any] = {"header": None, "dtype": str, "keep_default_na": False, **how}
+    try:
+        # The header is read apart, because pandas would rename a name that stands twice.
+        header = pd.read_csv(path, nrows=1, **as_text)
+        if header.shape[1] == 1 and ";" in header.iloc[0, 0]:
+            raise DataFileError(f"{path} separates its columns by semicolons; expected commas")
+        pd.read_csv(path, nrows=2, **as_text)  # refuses a first row longer than the header; below, only later rows are
+        with pd.read_csv(path, index_col=False, low_memory=False, iterator=True, chunksize=rows, **how) as frames:
+            for frame in frames:
+                frame.columns = header.iloc[0]
+                yield frame
+    except pd.errors.EmptyDataError:
+        raise DataFileError(f"{path} is empty; expected a header and one example per row") from None
+    except pd.errors.ParserError as error:
+        reason = str(error).strip().rpartition("error: ")[2].splitlines()[0]
+        raise DataFileError(f"{path} is not a table of comma-separated values: {reason}") from None
+    except UnicodeDecodeError as error:
+        raise DataFileError(f"{path} is not text in UTF-8 ({error.reason}); save it as UTF-8") from None
