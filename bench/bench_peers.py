@@ -5,11 +5,12 @@
 
 Each contender runs as its users would run it: NumPy runs the equations as they stand on whole arrays, JAX compiles
 them in a loop (``jit`` and ``fori_loop``), PyTorch runs ``Linear``, ``Sigmoid`` and its own loss and SGD eagerly,
-scikit-learn fits an ``MLPClassifier`` with one batch. Compilation and transfers are outside the clock. Libraries that
-are not installed are skipped (``pip install -e ".[bench]"``). A round is a whole run; report.py divides it by its
-iterations.
+scikit-learn fits an ``MLPClassifier`` with one batch. With a GPU, those that can use it run there as well. Compilation
+and transfers are outside the clock. Libraries that are not installed, or were installed without support for the GPU,
+are skipped (``pip install -e ".[bench]"``). A round is a whole run; report.py divides it by its iterations.
 """
 
+import functools
 import importlib.metadata
 import warnings
 from collections.abc import Callable
@@ -19,21 +20,21 @@ import numpy as np
 import pytest
 
 from nn_backend import equations
-from nn_backend.backend import get_backend
+from nn_backend.backend import Backend
 from nn_backend.engines import bind
 
-ITERATIONS = {300: 4500, 10_000: 300, 100_000: 30, 1_000_000: 10}
+ITERATIONS = {300: 4500, 10_000: 300, 100_000: 30, 1_000_000: 10, 10_000_000: 10}
 ROUNDS = 7
 LEARNING_RATE = 0.2
 
 
-def run_nn_backend(problem: Any, iterations: int, engine: str) -> Callable[[], Any]:
-    X, y, params = problem
-    bound = bind(engine, X, y, params, backend=get_backend("cpu"))
-    return lambda: bound.descend(params, iterations, LEARNING_RATE)
+def run_nn_backend(problem: Any, iterations: int, backend: Backend, engine: str) -> Callable[[], Any]:
+    X, y, params = problem.on(backend)
+    bound = bind(engine, X, y, params, backend=backend)
+    return lambda: [*map(backend.to_numpy, bound.descend(params, iterations, LEARNING_RATE))]
 
 
-def run_numpy(problem: Any, iterations: int) -> Callable[[], Any]:
+def run_numpy(problem: Any, iterations: int, backend: Backend | None = None) -> Callable[[], Any]:
     X, y, params = problem
 
     def run() -> Any:
@@ -48,10 +49,14 @@ def run_numpy(problem: Any, iterations: int) -> Callable[[], Any]:
     return run
 
 
-def run_jax(problem: Any, iterations: int) -> Callable[[], Any]:
+def run_jax(problem: Any, iterations: int, backend: Backend) -> Callable[[], Any]:
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)
-    X, y = jax.numpy.asarray(problem.X), jax.numpy.asarray(problem.y)
+    try:
+        device = jax.devices("cpu" if backend.xp is np else "gpu")[0]
+    except RuntimeError as error:
+        pytest.skip(f"JAX: {error}")
+    X, y, start = jax.device_put((problem.X, problem.y, problem.params), device)
 
     def step(_: int, params: Any) -> Any:
         layers = equations.forward(params, X, xp=jax.numpy)
@@ -59,17 +64,19 @@ def run_jax(problem: Any, iterations: int) -> Callable[[], Any]:
         return equations.update(params, gradients, LEARNING_RATE)
 
     run = jax.jit(lambda params: jax.lax.fori_loop(0, iterations, step, params))
-    start = type(problem.params)(*map(jax.numpy.asarray, problem.params))
     return lambda: jax.block_until_ready(run(start))
 
 
-def run_torch(problem: Any, iterations: int) -> Callable[[], Any]:
+def run_torch(problem: Any, iterations: int, backend: Backend) -> Callable[[], Any]:
     torch = pytest.importorskip("torch")
+    device = "cpu" if backend.xp is np else "cuda"
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("PyTorch was installed without support for this GPU")
     X, y, (w1, b1, w2, b2) = problem
-    inputs, targets = (torch.from_numpy(np.ascontiguousarray(array.T)) for array in (X, y))
+    inputs, targets = (torch.from_numpy(np.ascontiguousarray(array.T)).to(device) for array in (X, y))
     n1, n0 = w1.shape
     network = torch.nn.Sequential(torch.nn.Linear(n0, n1), torch.nn.Sigmoid(), torch.nn.Linear(n1, len(w2)))
-    network.to(inputs.dtype)
+    network.to(device, inputs.dtype)
     start = {"0.weight": w1, "0.bias": b1[:, 0], "2.weight": w2, "2.bias": b2[:, 0]}
     loss = torch.nn.BCEWithLogitsLoss()
     optimizer = torch.optim.SGD(network.parameters(), lr=LEARNING_RATE)
@@ -80,12 +87,12 @@ def run_torch(problem: Any, iterations: int) -> Callable[[], Any]:
             optimizer.zero_grad(set_to_none=True)
             loss(network(inputs), targets).backward()
             optimizer.step()
-        return [parameter.detach().numpy() for parameter in network.parameters()]
+        return [parameter.detach().cpu().numpy() for parameter in network.parameters()]
 
     return run
 
 
-def run_sklearn(problem: Any, iterations: int) -> Callable[[], Any]:
+def run_sklearn(problem: Any, iterations: int, backend: Backend) -> Callable[[], Any]:
     neural_network = pytest.importorskip("sklearn.neural_network")
     inputs, targets = np.ascontiguousarray(problem.X.T), problem.y[0].astype(int)
     options = {
@@ -111,51 +118,60 @@ def run_sklearn(problem: Any, iterations: int) -> Callable[[], Any]:
 
 
 CONTENDERS: dict[str, Callable[..., Callable[[], Any]]] = {
-    "nn_backend compiled": lambda problem, iterations: run_nn_backend(problem, iterations, "compiled"),
-    "nn_backend eager": lambda problem, iterations: run_nn_backend(problem, iterations, "eager"),
+    "nn_backend compiled": functools.partial(run_nn_backend, engine="compiled"),
+    "nn_backend eager": functools.partial(run_nn_backend, engine="eager"),
     "NumPy": run_numpy,
     "JAX": run_jax,
     "PyTorch": run_torch,
     "scikit-learn": run_sklearn,
 }
-PACKAGES = ("nn-backend", "numpy", "jax", "torch", "scikit-learn")
+ON_CPU_ONLY = ("NumPy", "scikit-learn")
+PACKAGES = ("nn-backend", "numpy", "cupy-cuda12x", "cupy-cuda13x", "jax", "torch", "scikit-learn")
+ROWS = {"compiled-numpy": ("300", "1e4", "1e5", "1e6"), "compiled-cupy": ("300", "1e4", "1e5", "1e6", "1e7")}
+CASES = [
+    (place, f"{rows}x3-4-1", contender)
+    for place, sizes in ROWS.items()
+    for rows in sizes
+    for contender in CONTENDERS
+    if place == "compiled-numpy" or contender not in ON_CPU_ONLY
+]
 
 
-@pytest.mark.parametrize("case", ["300x3-4-1", "1e4x3-4-1", "1e5x3-4-1", "1e6x3-4-1"], indirect=True)
-@pytest.mark.parametrize("place", ["compiled-numpy"], indirect=True)
-@pytest.mark.parametrize("contender", CONTENDERS)
+@pytest.mark.parametrize(("place", "case", "contender"), CASES, indirect=["place", "case"])
 def test_iteration(
     request: pytest.FixtureRequest,
     settle: Callable[..., None],
     benchmark,
     problem,
+    backend: Backend,
     case,
     dtype: str,
-    place,
     contender: str,
 ) -> None:
     iterations = 2 if request.config.getoption("smallest") else ITERATIONS[case.rows]
-    run = CONTENDERS[contender](problem, iterations)
-    benchmark.group = f"{iterations} iterations, {case}, {dtype}"
+    run = CONTENDERS[contender](problem, iterations, backend)
+    benchmark.group = f"{iterations} iterations, {case}, {dtype}, {backend.name}"
     installed = {}
     for package in PACKAGES:
         try:
             installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    benchmark.extra_info.update(
-        contender=contender, rows=case.rows, dtype=dtype, iterations=iterations, case=str(case), versions=installed
-    )
+    device = {"backend": backend.name, "device": backend.device_name}
+    size = {"rows": case.rows, "dtype": dtype, "iterations": iterations, "case": str(case)}
+    benchmark.extra_info.update(contender=contender, **device, **size, versions=installed)
     settle(run)  # also until the threads of the contender before have stopped waiting actively
     benchmark.pedantic(run, rounds=1 if request.config.getoption("smallest") else ROUNDS)
 
 
-@pytest.mark.parametrize("case", ["300x3-4-1"], indirect=True)
-@pytest.mark.parametrize("place", ["compiled-numpy"], indirect=True)
-@pytest.mark.parametrize("contender", [name for name in CONTENDERS if name != "scikit-learn"])
-def test_contenders_do_the_same(problem, place, case, dtype: str, contender: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "case", "contender"),
+    [case for case in CASES if case[1] == "300x3-4-1" and case[2] != "scikit-learn"],
+    indirect=["place", "case"],
+)
+def test_contenders_do_the_same(problem, backend: Backend, case, dtype: str, contender: str) -> None:
     """All but scikit-learn, which draws its own start, reach the same parameters after ten iterations."""
-    reached = CONTENDERS[contender](problem, 10)()
+    reached = CONTENDERS[contender](problem, 10, backend)()
     expected = run_numpy(problem, 10)()
     for actual, array in zip(reached, expected, strict=True):
         np.testing.assert_allclose(np.asarray(actual).reshape(array.shape), array, rtol=1e-3, atol=1e-5)

@@ -15,7 +15,6 @@ Arrays are on the device beforehand; moving them there is a task of its own. Wit
 
 import functools
 import os
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,9 +24,9 @@ import numpy as np
 import pytest
 
 import nn_backend as nn
+from nn_backend import compare
 from nn_backend.backend import Backend
 from nn_backend.engines import choose
-from nn_backend.engines.engine import count_threads
 
 ROUNDS = 15  # of a measurement that takes turns with another one
 SETTLE_SECONDS = 0.2  # OpenBLAS's threads wait actively for 0.1 s after a product, and hold cores that long
@@ -228,17 +227,5 @@ def timed(
 
 def describe(backend: Backend, case: Case, dtype: str) -> dict[str, Any]:
     """Say what runs where, for the JSON file of a run."""
-    versions = {"python": platform.python_version(), "numpy": np.__version__}
-    device = {"device": backend.device_name, "threads": count_threads()}
-    if backend.name.startswith("cupy"):
-        import cupy
-
-        runtime = cupy.cuda.runtime
-        versions |= {
-            "cupy": cupy.__version__,
-            "cuda_runtime": runtime.runtimeGetVersion(),
-            "cuda_driver": runtime.driverGetVersion(),
-        }
-        device = {"device": backend.device_name}
     shapes = {"X": [case.n0, case.rows], "y": [case.n2, case.rows], "layers": [case.n0, case.n1, case.n2]}
-    return {"backend": backend.name, **device, "versions": versions, "shapes": shapes, "dtype": dtype}
+    return {"backend": backend.name, **compare.describe(backend), "shapes": shapes, "dtype": dtype}

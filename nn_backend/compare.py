@@ -1,0 +1,288 @@
+"""Command line: compare the CPU with the GPU, and the engines on each, on this machine."""
+
+import contextlib
+import functools
+import json
+import math
+import platform
+import statistics
+import time
+import timeit
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nn_backend import engines
+from nn_backend.backend import Backend, get_backend
+from nn_backend.command_line import DONE, Parser, run
+from nn_backend.engines.engine import count_threads
+from nn_backend.equations import Params
+from nn_backend.errors import ArgumentError, BackendUnavailableError
+from nn_backend.network import DTYPES, init_params
+from nn_backend.plots import FORMATS, check_plot, plot_times
+from nn_backend.tables import MAX_ROWS, simulate_marks
+
+ROWS = tuple(10**exponent for exponent in range(2, 8))
+LEARNING_RATE = 0.2
+ROUNDS = 5
+ROUND_SECONDS = 0.1  # a round is as many iterations as take about so long
+SETTLE_SECONDS = 0.15  # before each round: the BLAS library's threads wait actively for 0.1 s after a product
+CHECKED_ITERATIONS = 20  # after these the parameters are compared bit by bit
+
+Advance = Callable[[int], Params]
+
+
+class Contender(NamedTuple):
+    """An engine on a backend."""
+
+    backend: Backend
+    engine: str
+
+    @property
+    def name(self) -> str:
+        """Such as ``"numpy compiled"``."""
+        return f"{self.backend.name} {self.engine}"
+
+
+class Comparison(NamedTuple):
+    """What was measured at one size.
+
+    Attributes
+    ----------
+    rows : int
+        Examples.
+    seconds : dict of str to float or None
+        For each contender the median time of an iteration; None where memory did not suffice.
+    transfer_seconds : float or None
+        Median time to move the data to the GPU; None without one.
+    same_bits : bool or None
+        Whether every compiled run gave the same bytes, on the CPU also with one thread; None where none ran.
+    """
+
+    rows: int
+    seconds: dict[str, float | None]
+    transfer_seconds: float | None
+    same_bits: bool | None
+
+
+def main() -> int:
+    """Compare as the arguments say, print a row for each size, and give the exit code."""
+    args = _parser().parse_args()
+    sizes = _read_sizes(args.rows)
+    if args.plot:
+        check_plot(args.plot)
+    start = init_params(3, args.hidden, dtype=args.dtype)
+    backends, missing = [get_backend("cpu")], None
+    try:
+        backends.append(get_backend(args.device))
+    except BackendUnavailableError as error:
+        missing = str(error)
+    contenders = [Contender(backend, engine) for backend in backends for engine in _engines(start, backend)]
+    network = f"3-{args.hidden}-1 network, {args.dtype}"
+    machines = {backend.name: describe(backend, args.threads) for backend in backends}
+    if not args.json:
+        for name, machine in machines.items():
+            print(f"{name}: {', '.join(f'{key} {value}' for key, value in machine.items())}")
+        if missing:
+            print(f"Only engines of the CPU are compared. {missing}")
+        print(f"\nTime per iteration of gradient descent, {network}:\n")
+        columns = [c.name for c in contenders] + ["transfer to the GPU"] * (not missing)
+        print(f"| rows | {' | '.join(columns)} | same bits |")
+        print(f"|--:|{'--:|' * len(columns)}:-:|")
+    done = []
+    for rows in sizes:
+        done.append(compare(rows, start, contenders, args.threads))
+        if not args.json:
+            _print_row(done[-1])
+    gpu_pays_from = None if missing else pays_from(done, backends[1].name)
+    if args.json:
+        measured = [comparison._asdict() for comparison in done]
+        document = {"machines": machines, "no_gpu": missing, "hidden": args.hidden, "dtype": args.dtype}
+        print(json.dumps({**document, "comparisons": measured, "gpu_pays_from_rows": gpu_pays_from}, indent=2))
+    elif not missing:
+        where = "at none of these sizes" if gpu_pays_from is None else f"from {gpu_pays_from:,} rows on"
+        print(f"\nThe GPU pays {where} (the faster engine of each, transfer not counted).")
+    if args.plot:
+        lines = {c.name: [(d.rows, s) for d in done if (s := d.seconds[c.name]) is not None] for c in contenders}
+        plot_times(args.plot, lines, f"One iteration of gradient descent, {network}")
+    return DONE
+
+
+def compare(rows: int, start: Params, contenders: Sequence[Contender], threads: int | None = None) -> Comparison:
+    """Time an iteration on simulated marks; the contenders take turns, so that what disturbs one disturbs all.
+
+    Parameters
+    ----------
+    rows : int
+        Examples to draw.
+    start : Params
+        A network of three inputs and one output, NumPy arrays.
+    contenders : sequence of Contender
+        Who takes part.
+    threads : int, optional
+        Threads on the CPU, as in `fit`.
+    """
+    advances: dict[str, Advance] = {}
+    transfer_seconds = None
+    bits = set()
+    try:
+        X, y = (array.astype(start.w1.dtype) for array in simulate_marks(rows))
+    except MemoryError:
+        return Comparison(rows, dict.fromkeys(c.name for c in contenders), None, None)
+    for contender in contenders:
+        try:
+            advance = _bind(contender, X, y, start, threads)
+            reached = advance(CHECKED_ITERATIONS)
+            if contender.engine == "compiled":
+                bits.add(_bytes(reached))
+            if contender.backend.xp is not np:
+                transfer_seconds = _time_transfer(contender.backend, X, y)
+            elif contender.engine == "compiled":
+                bits.add(_bytes(_bind(contender, X, y, start, 1)(CHECKED_ITERATIONS)))
+        except MemoryError:
+            continue
+        advances[contender.name] = advance
+    rounds: dict[str, list[float]] = {name: [] for name in advances}
+    for _ in range(ROUNDS):
+        for name, advance in advances.items():
+            rounds[name].append(_time_iteration(advance))
+    seconds = {c.name: statistics.median(rounds[c.name]) if c.name in rounds else None for c in contenders}
+    return Comparison(rows, seconds, transfer_seconds, len(bits) == 1 if bits else None)
+
+
+def pays_from(comparisons: Sequence[Comparison], gpu: str) -> int | None:
+    """Give the size from which on the GPU's fastest engine is faster than the CPU's, or None.
+
+    Parameters
+    ----------
+    comparisons : sequence of Comparison
+        In the order of their sizes.
+    gpu : str
+        Name of the GPU's backend; all others are the CPU's.
+
+    Examples
+    --------
+    >>> times = [(100, 1.0, 3.0), (1000, 3.0, 2.0), (10_000, 9.0, 2.0)]
+    >>> pays_from([Comparison(m, {"numpy eager": c, "cupy:0 eager": g}, 0.1, None) for m, c, g in times], "cupy:0")
+    1000
+    """
+    pays = None
+    for comparison in reversed(comparisons):
+        fastest = {True: math.inf, False: math.inf}
+        for name, seconds in comparison.seconds.items():
+            on_gpu = name.startswith(f"{gpu} ")
+            fastest[on_gpu] = min(fastest[on_gpu], math.inf if seconds is None else seconds)
+        if fastest[True] >= fastest[False]:
+            break
+        pays = comparison.rows
+    return pays
+
+
+def describe(backend: Backend, threads: int | None = None) -> dict[str, str | int]:
+    """Say what a backend runs on: the device, threads of the CPU, and versions."""
+    described: dict[str, str | int] = {"device": backend.device_name}
+    if backend.xp is np:
+        described |= {"processor": platform.machine(), "threads": count_threads(threads)}
+        described |= {"python": platform.python_version(), "numpy": np.__version__}
+    elif backend.name.startswith("cupy"):
+        import cupy
+
+        runtime = cupy.cuda.runtime
+        described |= {"cupy": cupy.__version__, "cuda_runtime": runtime.runtimeGetVersion()}
+        described |= {"cuda_driver": runtime.driverGetVersion()}
+    return described
+
+
+def format_seconds(seconds: float) -> str:
+    """Give a time in three digits with a fitting unit.
+
+    Examples
+    --------
+    >>> format_seconds(0.00123456)
+    '1.23 ms'
+    """
+    factor, unit = (1e6, "µs") if seconds < 1e-3 else (1e3, "ms") if seconds < 1 else (1, "s")
+    return f"{seconds * factor:.3g} {unit}"
+
+
+def _bind(contender: Contender, X: np.ndarray, y: np.ndarray, start: Params, threads: int | None) -> Advance:
+    """Give a function that does that many iterations from the start, and gives what they reached as NumPy arrays."""
+    backend = contender.backend
+    data = backend.asarray(X), backend.asarray(y)
+    params = Params(*map(backend.asarray, start))
+    engine = engines.bind(contender.engine, *data, params, backend=backend, threads=threads)
+    return lambda count: Params(*map(backend.to_numpy, engine.descend(params, count, LEARNING_RATE)))
+
+
+def _bytes(params: Params) -> bytes:
+    return b"".join(array.tobytes() for array in params)
+
+
+def _time_iteration(advance: Advance) -> float:
+    """Give the seconds of an iteration, once these take as long as they will from then on."""
+    iterations, settled = 1, time.monotonic() + SETTLE_SECONDS
+    while True:
+        seconds = timeit.timeit(functools.partial(advance, iterations), number=1)
+        if seconds >= ROUND_SECONDS and time.monotonic() >= settled:
+            return seconds / iterations
+        if seconds < ROUND_SECONDS:
+            iterations *= 2
+
+
+def _time_transfer(backend: Backend, *arrays: np.ndarray) -> float:
+    """Give the median of the seconds it takes to move the arrays to the backend."""
+
+    def move() -> None:
+        moved = [backend.asarray(array) for array in arrays]
+        backend.synchronize()
+        del moved
+
+    return statistics.median(timeit.repeat(move, number=1, repeat=ROUNDS))
+
+
+def _print_row(comparison: Comparison) -> None:
+    cells = ["out of memory" if s is None else format_seconds(s) for s in comparison.seconds.values()]
+    if comparison.transfer_seconds is not None:
+        cells.append(format_seconds(comparison.transfer_seconds))
+    cells.append({None: "", True: "yes", False: "NO"}[comparison.same_bits])
+    print(f"| {comparison.rows:,} |", " | ".join(cells), "|", flush=True)
+
+
+def _engines(params: Params, backend: Backend) -> list[str]:
+    """Give the engines that run a network on a backend."""
+    found = []
+    for engine in ("eager", "compiled"):
+        with contextlib.suppress(ArgumentError):
+            found.append(engines.choose(engine, params, backend))
+    return found
+
+
+def _read_sizes(text: str) -> list[int]:
+    sizes = [part.strip() for part in text.split(",")]
+    wrong = [part for part in sizes if not (part.isascii() and part.isdigit() and 1 <= int(part[:20]) <= MAX_ROWS)]
+    if wrong:
+        raise ArgumentError(f"--rows has {wrong[0][:50]!r}; expected whole numbers from 1 to {MAX_ROWS} and commas")
+    return sorted(set(map(int, sizes)))
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "python -m nn_backend.compare",
+        "Compare the CPU with the GPU: time per iteration of each engine, transfers, and whether the bits are equal.",
+        example="--rows 300,10000 --dtype float32",
+    )
+    add = parser.add_argument
+    add("--device", default="gpu", help="GPU to compare with the CPU: gpu, or cupy:1 for a device by its number")
+    add("--rows", default=",".join(map(str, ROWS)), help="sizes to measure, separated by commas")
+    add("--hidden", type=int, default=4, help="hidden units")
+    add("--dtype", choices=DTYPES, default="float64", help="number format of the computation")
+    add("--threads", type=int, help="workers on the CPU; else NN_BACKEND_THREADS, else one for each core")
+    add("--json", action="store_true", help="print one JSON document in full precision instead of text")
+    add("--plot", type=Path, help=f"file for a picture of the times, ending in {', '.join(FORMATS)}")
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)
