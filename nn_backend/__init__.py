@@ -21,6 +21,7 @@ from nn_backend.errors import (
     DivergenceError,
     MissingPackageError,
     NNBackendError,
+    OutOfMemoryError,
     TraceError,
 )
 from nn_backend.network import init_params, predict, predict_proba, score
@@ -37,6 +38,7 @@ __all__ = [
     "FitResult",
     "MissingPackageError",
     "NNBackendError",
+    "OutOfMemoryError",
     "Params",
     "Score",
     "Standardization",

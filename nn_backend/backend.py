@@ -10,7 +10,7 @@ import importlib.util
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ import array_api_compat
 import numpy as np
 
 from nn_backend.equations import Array
-from nn_backend.errors import ArgumentError, ArrayTypeError, BackendUnavailableError, DataError
+from nn_backend.errors import ArgumentError, ArrayTypeError, BackendUnavailableError, DataError, OutOfMemoryError
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Backend:
         Parameters
         ----------
         values : array_like
-            Numbers on the host, or an array that is this backend's already.
+            Numbers on the host, or an array of this backend's module, on whichever of its devices.
         dtype : str, optional
             ``"float64"`` or ``"float32"``; by default that of ``values``.
 
@@ -62,6 +62,8 @@ class Backend:
             If ``values`` is an array of another module.
         DataError
             If ``values`` holds no real numbers.
+        OutOfMemoryError
+            If the device has no room for it.
         """
         if array_api_compat.is_array_api_obj(values) and not array_api_compat.is_numpy_array(values):
             owner = array_api_compat.array_namespace(values)
@@ -85,9 +87,27 @@ class Backend:
         """Give an array of this backend as a NumPy array of the same shape and dtype, waiting for the device."""
         return np.asarray(array_api_compat.to_device(array, self.host))
 
-    def current(self) -> AbstractContextManager[Any]:
-        """Give a context in which the module creates arrays on this device; CuPy's devices are such contexts."""
-        return self.device if hasattr(self.device, "__enter__") else nullcontext()
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Give a context in which the module creates arrays on this device; CuPy's devices are such contexts.
+
+        Raises
+        ------
+        OutOfMemoryError
+            Where the module runs out of memory inside.
+        """
+        with self.device if hasattr(self.device, "__enter__") else nullcontext():
+            try:
+                yield
+            except MemoryError as error:
+                sizes = ""
+                if hasattr(self.device, "mem_info"):
+                    free, total = self.device.mem_info
+                    sizes = f"; {free:,} of the device's {total:,} bytes are free"
+                raise OutOfMemoryError(
+                    f"{self.name} is out of memory: {_first_line(error)}{sizes}. "
+                    f"Take fewer rows or hidden units, float32, or a device with more memory"
+                ) from None
 
     def synchronize(self) -> None:
         """Wait until the device has done all that was asked of it."""

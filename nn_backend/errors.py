@@ -25,6 +25,10 @@ class BackendUnavailableError(NNBackendError, RuntimeError):
     """A backend was required that this machine cannot run; the message is the diagnosis."""
 
 
+class OutOfMemoryError(NNBackendError, MemoryError):
+    """The device's memory does not suffice; the message gives the sizes."""
+
+
 class MissingPackageError(NNBackendError, ImportError):
     """A feature needs an optional package that is not installed; the message names the extra."""
 

@@ -7,7 +7,7 @@ import numpy as np
 from nn_backend import engines, equations
 from nn_backend.backend import Backend, dtype_name, get_backend
 from nn_backend.engines.engine import Score
-from nn_backend.equations import Array, Params
+from nn_backend.equations import Array, Layers, Params
 from nn_backend.errors import ArgumentError, ArrayTypeError, DataError
 
 DTYPES = ("float64", "float32")
@@ -81,10 +81,15 @@ def predict_proba(params: Params, X: Any, *, backend: str | Backend | None = Non
         If the arrays do not fit the network, or the backend cannot run here.
     """
     place = get_backend(backend)
-    params = place_params(params, place)
-    X = place_features(params, X, place)
-    with place.current(), np.errstate(over="ignore"):
-        return place.to_numpy(equations.forward(params, X, xp=place.xp).yhat)
+    return place.to_numpy(compute_layers(params, X, place).yhat)
+
+
+def compute_layers(params: Params, X: Any, backend: Backend) -> Layers:
+    """Check params and X (n0, m), and give both layers' arrays, which stay on the backend."""
+    params = place_params(params, backend)
+    X = place_features(params, X, backend)
+    with backend.current(), np.errstate(over="ignore"):
+        return equations.forward(params, X, xp=backend.xp)
 
 
 def predict(params: Params, X: Any, *, backend: str | Backend | None = None) -> np.ndarray:

@@ -685,3 +685,38 @@ def test_a_real_gpu_can_be_used() -> None:
     gpu = require_gpu()
     assert gpu.name == "cupy:0"
     assert re.fullmatch(r"CuPy \S+ can use \d+ CUDA devices? \(driver for CUDA \d+\.\d+\)\.", nn.diagnose_gpu())
+
+
+# Memory
+
+
+class SmallDevice:
+    """Holds nothing, and says so as CuPy does."""
+
+    mem_info = (1_000, 2_000)
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+def out_of_memory(*args: object, **options: object) -> None:
+    raise MemoryError("Out of memory allocating 24,000 bytes (allocated so far: 1,000 bytes).")
+
+
+def test_data_beyond_the_devices_memory_is_told_with_sizes() -> None:
+    small = Backend("small:0", SimpleNamespace(asarray=out_of_memory), SmallDevice())
+    message = (
+        "small:0 is out of memory: Out of memory allocating 24,000 bytes (allocated so far: 1,000 bytes); "
+        "1,000 of the device's 2,000 bytes are free. "
+        "Take fewer rows or hidden units, float32, or a device with more memory"
+    )
+    with pytest.raises(nn.OutOfMemoryError, match=f"^{re.escape(message)}$"):
+        small.asarray(np.zeros((3, 1000)))
+
+
+def test_temporaries_beyond_the_memory_are_told_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = nn.load_marks()
+    monkeypatch.setattr("nn_backend.equations.forward", out_of_memory)
+    with pytest.raises(nn.OutOfMemoryError, match=r"^numpy is out of memory: .*24,000 bytes.*Take fewer rows"):
+        nn.fit(X, y, nn.init_params(3, 4), engine="eager")

@@ -14,7 +14,7 @@ import pytest
 from nn_backend.compiler import __main__ as compiler
 
 GOLDEN = Path(__file__).parent / "golden"
-STAGES = ("program", "llvm", "asm")
+STAGES = ("program", "llvm", "asm", "cuda")
 
 
 class Run(NamedTuple):
@@ -41,6 +41,7 @@ def run_here(run_main: Callable[..., tuple[int, str, str]]) -> Callable[..., Run
         ("float64", "program", "step_3_4_1_float64.txt"),
         ("float32", "program", "step_3_4_1_float32.txt"),
         ("float32", "llvm", "step_3_4_1_float32.ll"),
+        ("float32", "cuda", "step_3_4_1_float32.cu"),
     ],
 )
 def test_golden_listing(dtype: str, stage: str, name: str) -> None:
@@ -101,7 +102,7 @@ def test_default_is_the_program_of_the_articles_network(run_here: Callable[..., 
         ("--hidden 0", "n_hidden is 0; expected 1 to "),
         ("--features -3", "n_inputs is -3; expected 1 to "),
         ("--outputs 0", "n_outputs is 0; expected 1 to "),
-        ("--emit foo", "argument --emit: invalid choice: 'foo' .*program.*llvm.*asm.*--help"),
+        ("--emit foo", "argument --emit: invalid choice: 'foo' .*program.*llvm.*asm.*cuda.*--help"),
         ("--dtype float16", "argument --dtype: invalid choice: 'float16' .*float64.*float32"),
         ("--hidden four", "argument --hidden: invalid int value: 'four'"),
         ("marks.csv", "unrecognized arguments: marks.csv"),

@@ -130,6 +130,7 @@ def test_errors_have_one_base_and_a_built_in(error):
         ("ArrayTypeError", TypeError),
         ("BackendUnavailableError", RuntimeError),
         ("MissingPackageError", ImportError),
+        ("OutOfMemoryError", MemoryError),
         ("DivergenceError", ArithmeticError),
         ("TraceError", TypeError),
     ],

@@ -1,9 +1,10 @@
-"""Command line: print a training step as a program, as LLVM IR, or as this processor's machine code."""
+"""Command line: print a training step as a program, as LLVM IR, as this processor's machine code, or as CUDA C."""
 
 from collections.abc import Callable
 
 from nn_backend.backend import get_backend
 from nn_backend.command_line import DONE, Parser, run
+from nn_backend.compiler.cuda import print_cuda
 from nn_backend.compiler.llvm import print_ir
 from nn_backend.compiler.native import Kernel
 from nn_backend.compiler.program import Program
@@ -15,6 +16,7 @@ PRINTERS: dict[str, Callable[[Program], str]] = {
     "program": Program.listing,
     "llvm": print_ir,
     "asm": lambda program: Kernel(program).assembly(),
+    "cuda": print_cuda,
 }
 
 

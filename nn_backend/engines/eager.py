@@ -6,19 +6,21 @@ import math
 import operator
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
 import threadpoolctl
 
 from nn_backend import equations
-from nn_backend.backend import Backend
+from nn_backend.backend import Backend, dtype_name
 from nn_backend.engines.engine import MAX_COUNT, Score, count_threads
 from nn_backend.equations import Array, Params
 
-# On the CPU a block's widest layer has this size: its temporaries stay in cache (measured by bench/bench_blocks.py).
+# A block's widest layer has this size. On the CPU its temporaries stay in cache (measured by bench/bench_blocks.py); on
+# a GPU it is work enough for one launch, and data that fits the memory needs little beside it.
 BLOCK_BYTES = 2 * 2**20
+BLOCK_BYTES_ON_GPU = 2**28
 MIN_BLOCK_COLUMNS = 512  # below this a wide network's weights are read more often than its examples
 MAX_RUNS = 32  # partial sums held at a time; more runs than this would only cost memory
 
@@ -34,7 +36,7 @@ class _Tally(NamedTuple):
 
 
 class EagerEngine:
-    """The equations on whole arrays of a backend; on the CPU in blocks of columns that fit in cache, on all cores.
+    """The equations on the arrays of a backend, in blocks of columns; all cores of a CPU share these.
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ class EagerEngine:
     threads : int, optional
         Workers on the CPU; by default ``NN_BACKEND_THREADS``, else one for each core this process may use.
     block_columns : int, optional
-        Examples per block; by default measured for the CPU, and all of them on other devices.
+        Examples per block; by default as many as serve the device.
 
     Notes
     -----
@@ -110,10 +112,9 @@ class EagerEngine:
         networks = math.prod(params.w1.shape[:-2])
         n1, n0 = params.w1.shape[-2:]
         n2 = params.w2.shape[-2]
-        columns = self._block_columns or MAX_COUNT // n2
-        if self._on_cpu and self._block_columns is None:
-            column_bytes = params.w1.dtype.itemsize * networks * max(n0, n1, n2)
-            columns = max(MIN_BLOCK_COLUMNS, BLOCK_BYTES // column_bytes)
+        column_bytes = np.dtype(dtype_name(params.w1)).itemsize * networks * max(n0, n1, n2)
+        fitting = (BLOCK_BYTES if self._on_cpu else BLOCK_BYTES_ON_GPU) // column_bytes
+        columns = self._block_columns or min(MAX_COUNT // n2, max(MIN_BLOCK_COLUMNS, fitting))
         count = math.ceil(self._m / columns)
         multiple = min(MAX_RUNS, 1 << (count - 1).bit_length())  # so that 2, 4, 8, ... workers get equal shares
         count = min(self._m, -(-count // multiple) * multiple)
@@ -136,8 +137,8 @@ class EagerEngine:
     def _computing(self, blocks: list[_Block]) -> Iterator[None]:
         """Compute on the device; on the CPU give the threads to the workers or, for one block, to the BLAS library."""
         blas_threads = 1 if len(blocks) > 1 else self.threads
-        held = _blas().limit(limits=blas_threads, user_api="blas") if self._on_cpu else self.backend.current()
-        with held, _quiet():
+        held = _blas().limit(limits=blas_threads, user_api="blas") if self._on_cpu else nullcontext()
+        with held, self.backend.current(), _quiet():
             yield
 
 
