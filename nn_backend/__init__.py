@@ -24,6 +24,7 @@ from nn_backend.errors import (
     OutOfMemoryError,
     TraceError,
 )
+from nn_backend.export import Model, load, save, to_onnx
 from nn_backend.network import init_params, predict, predict_proba, score
 from nn_backend.tables import Standardization, Table, load_marks, load_table, simulate_marks, standardization
 
@@ -37,6 +38,7 @@ __all__ = [
     "DivergenceError",
     "FitResult",
     "MissingPackageError",
+    "Model",
     "NNBackendError",
     "OutOfMemoryError",
     "Params",
@@ -49,14 +51,17 @@ __all__ = [
     "fit",
     "get_backend",
     "init_params",
+    "load",
     "load_marks",
     "load_table",
     "predict",
     "predict_proba",
     "register_backend",
+    "save",
     "score",
     "set_default_backend",
     "simulate_marks",
     "standardization",
+    "to_onnx",
     "use_backend",
 ]

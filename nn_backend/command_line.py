@@ -1,4 +1,4 @@
-"""What the command lines share: errors in one line on stderr, and exit codes."""
+"""What the command lines share: options that name data, errors in one line on stderr, and exit codes."""
 
 import argparse
 import os
@@ -9,12 +9,18 @@ from pathlib import Path
 from typing import NoReturn
 
 from nn_backend.errors import BackendUnavailableError, NNBackendError
+from nn_backend.files import SUFFIXES
+from nn_backend.tables import Table, load_data
 
 DONE, WRONG_USE, NO_DEVICE, INTERRUPTED = 0, 2, 3, 130
 
 
 class _Format(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Help that names defaults, and leaves the example in one line for pasting."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        told = action.default is None or action.default is False  # the help text says what happens then
+        return action.help if told else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
@@ -37,6 +43,23 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and exit with code 2."""
         self.exit(WRONG_USE, f"{self.prog}: error: {message} (--help shows what is accepted)\n")
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add --data, --target and --features, which `read_data` reads."""
+    add = parser.add_argument
+    add("--data", default="marks", help=f"marks, simulated:ROWS, or a file ending in {', '.join(SUFFIXES)}")
+    add("--target", default="y", help="column to predict: 0 and 1, booleans, or two words")
+    add("--features", help="columns to predict from, separated by commas; else all but the target")
+
+
+def read_data(args: argparse.Namespace) -> Table:
+    """Give the data that the options name, and say on stderr which of two words is 1."""
+    features = [name.strip() for name in args.features.split(",")] if args.features else None
+    table = load_data(args.data, target=args.target, features=features)
+    if table.labels:
+        print(f"target {table.target!r}: {table.labels[0]!r} is 0, {table.labels[1]!r} is 1", file=sys.stderr)
+    return table
 
 
 def run(main: Callable[[], int]) -> NoReturn:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from nn_backend.errors import DataFileError, MissingPackageError
+from nn_backend.errors import ArgumentError, DataFileError, MissingPackageError
 
 if TYPE_CHECKING:  # pandas takes longer to import than a small training, and brings pyarrow along
     import pandas as pd
@@ -34,23 +34,60 @@ def read_frame(path: Path) -> "pd.DataFrame":
     return next(read_frames(path, None))
 
 
-def read_frames(path: Path, rows: int | None) -> Iterator["pd.DataFrame"]:
-    """Read a table in frames of that many rows, or in one for None; raises as `read_frame`, when it gets there."""
+def read_frames(path: Path, rows: int | None, *, name: str | None = None) -> Iterator["pd.DataFrame"]:
+    """Read a table in frames of that many rows.
+
+    Parameters
+    ----------
+    path : Path
+        As in `read_frame`, which also says what is raised; here it is raised when the reading gets there.
+    rows : int or None
+        Rows of a frame; the last may have fewer. None reads one frame.
+    name : str, optional
+        What errors call the file; by default its path.
+    """
+    name = name or str(path)
     if not path.name.lower().endswith(SUFFIXES):
-        raise DataFileError(f"{path} is of no kind that is known; expected a file ending in {', '.join(SUFFIXES)}")
+        raise DataFileError(f"{name} is of no kind that is known; expected a file ending in {', '.join(SUFFIXES)}")
     try:
         if path.is_dir():
-            raise DataFileError(f"{path} is a folder; expected a file")
+            raise DataFileError(f"{name} is a folder; expected a file")
         if path.stat().st_size == 0:
-            raise DataFileError(f"{path} is empty; expected a header and one example per row")
+            raise DataFileError(f"{name} is empty; expected a header and one example per row")
         read = _read_parquet if path.name.lower().endswith(".parquet") else _read_csv
-        yield from read(path, rows)
+        yield from read(path, rows, name)
     except FileNotFoundError:
-        raise DataFileError(f"{path} does not exist; expected a file ending in {', '.join(SUFFIXES)}") from None
+        raise DataFileError(f"{name} does not exist; expected a file ending in {', '.join(SUFFIXES)}") from None
     except (OSError, EOFError) as error:
         if isinstance(error, DataFileError):
             raise
-        raise DataFileError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+        raise DataFileError(f"{name} cannot be read: {' '.join(str(error).split())}") from None
+
+
+def check_output(path: Path, *sources: Path) -> None:
+    """See to it that a file can be written, before work is done for it.
+
+    Parameters
+    ----------
+    path : Path
+        What will be written.
+    *sources : Path
+        What is read, and must not be lost.
+
+    Raises
+    ------
+    ArgumentError
+        If the path is a folder or one of the sources, or its folder does not exist or cannot be written.
+    """
+    if path.is_dir():
+        raise ArgumentError(f"{path} is a folder; expected a file's name")
+    if not path.parent.is_dir():
+        raise ArgumentError(f"{path} cannot be written: there is no folder {path.parent}; create it")
+    if not os.access(path.parent if path.is_file() or not path.exists() else path, os.W_OK):
+        raise ArgumentError(f"{path} cannot be written: no permission; choose another place")
+    for source in sources:
+        if path.exists() and source.exists() and path.samefile(source):
+            raise ArgumentError(f"{path} is also read; writing there would lose what it holds, choose another name")
 
 
 @contextlib.contextmanager
@@ -97,7 +134,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             os.close(folder)
 
 
-def _read_parquet(path: Path, rows: int | None) -> Iterator["pd.DataFrame"]:
+def _read_parquet(path: Path, rows: int | None, name: str) -> Iterator["pd.DataFrame"]:
     import pandas as pd
 
     try:
@@ -105,7 +142,7 @@ def _read_parquet(path: Path, rows: int | None) -> Iterator["pd.DataFrame"]:
         import pyarrow.parquet
     except ImportError:
         raise MissingPackageError(
-            f'{path} is a Parquet file, which needs pyarrow: run "pip install nn-backend[parquet]"'
+            f'{name} is a Parquet file, which needs pyarrow: run "pip install nn-backend[parquet]"'
         ) from None
     try:
         if rows is None:
@@ -115,10 +152,10 @@ def _read_parquet(path: Path, rows: int | None) -> Iterator["pd.DataFrame"]:
             for batch in file.iter_batches(rows):
                 yield batch.to_pandas()
     except pyarrow.ArrowInvalid as error:
-        raise DataFileError(f"{path} is not a Parquet file: {str(error).splitlines()[0]}") from None
+        raise DataFileError(f"{name} is not a Parquet file: {str(error).splitlines()[0]}") from None
 
 
-def _read_csv(path: Path, rows: int | None) -> Iterator["pd.DataFrame"]:
+def _read_csv(path: Path, rows: int | None, name: str) -> Iterator["pd.DataFrame"]:
     import pandas as pd
 
     how: dict[str, Any] = {"encoding": "utf-8-sig", "skipinitialspace": True}
@@ -127,16 +164,16 @@ def _read_csv(path: Path, rows: int | None) -> Iterator["pd.DataFrame"]:
         # The header is read apart, because pandas would rename a name that stands twice.
         header = pd.read_csv(path, nrows=1, **as_text)
         if header.shape[1] == 1 and ";" in header.iloc[0, 0]:
-            raise DataFileError(f"{path} separates its columns by semicolons; expected commas")
+            raise DataFileError(f"{name} separates its columns by semicolons; expected commas")
         pd.read_csv(path, nrows=2, **as_text)  # refuses a first row longer than the header; below, only later rows are
         with pd.read_csv(path, index_col=False, low_memory=False, iterator=True, chunksize=rows, **how) as frames:
             for frame in frames:
                 frame.columns = header.iloc[0]
                 yield frame
     except pd.errors.EmptyDataError:
-        raise DataFileError(f"{path} is empty; expected a header and one example per row") from None
+        raise DataFileError(f"{name} is empty; expected a header and one example per row") from None
     except pd.errors.ParserError as error:
         reason = str(error).strip().rpartition("error: ")[2].splitlines()[0]
-        raise DataFileError(f"{path} is not a table of comma-separated values: {reason}") from None
+        raise DataFileError(f"{name} is not a table of comma-separated values: {reason}") from None
     except UnicodeDecodeError as error:
-        raise DataFileError(f"{path} is not text in UTF-8 ({error.reason}); save it as UTF-8") from None
+        raise DataFileError(f"{name} is not text in UTF-8 ({error.reason}); save it as UTF-8") from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nn_backend.errors import ArgumentError, MissingPackageError
-from nn_backend.files import replacing
+from nn_backend.files import check_output, replacing
 
 if TYPE_CHECKING:  # see files.py
     import pandas as pd
@@ -20,26 +20,27 @@ _LINES = ("-", "--", ":", "-.")
 _MARKERS = "osD^vxP*"
 
 
-def check_plot(path: Path) -> None:
+def check_plot(path: Path, *sources: Path) -> None:
     """See to it that a picture can be drawn, before work is done for it.
 
     Parameters
     ----------
     path : Path
         Where the picture will go.
+    *sources : Path
+        What is read, and must not be lost.
 
     Raises
     ------
     ArgumentError
-        If the file's name ends in nothing known, or its folder does not exist.
+        If the file's name ends in nothing known, or as `check_output`.
     MissingPackageError
         If a package of the extra ``plot`` is not installed.
     """
     if path.suffix.lower().removeprefix(".") not in FORMATS:
         accepted = ", ".join(f".{name}" for name in FORMATS)
         raise ArgumentError(f"the plot's file is {str(path)!r}; expected a name ending in {accepted}")
-    if not path.parent.is_dir():
-        raise ArgumentError(f"the plot's file is {str(path)!r}; there is no folder {str(path.parent)!r}, create it")
+    check_output(path, *sources)
     _figure(1, 1)
 
 

@@ -194,11 +194,68 @@ def load_table(
     chosen = _choose(names, target, features, where)
     if len(frame) == 0:
         raise DataError(f"{where} has no rows below its header; expected one example per row")
-    X = np.empty((len(chosen), len(frame)))  # filled row by row: a third copy of a large table might not fit in memory
-    for row, name in zip(X, chosen, strict=True):
-        row[:] = _numbers(frame.iloc[:, names.index(name)], name, where)
+    X = read_features(frame, chosen, where)
     y, labels = _target(frame.iloc[:, names.index(target)], target, where)
     return Table(X, y[None], tuple(chosen), target, labels)
+
+
+def read_features(frame: "pd.DataFrame", features: Sequence[str], where: str, *, first_row: int = 1) -> np.ndarray:
+    """Give columns of a frame as X (n0, m), float64.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One example per row; holds each of the features once.
+    features : sequence of str
+        Names of the columns to take, in this order.
+    where : str
+        What errors call the frame.
+    first_row : int
+        The number of its first row in the table it is a part of, counted from 1.
+
+    Raises
+    ------
+    DataError
+        If a value is not a finite number.
+    """
+    names = [str(name).strip() for name in frame.columns]
+    X = np.empty((len(features), len(frame)))  # filled by rows: a third copy of a large table might not fit
+    for row, name in zip(X, features, strict=True):
+        row[:] = _numbers(frame.iloc[:, names.index(name)], name, where, first_row)
+    return X
+
+
+def read_targets(
+    frame: "pd.DataFrame", target: str, labels: tuple[str, str] | None, where: str, *, first_row: int = 1
+) -> np.ndarray:
+    """Give the target column of a frame as y (1, m), float64, where it is known what stands for 0 and 1.
+
+    Parameters
+    ----------
+    frame, where, first_row
+        As in `read_features`.
+    target : str
+        The column's name.
+    labels : tuple of two str, or None
+        The words for 0 and 1; None where the column holds these numbers.
+
+    Raises
+    ------
+    DataError
+        If a value is something else.
+    """
+    column = frame.iloc[:, [str(name).strip() for name in frame.columns].index(target)]
+    if labels is None:
+        return _zeros_and_ones(column, target, where, first_row)[None]
+    text = _words(column, target, where, first_row)
+    known = np.isin(text, labels)
+    if not known.all():
+        row = int((~known).argmax())
+        raise DataError(
+            f"{where}, target {target!r}, row {first_row + row}: {str(text[row])[:50]!r} is neither {labels[0]!r} "
+            f"nor {labels[1]!r}; expected one of these"
+        )
+    return np.array([text == labels[1]], np.float64)
 
 
 def standardization(X: np.ndarray) -> Standardization:
@@ -242,28 +299,27 @@ def _choose(names: list[str], target: str, features: Sequence[str] | None, where
     if not chosen:
         raise DataError(f"{where} has no feature column; expected at least one beside the target {target!r}")
     if len(set(chosen)) < len(chosen) and features is not None:
-        raise ArgumentError(f"features are {_quoted(chosen)}; each may be named once")
+        raise ArgumentError(f"features are {quoted(chosen)}; each may be named once")
     if target in chosen:
         raise ArgumentError(f"column {target!r} is the target and cannot be a feature; leave it out of the features")
     for role, name in [("target", target), *(("feature", name) for name in chosen)]:
         if name not in names:
-            raise DataError(f"{where} has no {role} column {name!r}; its columns are {_quoted(names)}")
+            raise DataError(f"{where} has no {role} column {name!r}; its columns are {quoted(names)}")
         if names.count(name) > 1:
             raise DataError(f"{where} has {names.count(name)} columns named {name!r}; rename all but one")
     return chosen
 
 
-def _quoted(names: list[str]) -> str:
+def quoted(names: Sequence[str]) -> str:
+    """Give names as errors show them: in quotation marks, none too long and not too many."""
     return ", ".join(repr(name[:50]) for name in names[:10]) + ", …" * (len(names) > 10)
 
 
-def _numbers(column: "pd.Series[Any]", name: str, where: str) -> np.ndarray:
+def _numbers(column: "pd.Series[Any]", name: str, where: str, first_row: int = 1) -> np.ndarray:
     """Give a column as float64, or say in which row it holds something else. Rows count from 1 below the header."""
     import pandas as pd
 
-    missing = column.isna().to_numpy()
-    if missing.any():
-        raise DataError(f"{where}, column {name!r}, row {missing.argmax() + 1}: missing value; fill it or drop the row")
+    _refuse_missing(column, f"column {name!r}", where, first_row)
     if pd.api.types.is_complex_dtype(column.dtype):
         raise DataError(f"{where}, column {name!r}: the values are complex; expected real numbers")
     if pd.api.types.is_numeric_dtype(column.dtype):
@@ -274,15 +330,39 @@ def _numbers(column: "pd.Series[Any]", name: str, where: str) -> np.ndarray:
         if failed.any():
             row = int(failed.argmax())
             raise DataError(
-                f"{where}, column {name!r}, row {row + 1}: {str(column.iloc[row])!r} is not a number; "
+                f"{where}, column {name!r}, row {first_row + row}: {str(column.iloc[row])!r} is not a number; "
                 f"expected a number in every row"
             )
     infinite = np.isinf(values)
     if infinite.any():
-        raise DataError(
-            f"{where}, column {name!r}, row {infinite.argmax() + 1}: the value is infinite; expected finite numbers"
-        )
+        row = first_row + int(infinite.argmax())
+        raise DataError(f"{where}, column {name!r}, row {row}: the value is infinite; expected finite numbers")
     return values
+
+
+def _refuse_missing(column: "pd.Series[Any]", what: str, where: str, first_row: int) -> None:
+    missing = column.isna().to_numpy()
+    if missing.any():
+        row = first_row + int(missing.argmax())
+        raise DataError(f"{where}, {what}, row {row}: missing value; fill it or drop the row")
+
+
+def _zeros_and_ones(column: "pd.Series[Any]", name: str, where: str, first_row: int = 1) -> np.ndarray:
+    values = _numbers(column, name, where, first_row)
+    wrong = (values != 0) & (values != 1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"{where}, target {name!r}, row {first_row + row}: {values[row]:g} is neither 0 nor 1; "
+            f"expected 0 and 1, booleans, or two words"
+        )
+    return values.copy()
+
+
+def _words(column: "pd.Series[Any]", name: str, where: str, first_row: int = 1) -> np.ndarray:
+    _refuse_missing(column, f"target {name!r}", where, first_row)
+    words: np.ndarray = column.astype(str).str.strip().to_numpy(dtype=object)
+    return words
 
 
 def _target(column: "pd.Series[Any]", name: str, where: str) -> tuple[np.ndarray, tuple[str, str] | None]:
@@ -290,22 +370,11 @@ def _target(column: "pd.Series[Any]", name: str, where: str) -> tuple[np.ndarray
     import pandas as pd
 
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
-        values = _numbers(column, name, where)
-        wrong = (values != 0) & (values != 1)
-        if wrong.any():
-            row = int(wrong.argmax())
-            raise DataError(
-                f"{where}, target {name!r}, row {row + 1}: {values[row]:g} is neither 0 nor 1; "
-                f"expected 0 and 1, booleans, or two words"
-            )
-        return values.copy(), None
-    missing = column.isna().to_numpy()
-    if missing.any():
-        raise DataError(f"{where}, target {name!r}, row {missing.argmax() + 1}: missing value; fill it or drop the row")
-    text = column.astype(str).str.strip().to_numpy(dtype=object)
+        return _zeros_and_ones(column, name, where), None
+    text = _words(column, name, where)
     labels = sorted(set(text))
     if len(labels) != 2:
-        shown = _quoted(labels)
+        shown = quoted(labels)
         raise DataError(
             f"{where}, target {name!r} has {len(labels)} values ({shown}); expected 0 and 1, booleans, or two words"
         )

@@ -5,17 +5,20 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from nn_backend import engines
 from nn_backend.backend import Backend, get_backend
-from nn_backend.command_line import DONE, INTERRUPTED, Parser, run
+from nn_backend.command_line import DONE, INTERRUPTED, Parser, add_data_options, read_data, run
 from nn_backend.descent import FitResult, fit
 from nn_backend.engines.engine import Score
 from nn_backend.errors import ArgumentError
-from nn_backend.files import SUFFIXES
+from nn_backend.export import Model, digest, import_extra, save, to_onnx
+from nn_backend.files import check_output, replacing
 from nn_backend.network import DTYPES, init_params, score
-from nn_backend.tables import Table, load_data, standardization
+from nn_backend.plots import FORMATS, check_plot, plot_training
+from nn_backend.tables import Standardization, Table, standardization
 
 ARTICLE_TRAIN_ROWS = 300
 
@@ -24,10 +27,8 @@ def main() -> int:
     """Train as the arguments say, print what was reached, and give the exit code."""
     args = _parser().parse_args()
     backend = get_backend(args.device)
-    features = [name.strip() for name in args.features.split(",")] if args.features else None
-    table = load_data(args.data, target=args.target, features=features)
-    if table.labels:
-        print(f"target {table.target!r}: {table.labels[0]!r} is 0, {table.labels[1]!r} is 1", file=sys.stderr)
+    _check_outputs(args)
+    table = read_data(args)
     rows = table.X.shape[1]
     train_rows = _train_rows(args, rows)
     X, y = table.X, table.y
@@ -63,10 +64,11 @@ def main() -> int:
     if train_rows < rows:
         test = score(result.params, X[:, train_rows:], y[:, train_rows:], backend=backend)
     if args.json:
-        scaling = scale and {name: array.ravel().tolist() for name, array in scale._asdict().items()}
-        print(json.dumps(_document(args, backend, table, train_rows, result, test, scaling), indent=2))
+        print(json.dumps(_document(args, backend, table, train_rows, result, test, scale), indent=2))
     else:
-        _print_summary(result, test, rows - train_rows)
+        _print_summary(result, train_rows, test, rows - train_rows)
+    if args.save or args.onnx or args.plot:
+        _write_outputs(args, table, scale, train_rows, result)
     if result.interrupted:
         print(f"interrupted after {result.iterations} of {args.iterations} iterations", file=sys.stderr)
         return INTERRUPTED
@@ -82,9 +84,7 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("--device", help="cpu, gpu, cupy:1 (a device by its number) or auto; else NN_BACKEND, else cpu")
     add("--engine", choices=engines.ENGINES, default="auto", help="how an iteration is executed")
-    add("--data", default="marks", help=f"marks, simulated:ROWS, or a file ending in {', '.join(SUFFIXES)}")
-    add("--target", default="y", help="column to predict: 0 and 1, booleans, or two words")
-    add("--features", help="columns to predict from, separated by commas; else all but the target")
+    add_data_options(parser)
     add("--train-rows", type=int, help="rows to train on, the rest is for the test; else 300 of marks, 3/4 of others")
     add("--hidden", type=int, default=4, help="hidden units")
     add("--learning-rate", type=float, default=0.2, help="step width")
@@ -96,7 +96,49 @@ def _parser() -> Parser:
     add("--log-every", type=int, default=1000, help="iterations between two rows of the table")
     add("--threads", type=int, help="workers on the CPU; else NN_BACKEND_THREADS, else one for each core")
     add("--json", action="store_true", help="print one JSON document in full precision instead of text")
+    add("--save", type=Path, help="safetensors file for the network, as nn_backend.predict reads it")
+    add("--onnx", type=Path, help="ONNX file for the network, as other runtimes read it")
+    add("--plot", type=Path, help=f"file for a picture of the training and the test, ending in {', '.join(FORMATS)}")
     return parser
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """Refuse what cannot be written now, rather than after the training."""
+    source = Path(args.data)
+    if args.save:
+        import_extra("safetensors.numpy")
+        check_output(args.save, source)
+    if args.onnx:
+        import_extra("onnx")
+        check_output(args.onnx, source)
+    if args.plot:
+        check_plot(args.plot, source)
+    outputs = [path.resolve() for path in (args.save, args.onnx, args.plot) if path]
+    if len(set(outputs)) < len(outputs):
+        raise ArgumentError("--save, --onnx and --plot name the same file; choose a name for each")
+
+
+def _write_outputs(
+    args: argparse.Namespace, table: Table, scale: Standardization | None, train_rows: int, result: FitResult
+) -> None:
+    model = Model.of(
+        result,
+        features=table.features,
+        target=table.target,
+        labels=table.labels,
+        standardization=scale,
+        training=_settings(args, train_rows),
+        data_sha256=digest(table.X[:, :train_rows], table.y[:, :train_rows]),
+    )
+    if args.save:
+        save(args.save, model)
+    if args.onnx:
+        with replacing(args.onnx) as file:
+            file.write(to_onnx(model).SerializeToString())
+    if args.plot:
+        X_test, y_test = table.X[:, train_rows:], table.y[:, train_rows:]
+        asked = {"y": y_test, "yhat": model.predict_proba(X_test, backend="cpu")} if y_test.size else {}
+        plot_training(args.plot, result.history, **asked, labels=table.labels or ("0", "1"))
 
 
 def _train_rows(args: argparse.Namespace, rows: int) -> int:
@@ -112,14 +154,21 @@ def _decimals(value: float) -> str:
     return f"{value:8.3f}" if abs(value) < 10_000 else f"{value:8.2e}"
 
 
-def _print_summary(result: FitResult, test: Score | None, test_rows: int) -> None:
-    print(f"\n{result.seconds:.3f} seconds, {result.iterations / result.seconds:.0f} iterations per second")
+def _print_summary(result: FitResult, train_rows: int, test: Score | None, test_rows: int) -> None:
+    last = result.history.iloc[-1]
+    print(f"\n{'':8}  {'rows':>9}  {'cost':>8}  accuracy")
+    print(f"training  {train_rows:9d}  {_decimals(last['cost'])}  {last['accuracy']}")
     if test is not None:
-        print(f"test accuracy {test.accuracy} ({test_rows} rows), test cost {_decimals(test.cost).strip()}")
-    print()
+        print(f"test      {test_rows:9d}  {_decimals(test.cost)}  {test.accuracy}")
+    print(f"\n{result.seconds:.3f} seconds, {result.iterations / result.seconds:.0f} iterations per second\n")
     for name, array in result.params._asdict().items():
         lines = ["  ".join(map(_decimals, row)) for row in array]
         print("\n".join(f"{name if k == 0 else '':2}  {line}" for k, line in enumerate(lines)))
+
+
+def _settings(args: argparse.Namespace, train_rows: int) -> dict[str, Any]:
+    names = ("data", "hidden", "dtype", "learning_rate", "factor", "seed")
+    return {**{name: getattr(args, name) for name in names}, "train_rows": train_rows}
 
 
 def _document(
@@ -129,24 +178,18 @@ def _document(
     train_rows: int,
     result: FitResult,
     test: Score | None,
-    scaling: dict[str, Any] | None,
+    scale: Standardization | None,
 ) -> dict[str, Any]:
     return {
         "backend": result.backend,
         "device": backend.device_name,
         "engine": result.engine,
-        "dtype": args.dtype,
-        "data": args.data,
+        **_settings(args, train_rows),
+        "test_rows": table.X.shape[1] - train_rows,
         "features": table.features,
         "target": table.target,
         "labels": table.labels,
-        "train_rows": train_rows,
-        "test_rows": table.X.shape[1] - train_rows,
-        "standardization": scaling,
-        "hidden": args.hidden,
-        "learning_rate": args.learning_rate,
-        "factor": args.factor,
-        "seed": args.seed,
+        "standardization": scale and {name: array.ravel().tolist() for name, array in scale._asdict().items()},
         "iterations": result.iterations,
         "interrupted": result.interrupted,
         "history": result.history.to_dict("records"),
@@ -164,12 +207,18 @@ def _progress_bar(iterations: int) -> Iterator[Callable[[int], object] | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, TextColumn
 
+    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[rate]}"))  # the default shows what remains
     # Rows printed to a terminal go above the bar; to a file or pipe they must go where they were sent.
-    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
-        task = bar.add_task("training", total=iterations)
-        yield lambda iteration: bar.update(task, completed=iteration)
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
+        task = bar.add_task("training", total=iterations, rate="")
+
+        def show(iteration: int) -> None:
+            speed = bar.tasks[task].speed
+            bar.update(task, completed=iteration, rate=f"{speed:.0f} iterations/s" if speed else "")
+
+        yield show
 
 
 if __name__ == "__main__":

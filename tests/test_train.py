@@ -22,7 +22,7 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and termin
 COMMAND = [sys.executable, "-m", "nn_backend.train"]
 OPTIONS = (
     "--device --engine --data --target --features --train-rows --hidden --learning-rate --iterations --factor --seed "
-    "--dtype --standardize --log-every --threads --json --help"
+    "--dtype --standardize --log-every --threads --json --save --onnx --plot --help"
 )
 LONG_RUN = ["--data", "simulated:200000", "--iterations", "100000000", "--log-every", "1"]
 
@@ -40,7 +40,7 @@ class Run(NamedTuple):
 
     @property
     def test_accuracy(self) -> float:
-        return float(re.search(r"^test accuracy (\S+) \(95 rows\), test cost \d", self.out, re.MULTILINE)[1])
+        return float(re.search(r"^test +95 +\d\S+ +(\S+)$", self.out, re.MULTILINE)[1])
 
 
 def run(*arguments: str, **environment: str) -> Run:
@@ -380,7 +380,7 @@ def test_wrong_use(folder, run_here, arguments, said):
 
 
 def test_more_than_fits_in_memory(run_here, monkeypatch):
-    monkeypatch.setattr(train, "load_data", lambda *_, **__: np.empty(2**59))
+    monkeypatch.setattr(train, "read_data", lambda *_, **__: np.empty(2**59))
     done = run_here()
     assert (done.code, done.out) == (2, "")
     assert re.fullmatch(
@@ -524,7 +524,7 @@ def test_ctrl_c_gives_the_table_so_far():
     iterations = [row[0] for row in done.rows]
     assert iterations == list(range(len(iterations)))
     assert int(said[1]) - iterations[-1] in (0, 1)  # the signal may come between reaching a row and printing it
-    assert re.search(r"^\d+\.\d{3} seconds, \d+ iterations per second\ntest accuracy ", done.out, re.MULTILINE)
+    assert re.search(r"^\d+\.\d{3} seconds, \d+ iterations per second$", done.out, re.MULTILINE)
     assert re.search(r"^b2 +-?\d+\.\d{3}\n\Z", done.out, re.MULTILINE)
 
 
@@ -555,7 +555,7 @@ def test_ctrl_c_before_the_training(run_here, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train, "load_data", interrupted)
+    monkeypatch.setattr(train, "read_data", interrupted)
     assert run_here() == (130, "", "error: interrupted\n")
 
 

@@ -1,0 +1,257 @@
+"""Command line: the article's worked example, a training step on one row, with the numbers of every equation.
+
+The steps are data (`explain`), printed as text, as tables on a terminal, or as JSON. Text and tables round to six
+digits and, as NumPy does, shorten arrays of more than 1000 numbers; JSON has all of them in full precision.
+"""
+
+import argparse
+import itertools
+import json
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nn_backend import equations
+from nn_backend.command_line import DONE, Parser, add_data_options, read_data, run
+from nn_backend.equations import Params
+from nn_backend.errors import ArgumentError, DivergenceError
+from nn_backend.network import init_params
+
+# What the page says of each quantity: function, formula, meaning. It is text; the numbers come from the function.
+START = {
+    "X": ("tables.load_data", "features of the row", "the example, as a column"),
+    "y": ("tables.load_data", "target of the row", "the true value"),
+    "w1": ("network.init_params", "randn(n1, n0) * factor", "weights from the input to the hidden layer"),
+    "b1": ("network.init_params", "zeros((n1, 1))", "bias of the hidden layer"),
+    "w2": ("network.init_params", "randn(n2, n1) * factor", "weights from the hidden to the output layer"),
+    "b2": ("network.init_params", "zeros((n2, 1))", "bias of the output layer"),
+}
+FORWARD = {
+    "z1": ("equations.forward", "w1 @ X + b1", "weighted input of the hidden layer"),
+    "f1": ("equations.forward", "1 / (1 + exp(-z1))", "output of the hidden layer"),
+    "z2": ("equations.forward", "w2 @ f1 + b2", "weighted input of the output layer"),
+    "yhat": ("equations.forward", "1 / (1 + exp(-z2))", "output of the network"),
+    "cost": ("equations.cost", "-sum(y*log(yhat) + (1-y)*log(1-yhat)) / m", "nats; computed from z2, without log(0)"),
+}
+EQUATIONS = {  # (1) to (10)
+    "dz2": ("equations.backward", "yhat - y", "error at the output; with m = 1 it equals db2, where it is read"),
+    "dw2": ("equations.backward", "dz2 @ f1.T / m", "gradient of the cost with respect to w2"),
+    "db2": ("equations.backward", "sum(dz2, axis=1, keepdims=True) / m", "gradient of the cost with respect to b2"),
+    "w2": ("equations.update", "w2 - learning_rate * dw2", "update; (6) still takes the old w2"),
+    "b2": ("equations.update", "b2 - learning_rate * db2", "update"),
+    "dz1": (
+        "equations.backward",
+        "(w2.T @ dz2) * (1 - f1) * f1",
+        "error at the hidden layer, with the old w2; with m = 1 it equals db1, where it is read",
+    ),
+    "dw1": ("equations.backward", "dz1 @ X.T / m", "gradient of the cost with respect to w1"),
+    "db1": ("equations.backward", "sum(dz1, axis=1, keepdims=True) / m", "gradient of the cost with respect to b1"),
+    "w1": ("equations.update", "w1 - learning_rate * dw1", "update"),
+    "b1": ("equations.update", "b1 - learning_rate * db1", "update"),
+}
+TEXT_WIDTH = 100  # of a line of numbers in a file
+
+
+class Step(NamedTuple):
+    """One quantity of the calculation.
+
+    Attributes
+    ----------
+    part : str
+        The heading it stands under.
+    updates : int
+        Updates done before it.
+    number : int or None
+        Its equation's number in the article; the forward pass and the cost have none there.
+    name, function, formula, meaning : str
+        What it is called, what computed it, how, and what it is.
+    values : ndarray
+        Its numbers.
+    before : ndarray or None
+        The numbers that an update replaced.
+    """
+
+    part: str
+    updates: int
+    number: int | None
+    name: str
+    function: str
+    formula: str
+    meaning: str
+    values: np.ndarray
+    before: np.ndarray | None
+
+
+def main() -> int:
+    """Print the steps that the arguments ask for, and give the exit code."""
+    args = _parser().parse_args()
+    table = read_data(args)
+    _check(args, table.X.shape[1])
+    example = slice(args.row, args.row + 1)
+    start = init_params(len(table.X), args.hidden, seed=args.seed, factor=args.factor)
+    steps = explain(table.X[:, example], table.y[:, example], start, args.learning_rate, args.iterations)
+    title = (
+        f"{args.data}, row {args.row}: {table.target} from {textwrap.shorten(', '.join(table.features), TEXT_WIDTH)}\n"
+        f"n0 = {len(table.X)} inputs, n1 = {args.hidden} hidden units, n2 = 1 output, m = 1 example\n"
+        f"factor = {args.factor}, seed = {args.seed}, learning_rate = {args.learning_rate}"
+    )
+    if args.json:
+        settings = {name: value for name, value in vars(args).items() if name != "json"}
+        settings |= {"features": table.features, "labels": table.labels}
+        print(json.dumps({**settings, "steps": [_fields(step) for step in steps]}, indent=2))
+    elif sys.stdout.isatty():
+        _print_tables(title, steps)
+    else:
+        _print_text(title, steps)
+    return DONE
+
+
+def explain(X: np.ndarray, y: np.ndarray, start: Params, learning_rate: float, iterations: int) -> Iterator[Step]:
+    """Give each step of training on one example: the start, and for each iteration the forward pass and ten equations.
+
+    Parameters
+    ----------
+    X : ndarray (n0, 1), float64
+        The example.
+    y : ndarray (1, 1), float64
+        Its true value, 0 or 1.
+    start : Params
+        The network, NumPy arrays.
+    learning_rate : float
+        Step width.
+    iterations : int
+        Updates to do; the last is followed by one more forward pass.
+
+    Yields
+    ------
+    Step
+        In the order of the article.
+
+    Raises
+    ------
+    DivergenceError
+        If a number stops being finite.
+
+    Examples
+    --------
+    >>> X, y = np.array([[7.0], [8.0], [10.0]]), np.array([[1.0]])
+    >>> for step in explain(X, y, init_params(3, 4, factor=0.1), learning_rate=0.2, iterations=1):
+    ...     if step.name in ("yhat", "dz2"):
+    ...         print(step.number, step.formula, step.values.round(3))
+    None yhat = 1 / (1 + exp(-z2)) [[0.521]]
+    1 dz2 = yhat - y [[-0.479]]
+    None yhat = 1 / (1 + exp(-z2)) [[0.572]]
+    """
+    m, params = X.shape[1], start
+    yield from _part("start", 0, START, {"X": X, "y": y, **start._asdict()})
+    for updates in range(iterations + 1):
+        with np.errstate(over="ignore", invalid="ignore"):  # _part refuses what is not finite
+            layers = equations.forward(params, X, xp=np)
+            cost = equations.cost(layers.z2, y, m, xp=np)
+            gradients = equations.backward(params, layers, X, y, m, xp=np)
+            after = equations.update(params, gradients, learning_rate)
+        reached = f"yhat {layers.yhat.item():.3g}, cost {cost.item():.3g}"
+        part = f"forward pass after {updates} update{'s' * (updates != 1)}: {reached}"
+        yield from _part(part, updates, FORWARD, {**layers._asdict(), "cost": cost})
+        if updates < iterations:
+            found = {f"d{name}": values for name, values in gradients._asdict().items()}
+            found |= {"dz2": gradients.b2, "dz1": gradients.b1}  # sums over one example, divided by m = 1
+            part = f"update {updates + 1}: equations (1) to (10)"
+            yield from _part(part, updates, EQUATIONS, found | after._asdict(), params._asdict())
+        params = after
+
+
+def _part(
+    part: str,
+    updates: int,
+    texts: Mapping[str, tuple[str, str, str]],
+    values: Mapping[str, Any],
+    before: Mapping[str, np.ndarray] | None = None,
+) -> Iterator[Step]:
+    for position, (name, (function, formula, meaning)) in enumerate(texts.items(), start=1):
+        if not np.isfinite(values[name]).all():
+            raise DivergenceError(
+                f"{name} is not finite (updates done: {updates}); take a smaller learning rate, factor, or features"
+            )
+        number = position if texts is EQUATIONS else None
+        numbers, old = np.asarray(values[name]), (before or {}).get(name)
+        yield Step(part, updates, number, name, function, f"{name} = {formula}", meaning, numbers, old)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "python -m nn_backend.explain",
+        "Show a training step on one row with the numbers of every equation. Without arguments, the article's example.",
+        example="--row 0 --hidden 2 --iterations 2",
+    )
+    add = parser.add_argument
+    add_data_options(parser)
+    add("--row", type=int, default=2, help="row to train on, counted from 0")
+    add("--hidden", type=int, default=4, help="hidden units")
+    add("--learning-rate", type=float, default=0.2, help="step width")
+    add("--iterations", type=int, default=1, help="updates to do, each of them shown")
+    add("--factor", type=float, default=0.1, help="standard deviation of the initial weights")
+    add("--seed", type=int, default=3, help="seed of the initial weights")
+    add("--json", action="store_true", help="print one JSON document in full precision instead of text")
+    return parser
+
+
+def _check(args: argparse.Namespace, rows: int) -> None:
+    if not 0 <= args.row < rows:
+        raise ArgumentError(f"--row is {args.row}; expected 0 to {rows - 1}, the rows of {args.data}")
+    if not (np.isfinite(args.learning_rate) and args.learning_rate > 0):
+        raise ArgumentError(f"--learning-rate is {args.learning_rate}; expected a finite number above 0")
+    if args.iterations < 0:
+        raise ArgumentError(f"--iterations is {args.iterations}; expected at least 0")
+
+
+def _fields(step: Step) -> dict[str, Any]:
+    """Give a step as JSON has it."""
+    before = None if step.before is None else step.before.tolist()
+    return {**step._asdict(), "shape": step.values.shape, "values": step.values.tolist(), "before": before}
+
+
+def _numbers(step: Step, width: int) -> str:
+    def show(array: np.ndarray) -> str:
+        return np.array2string(array, max_line_width=width, precision=6, floatmode="maxprec_equal")
+
+    return show(step.values) if step.before is None else f"before\n{show(step.before)}\nafter\n{show(step.values)}"
+
+
+def _label(step: Step) -> str:
+    return f"({step.number})" if step.number else ""
+
+
+def _print_text(title: str, steps: Iterable[Step]) -> None:
+    print(title)
+    for part, group in itertools.groupby(steps, key=lambda step: step.part):
+        print(f"\n{part}")
+        for step in group:
+            print(f"\n{_label(step):4}  {step.values.shape!s:8}  {step.function:19}  {step.formula}")
+            print(textwrap.indent(f"{step.meaning}\n{_numbers(step, TEXT_WIDTH)}", " " * 6))
+
+
+def _print_tables(title: str, steps: Iterable[Step]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    console.print(Text(title))
+    for part, group in itertools.groupby(steps, key=lambda step: step.part):
+        table = Table(title=Text(part), title_justify="left", show_header=False, show_lines=True, box=box.ROUNDED)
+        for step in group:
+            formula = (f"{_label(step)} {step.formula}".strip(), "bold")
+            source = f"\n{step.function}  {step.values.shape}\n"
+            text = Text.assemble(formula, source, (step.meaning, "dim"), overflow="fold")
+            # Text, because a string's brackets would be read as markup.
+            table.add_row(text, Text(_numbers(step, console.width // 2), no_wrap=True))
+        console.print(table)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,130 @@
+"""Command line: ask a saved network about the rows of a table, which may be larger than memory."""
+
+import contextlib
+import math
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from nn_backend.backend import get_backend
+from nn_backend.command_line import DONE, Parser, run
+from nn_backend.errors import ArgumentError, DataError
+from nn_backend.export import Model, load
+from nn_backend.files import SUFFIXES, check_output, read_frames, replacing
+from nn_backend.tables import quoted, read_features, read_targets
+
+CHUNK_ROWS = 100_000
+STREAM = "-"
+
+
+def main() -> int:
+    """Predict as the arguments say, write a row for each row read, and give the exit code."""
+    args = _parser().parse_args()
+    backend = get_backend(args.device)
+    model = load(args.model)
+    if len(model.params.w2) != 1:
+        raise ArgumentError(f"{args.model} has {len(model.params.w2)} outputs; expected a network with one")
+    target = model.target if args.target is None else args.target
+    if args.output != STREAM:
+        check_output(Path(args.output), Path(args.model), Path(args.data))
+    rows, costs, correct = 0, [], 0.0
+    with _opened(args.data) as (path, where), _writing(args.output) as output:
+        for frame in read_frames(path, CHUNK_ROWS, name=where):
+            if rows == 0:
+                names = [str(name).strip() for name in frame.columns]
+                features = _match(model, names, target, where)
+            X = read_features(frame, features, where, first_row=rows + 1)
+            yhat = model.predict_proba(X, backend=backend)
+            _write(output, yhat[0], model.labels, header=rows == 0)
+            if target in names:
+                y = read_targets(frame, target, model.labels, where, first_row=rows + 1)
+                cost, accuracy = model.score(X, y, backend=backend)
+                costs.append(cost * y.size)
+                correct += accuracy * y.size
+            rows += X.shape[1]
+        if rows == 0:
+            raise DataError(f"{where} has no rows below its header; expected one example per row")
+    told = sys.stderr if args.output == STREAM else sys.stdout
+    print(f"{rows} rows predicted", file=told)
+    if costs:
+        print(f"accuracy {correct / rows:.4f}, cost {math.fsum(costs) / rows:.3f}", file=told)
+    return DONE
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "python -m nn_backend.predict",
+        "Ask a network saved by nn_backend.train for probabilities and labels, one line for each row of a table.",
+        example="--model model.safetensors --data data/marks.csv --output predicted.csv",
+    )
+    add = parser.add_argument
+    add("--model", type=Path, required=True, help="what nn_backend.train --save wrote")
+    add(
+        "--data", required=True, help=f"a file ending in {', '.join(SUFFIXES)}, or {STREAM} for a CSV on standard input"
+    )
+    add("--output", default=STREAM, help=f"CSV file to write, or {STREAM} for standard output")
+    add("--target", help="column with the true values, where there is one; else as in training")
+    add("--device", help="cpu, gpu, cupy:1 (a device by its number) or auto; else NN_BACKEND, else cpu")
+    return parser
+
+
+def _match(model: Model, names: Sequence[str], target: str | None, where: str) -> Sequence[str]:
+    """Give the names of the network's inputs in the table; tell on stderr which columns are not used."""
+    features = model.features
+    n0 = model.params.w1.shape[1]
+    if features is None:  # then by their order
+        features = tuple(name for name in names if name != target)
+        if len(features) != n0:
+            raise DataError(
+                f"{where} has {len(features)} columns beside the target; expected {n0}, as the network's inputs have "
+                f"no names"
+            )
+    missing = [name for name in features if name not in names]
+    if missing:
+        raise DataError(f"{where} lacks the column {quoted(missing)}; the network's inputs are {quoted(features)}")
+    wanted = [name for name in names if name in features or name == target]
+    twice = sorted({name for name in wanted if wanted.count(name) > 1})
+    if twice:
+        raise DataError(f"{where} has several columns named {quoted(twice)}; rename all but one")
+    extra = [name for name in names if name not in wanted]
+    if extra:
+        print(f"columns not used: {quoted(extra)}", file=sys.stderr)
+    return features
+
+
+def _write(output: IO[bytes], yhat: np.ndarray, labels: tuple[str, str] | None, *, header: bool) -> None:
+    import pandas as pd
+
+    label = np.where(yhat >= 0.5, *((1, 0) if labels is None else labels[::-1]))
+    pd.DataFrame({"probability": yhat, "label": label}).to_csv(output, index=False, header=header, mode="wb")
+
+
+@contextlib.contextmanager
+def _opened(data: str) -> Iterator[tuple[Path, str]]:
+    """Give the path of the table, and what to call it; standard input is put into a file first, to be read in turns."""
+    if data != STREAM:
+        yield Path(data), data
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "input.csv"
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield path, "standard input"
+
+
+@contextlib.contextmanager
+def _writing(output: str) -> Iterator[IO[bytes]]:
+    if output == STREAM:
+        yield sys.stdout.buffer
+        return
+    with replacing(Path(output)) as file:
+        yield file
+
+
+if __name__ == "__main__":
+    run(main)
