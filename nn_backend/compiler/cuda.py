@@ -108,14 +108,14 @@ class _Lines:
         self.operations(program.before, "b")
 
 
-def _example(program: Program, known: dict[Value, str]) -> _Lines:
-    """Print the operations on example ``j``, whose rows are ``row0``, ``row1``, ...; the terms keep their names."""
+def _example(program: Program, known: dict[Value, str], load: str) -> _Lines:
+    """Print the operations on example ``j``, loaded from ``row0``, ``row1``, ...; the terms keep their names."""
     each = _Lines(program)
     each.known.update(known)
     for value in inputs((*program.example, *program.sums)):
         if value.varies:
             place = value.attribute.place
-            each.lines.append(f"const T x{place} = row{place}[j];")
+            each.lines.append(f"const T x{place} = {load.format(place)};")
             each.known[value] = f"x{place}"
     each.operations(program.example, "v")
     return each
@@ -169,7 +169,7 @@ __device__ __forceinline__ void add_tree(T* parts, long long n) {{
 def _print_iterate(program: Program) -> str:
     once = _Lines(program)
     once.uniforms(program, (*program.example, *program.sums), "numbers")
-    each = _example(program, once.known)
+    each = _example(program, once.known, "row{}[j]")
     group = min(TILE_ROWS, SHARED_BYTES // (TILE * np.dtype(program.dtype).itemsize))
     terms = [value.arguments[0] for value in program.sums]
     declared = "\n".join(f"            T c{s} = 0;" for s in range(len(terms)))
@@ -226,7 +226,9 @@ iterate(const unsigned long long* rows, long long m, T* state, int iterations) {
 def _print_sum_tiles(program: Program) -> str:
     once = _Lines(program)
     once.uniforms(program, (*program.example, *program.sums), "state")
-    each = _example(program, once.known)
+    # Streamed: each number is read once. And read early: NVRTC moves a plain load down to its first use, behind the
+    # divisions, so that every example would wait for memory twice.
+    each = _example(program, once.known, "__ldcs(row{} + j)")
     add = _add(program)
     terms = [value.arguments[0] for value in program.sums]
     count = range(len(terms))

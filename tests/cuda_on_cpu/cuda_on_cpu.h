@@ -63,6 +63,8 @@ template <class T> T __shfl_xor_sync(unsigned mask, T value, int bits, int width
     return cuda_on_cpu::shuffle("__shfl_xor_sync", line, mask, value, inside ? source : lane);
 }
 
+template <class T> T __ldcs(const T *address) { return *address; } // the hint is for the cache, which is not modelled
+
 inline void __threadfence() {} // one fiber runs at a time, and the others see all that it wrote
 
 #define CUDA_ON_CPU_ATOMIC_ADD(T)                                                                                      \

@@ -496,10 +496,10 @@ sum_tiles(const unsigned long long* rows, long long m, const T* __restrict__ sta
         for (int row = 0; row < 16; ++row) {
             const long long j = (first + tile) * 512 + row * 32 + lane;
             if (j < m) {
-                const T x0 = row0[j];
-                const T x1 = row1[j];
-                const T x2 = row2[j];
-                const T x3 = row3[j];
+                const T x0 = __ldcs(row0 + j);
+                const T x1 = __ldcs(row1 + j);
+                const T x2 = __ldcs(row2 + j);
+                const T x3 = __ldcs(row3 + j);
                 const T v0 = __fmul_rn(u0, x0);
                 const T v1 = __fmaf_rn(u1, x1, v0);
                 const T v2 = __fmaf_rn(u2, x2, v1);
