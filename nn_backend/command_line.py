@@ -34,10 +34,12 @@ class Parser(argparse.ArgumentParser):
         What it does.
     example : str
         Arguments of an example that works when pasted.
+    first : str, optional
+        A command that the example needs to have run.
     """
 
-    def __init__(self, command: str, description: str, example: str) -> None:
-        epilog = f"example: {command} {example}"
+    def __init__(self, command: str, description: str, example: str, first: str = "") -> None:
+        epilog = f"example: {first}{' && ' * bool(first)}{command} {example}"
         super().__init__(prog=command, description=description, epilog=epilog, formatter_class=_Format)
 
     def error(self, message: str) -> NoReturn:

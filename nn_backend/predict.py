@@ -16,7 +16,7 @@ from nn_backend.command_line import DONE, Parser, run
 from nn_backend.errors import ArgumentError, DataError
 from nn_backend.export import Model, load
 from nn_backend.files import SUFFIXES, check_output, read_frames, replacing
-from nn_backend.tables import quoted, read_features, read_targets
+from nn_backend.tables import marks_file, quoted, read_features, read_targets
 
 CHUNK_ROWS = 100_000
 STREAM = "-"
@@ -60,7 +60,8 @@ def _parser() -> Parser:
     parser = Parser(
         "python -m nn_backend.predict",
         "Ask a network saved by nn_backend.train for probabilities and labels, one line for each row of a table.",
-        example="--model model.safetensors --data data/marks.csv --output predicted.csv",
+        example="--model model.safetensors --data marks --output predicted.csv",
+        first="python -m nn_backend.train --save model.safetensors",
     )
     add = parser.add_argument
     add("--model", type=Path, required=True, help="what nn_backend.train --save wrote")
@@ -107,6 +108,10 @@ def _write(output: IO[bytes], yhat: np.ndarray, labels: tuple[str, str] | None, 
 @contextlib.contextmanager
 def _opened(data: str) -> Iterator[tuple[Path, str]]:
     """Give the path of the table, and what to call it; standard input is put into a file first, to be read in turns."""
+    if data == "marks":
+        with marks_file() as path:
+            yield path, data
+        return
     if data != STREAM:
         yield Path(data), data
         return

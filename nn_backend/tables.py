@@ -1,8 +1,9 @@
 """Files and frames in, checked arrays out: X of shape (n0, m) and y of shape (1, m), one example per column."""
 
+import contextlib
 import importlib.resources
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -126,10 +127,8 @@ def load_data(name: str, *, target: str = "y", features: Sequence[str] | None = 
         As in `load_table`.
     """
     if name == "marks":
-        packaged = importlib.resources.files("nn_backend") / "data" / "marks.csv"
-        checkout = Path(__file__).parents[1] / "data" / "marks.csv"  # an editable install leaves the data where it is
-        with importlib.resources.as_file(packaged) as path:
-            return load_table(path if path.exists() else checkout, target=target, features=features)
+        with marks_file() as path:
+            return load_table(path, target=target, features=features)
     kind, colon, rows = name.partition(":")
     if kind == "simulated" and colon:
         import pandas as pd
@@ -143,6 +142,15 @@ def load_data(name: str, *, target: str = "y", features: Sequence[str] | None = 
         frame = pd.DataFrame({"x1": X[0], "x2": X[1], "x3": X[2], "y": y[0]}, copy=False)
         return load_table(frame, target=target, features=features)
     return load_table(name, target=target, features=features)
+
+
+@contextlib.contextmanager
+def marks_file() -> Iterator[Path]:
+    """Give the CSV file of the article's data, from wherever the package was installed."""
+    packaged = importlib.resources.files("nn_backend") / "data" / "marks.csv"
+    checkout = Path(__file__).parents[1] / "data" / "marks.csv"  # an editable install leaves the data where it is
+    with importlib.resources.as_file(packaged) as path:
+        yield path if path.exists() else checkout
 
 
 def load_table(
