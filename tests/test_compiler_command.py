@@ -122,20 +122,6 @@ def test_an_error_in_a_process_of_its_own() -> None:
     assert re.fullmatch(r"error: engine 'compiled' does not serve here: .*\n", done.err)
 
 
-@pytest.mark.parametrize("columns", ["80", "200"])
-def test_the_example_of_the_help_works_when_pasted(columns: str) -> None:
-    """Also from a terminal of 80 columns: a command that is broken in two would be two commands."""
-    done = run("--help", COLUMNS=columns)
-    assert (done.code, done.err) == (0, "")
-    pasted = done.out.rpartition("example:")[2].strip()
-    assert "\n" not in pasted.replace("\\\n", "")
-    python, *arguments = shlex.split(pasted)
-    assert python == "python"
-    shown = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=60)
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert shown.stdout == (GOLDEN / "step_3_4_1_float32.txt").read_text(encoding="utf-8")
-
-
 @pytest.mark.skipif(os.name != "posix", reason="pipes as POSIX has them")
 def test_a_reader_that_stops_early_is_no_error() -> None:
     command = f"{shlex.quote(sys.executable)} -m nn_backend.compiler --emit llvm | head -n 1"

@@ -6,7 +6,6 @@ import inspect
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -522,19 +521,6 @@ def test_divergence_is_said_in_one_line(run_here):
 
 
 # Help
-
-
-def test_the_example_of_the_help_works_when_pasted(run_here):
-    """Also from a terminal of 80 columns: a command that is broken in two would be two commands."""
-    done = run("--help", COLUMNS="80")
-    assert (done.code, done.err) == (0, "")
-    pasted = done.out.rpartition("example:")[2].strip()
-    assert "\n" not in pasted
-    python, *arguments = shlex.split(pasted)
-    assert python == "python"
-    shown = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=60)
-    assert (shown.returncode, shown.stderr) == (0, "")
-    assert shown.stdout == run_here(" ".join(arguments[2:])).out
 
 
 def test_options_are_those_of_training():
