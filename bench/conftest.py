@@ -78,7 +78,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.getoption("smallest"):
         return
     here = [item for item in items if Path(__file__).parent in item.path.parents and hasattr(item, "callspec")]
-    sizes = {item: read_case(item.callspec.params["case"]).size for item in here}
+    named = {item: item.callspec.params["case"] for item in here if "case" in item.callspec.params}
+    sizes = {item: read_case(name).size for item, name in named.items()}
     smallest = {}
     for item, size in sizes.items():
         smallest[item.function] = min(size, smallest.get(item.function, size))

@@ -89,7 +89,7 @@ def fit(
     engine : str
         How an iteration is executed: ``"eager"``, ``"compiled"``, or ``"auto"`` for the one that serves best.
     threads : int, optional
-        Threads on the CPU; by default ``NN_BACKEND_THREADS``, else one for each core this process may use.
+        Threads on the CPU; by default as `count_threads` gives it: one for each core.
     log_every : int
         Iterations between the history's rows; the first and the last state always have one.
     callback : callable, optional

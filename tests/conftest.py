@@ -36,6 +36,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the caller's settings from deciding which backend and how many threads a test has."""
     monkeypatch.delenv("NN_BACKEND", raising=False)
     monkeypatch.delenv("NN_BACKEND_THREADS", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
 
 @pytest.fixture

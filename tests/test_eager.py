@@ -107,3 +107,20 @@ def test_unknown_engine_is_refused() -> None:
     X, y, params = many_rows(10)
     with pytest.raises(nn.ArgumentError, match="engine 'fast' is not known; accepted: auto, eager, compiled"):
         bind("fast", X, y, params, backend=nn.get_backend("cpu"))
+
+
+@pytest.mark.parametrize(("share", "own", "threads"), [("3", "", 3), ("3", "2", 2), ("1", "", 1)])
+def test_threads_follow_what_other_libraries_are_told(
+    monkeypatch: pytest.MonkeyPatch, share: str, own: str, threads: int
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", share)
+    monkeypatch.setenv("NN_BACKEND_THREADS", own)
+    assert count_threads() == threads
+    assert count_threads(7) == 7
+
+
+@pytest.mark.parametrize("share", ["", "0", "2,3", "5000", "-1", "many"])
+def test_what_is_no_share_is_left_to_openmp(monkeypatch: pytest.MonkeyPatch, share: str) -> None:
+    cores = count_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", share)
+    assert count_threads() == cores

@@ -73,7 +73,7 @@ def bind(engine: str, X: Array, y: Array, params: Params, *, backend: Backend, t
     backend : Backend
         Where to compute.
     threads : int, optional
-        Workers on the CPU; by default ``NN_BACKEND_THREADS``, else one for each core this process may use.
+        Workers on the CPU; by default as `count_threads` gives it: one for each core.
     """
     if choose(engine, params, backend) == "eager":
         return EagerEngine(X, y, backend=backend, threads=threads)

@@ -30,7 +30,7 @@ class CompiledEngine:
     backend : Backend
         NumPy or CuPy.
     threads : int, optional
-        Threads at most, on the CPU; by default ``NN_BACKEND_THREADS``, else one for each core this process may use.
+        Threads at most, on the CPU; by default as `count_threads` gives it: one for each core.
     """
 
     name = "compiled"

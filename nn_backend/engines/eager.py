@@ -47,7 +47,7 @@ class EagerEngine:
     backend : Backend
         Where to compute.
     threads : int, optional
-        Workers on the CPU; by default ``NN_BACKEND_THREADS``, else one for each core this process may use.
+        Workers on the CPU; by default as `count_threads` gives it: one for each core.
     block_columns : int, optional
         Examples per block; by default as many as serve the device.
 

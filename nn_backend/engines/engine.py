@@ -44,14 +44,22 @@ class Engine(Protocol):
 
 
 def count_threads(threads: int | None = None) -> int:
-    """Give the number of workers: the argument, else ``NN_BACKEND_THREADS``, else the cores this process may use."""
-    if threads is None:
-        text = os.getenv("NN_BACKEND_THREADS")
-        if not text:
-            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        if text not in map(str, range(1, MAX_THREADS + 1)):
+    """Give the number of workers on the CPU.
+
+    It is the argument, else ``NN_BACKEND_THREADS``, else ``OMP_NUM_THREADS`` (by which joblib, among others, shares the
+    cores between its processes), else the number of cores this process may use.
+    """
+    if threads is not None:
+        if not 1 <= threads <= MAX_THREADS:
+            raise ArgumentError(f"threads is {threads}; expected 1 to {MAX_THREADS}")
+        return threads
+    accepted = [str(count) for count in range(1, MAX_THREADS + 1)]
+    text = os.getenv("NN_BACKEND_THREADS")
+    if text:
+        if text not in accepted:
             raise ArgumentError(f"environment variable NN_BACKEND_THREADS is {text!r}; expected 1 to {MAX_THREADS}")
         return int(text)
-    if not 1 <= threads <= MAX_THREADS:
-        raise ArgumentError(f"threads is {threads}; expected 1 to {MAX_THREADS}")
-    return threads
+    share = os.getenv("OMP_NUM_THREADS")
+    if share in accepted:  # whatever else stands there is for OpenMP to judge
+        return int(share)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
