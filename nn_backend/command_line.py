@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from nn_backend.errors import BackendUnavailableError, NNBackendError
 from nn_backend.files import SUFFIXES
 from nn_backend.tables import Table, load_data
 
-DONE, WRONG_USE, NO_DEVICE, INTERRUPTED = 0, 2, 3, 130
+DONE, WRONG_USE, NO_DEVICE, INTERRUPTED, READER_LEFT = 0, 2, 3, 130, 141
 
 
 class _Format(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -72,8 +71,6 @@ def run(main: Callable[[], int]) -> NoReturn:
     main : callable
         Gives the exit code, or raises.
     """
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # "... | head" ends quietly, as other programs do
     with Path(os.devnull).open("w") as nowhere:
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name) or nowhere  # None where the caller closed it
@@ -88,6 +85,9 @@ def run(main: Callable[[], int]) -> NoReturn:
             line = str(error)
         except MemoryError as error:
             code, line = WRONG_USE, f"not enough memory ({error}); take fewer rows or hidden units"
+        except BrokenPipeError:  # "... | head" ends quietly, as other programs do
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())  # or Python would try again at its end
+            sys.exit(READER_LEFT)
         except OSError as error:
             code, line = WRONG_USE, f"the output cannot be written: {error.strerror}"
             sys.stdout = nowhere  # or Python would try again at its end

@@ -79,6 +79,8 @@ def main() -> int:
         backends.append(get_backend(args.device))
     except BackendUnavailableError as error:
         missing = str(error)
+    if len(backends) == 2 and backends[1].xp is np:
+        raise ArgumentError(f"--device is {args.device}, which is the CPU here; expected a GPU, such as gpu or cupy:1")
     contenders = [Contender(backend, engine) for backend in backends for engine in _engines(start, backend)]
     network = f"3-{args.hidden}-1 network, {args.dtype}"
     machines = {backend.name: describe(backend, args.threads) for backend in backends}
@@ -95,7 +97,7 @@ def main() -> int:
     for rows in sizes:
         done.append(compare(rows, start, contenders, args.threads))
         if not args.json:
-            _print_row(done[-1])
+            _print_row(done[-1], with_gpu=not missing)
     gpu_pays_from = None if missing else pays_from(done, backends[1].name)
     if args.json:
         measured = [comparison._asdict() for comparison in done]
@@ -146,9 +148,12 @@ def compare(rows: int, start: Params, contenders: Sequence[Contender], threads: 
         advances[contender.name] = advance
     rounds: dict[str, list[float]] = {name: [] for name in advances}
     for _ in range(ROUNDS):
-        for name, advance in advances.items():
-            rounds[name].append(_time_iteration(advance))
-    seconds = {c.name: statistics.median(rounds[c.name]) if c.name in rounds else None for c in contenders}
+        for name, advance in list(advances.items()):
+            try:
+                rounds[name].append(_time_iteration(advance))
+            except MemoryError:
+                del advances[name]
+    seconds = {c.name: statistics.median(rounds[c.name]) if c.name in advances else None for c in contenders}
     return Comparison(rows, seconds, transfer_seconds, len(bits) == 1 if bits else None)
 
 
@@ -174,6 +179,8 @@ def pays_from(comparisons: Sequence[Comparison], gpu: str) -> int | None:
         for name, seconds in comparison.seconds.items():
             on_gpu = name.startswith(f"{gpu} ")
             fastest[on_gpu] = min(fastest[on_gpu], math.inf if seconds is None else seconds)
+        if fastest[True] == fastest[False] == math.inf:
+            continue
         if fastest[True] >= fastest[False]:
             break
         pays = comparison.rows
@@ -203,7 +210,7 @@ def format_seconds(seconds: float) -> str:
     >>> format_seconds(0.00123456)
     '1.23 ms'
     """
-    factor, unit = (1e6, "µs") if seconds < 1e-3 else (1e3, "ms") if seconds < 1 else (1, "s")
+    factor, unit = (1e6, "µs") if seconds < 9.995e-4 else (1e3, "ms") if seconds < 0.9995 else (1, "s")
     return f"{seconds * factor:.3g} {unit}"
 
 
@@ -242,10 +249,10 @@ def _time_transfer(backend: Backend, *arrays: np.ndarray) -> float:
     return statistics.median(timeit.repeat(move, number=1, repeat=ROUNDS))
 
 
-def _print_row(comparison: Comparison) -> None:
+def _print_row(comparison: Comparison, *, with_gpu: bool) -> None:
     cells = ["out of memory" if s is None else format_seconds(s) for s in comparison.seconds.values()]
-    if comparison.transfer_seconds is not None:
-        cells.append(format_seconds(comparison.transfer_seconds))
+    if with_gpu:
+        cells.append("" if comparison.transfer_seconds is None else format_seconds(comparison.transfer_seconds))
     cells.append({None: "", True: "yes", False: "NO"}[comparison.same_bits])
     print(f"| {comparison.rows:,} |", " | ".join(cells), "|", flush=True)
 

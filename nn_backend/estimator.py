@@ -23,7 +23,7 @@ try:
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise MissingPackageError(
-        'nn_backend.estimator needs scikit-learn 1.6 or newer: run "pip install nn-backend[sklearn]"'
+        'nn_backend.estimator needs scikit-learn 1.7 or newer: run "pip install nn-backend[sklearn]"'
     ) from error
 
 LOOK_EVERY = 100

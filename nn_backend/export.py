@@ -3,11 +3,13 @@
 import hashlib
 import importlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import array_api_compat
 import numpy as np
 
 from nn_backend.backend import Backend, get_backend
@@ -19,7 +21,7 @@ from nn_backend.files import replacing
 from nn_backend.network import place_params, predict_proba, score
 from nn_backend.tables import Standardization
 
-FORMAT, FORMAT_VERSION = "nn_backend", "1"
+FORMAT, FORMAT_VERSION = "nn_backend", 1
 # What torch.nn.Sequential(Linear, Sigmoid, Linear) calls them.
 TENSORS = {"w1": "0.weight", "b1": "0.bias", "w2": "2.weight", "b2": "2.bias"}
 ONNX_OPSET, ONNX_IR = 17, 8  # of 2022: read by every runtime in use
@@ -63,14 +65,29 @@ class Model:
         place_params(self.params, get_backend("cpu"))
         if self.params.w1.ndim != 2:
             lead = self.params.w1.shape[:-2]
-            raise DataError(
-                f"the parameters are networks with leading axes {lead}; expected one: take array[k] of each"
-            )
+            raise DataError(f"the parameters have leading axes {lead}; expected one network: take array[k] of each")
         n0 = self.params.w1.shape[1]
-        if self.features is not None and len(self.features) != n0:
-            raise DataError(f"features are {len(self.features)} names; expected {n0}, the inputs of the network")
-        if self.standardization is not None and {a.shape for a in self.standardization} != {(n0, 1)}:
-            raise DataError(f"the standardization is not of shape ({n0}, 1), one number for each input of the network")
+        if self.features is not None and not (_are_words(self.features) and len(self.features) == n0):
+            raise DataError(f"features are {self.features!r}; expected {n0} different names, the inputs of the network")
+        if self.labels is not None and not (_are_words(self.labels) and len(self.labels) == 2):
+            raise DataError(f"labels are {self.labels!r}; expected two different words, for 0 and for 1")
+        for name in ("target", "data_sha256"):
+            if not isinstance(getattr(self, name), str | None):
+                raise DataError(f"{name} is {getattr(self, name)!r}; expected text or None")
+        for name in ("cost", "accuracy"):
+            value = getattr(self, name)
+            if value is not None and not (type(value) in (int, float) and math.isfinite(value)):
+                raise DataError(f"{name} is {value!r}; expected a finite number or None")
+        if not isinstance(self.training, Mapping):
+            raise DataError(
+                f"training is of type {type(self.training).__name__}; expected a mapping of names to values"
+            )
+        scale = self.standardization
+        if scale is not None:
+            if any(array.shape != (n0, 1) or not np.isfinite(array).all() for array in scale):
+                raise DataError(f"the standardization is not of finite numbers in shape ({n0}, 1), one for each input")
+            if not (scale.deviation > 0).all():
+                raise DataError("the standardization has deviations of 0 or less; expected numbers above 0")
 
     @classmethod
     def of(cls, result: FitResult, **meaning: Any) -> "Model":
@@ -112,7 +129,8 @@ class Model:
         ndarray (n2, m)
             As `nn_backend.predict_proba`, in the dtype of the parameters.
         """
-        return predict_proba(self.params, self._scale(X), backend=backend)
+        place = get_backend(backend)
+        return predict_proba(self.params, self._scale(X, place), backend=place)
 
     def score(self, X: Any, y: Any, *, backend: str | Backend | None = None) -> Score:
         """Give cost and accuracy on a data set.
@@ -124,10 +142,17 @@ class Model:
         y : array (n2, m)
             True values, 0 or 1.
         """
-        return score(self.params, self._scale(X), y, backend=backend)
+        place = get_backend(backend)
+        return score(self.params, self._scale(X, place), y, backend=place)
 
-    def _scale(self, X: Any) -> Any:
-        return X if self.standardization is None else self.standardization.apply(np.asarray(X, np.float64))
+    def _scale(self, X: Any, place: Backend) -> Any:
+        """Standardise on the host, in float64 and with the same bits as for training."""
+        if self.standardization is None:
+            return X
+        on_device = array_api_compat.is_array_api_obj(X) and not array_api_compat.is_numpy_array(X)
+        X = place.to_numpy(place.asarray(X)) if on_device else get_backend("cpu").asarray(X)
+        fits = X.ndim == 2 and len(X) == self.params.w1.shape[1]
+        return self.standardization.apply(X) if fits else X  # predict_proba and score say what would fit
 
 
 def digest(X: np.ndarray, y: np.ndarray) -> str:
@@ -158,34 +183,34 @@ def save(path: str | Path, result: FitResult | Model) -> None:
     Notes
     -----
     Tensors have PyTorch's names and shapes, so that ``torch.nn.Sequential(Linear, Sigmoid, Linear)`` takes them by
-    ``load_state_dict(safetensors.torch.load_file(path))``. All else is in the metadata, as JSON, with a SHA-256 of the
-    whole by which `load` finds damage.
+    ``load_state_dict(safetensors.torch.load_file(path))``. All else is in the metadata, as JSON under ``nn_backend``,
+    with a SHA-256 of the whole by which `load` finds damage. The same network gives the same bytes.
     """
     numpy = import_extra("safetensors.numpy")
     model = _model(result)
     tensors = {TENSORS[name]: np.ascontiguousarray(array) for name, array in model.params._asdict().items()}
     tensors |= {name: tensors[name][:, 0] for name in (TENSORS["b1"], TENSORS["b2"])}
     scale = model.standardization
+    meaning = {
+        "format_version": FORMAT_VERSION,
+        "sizes": [*model.params.w1.shape[::-1], len(model.params.w2)],
+        "dtype": model.params.w1.dtype.name,
+        "features": model.features,
+        "target": model.target,
+        "labels": model.labels,
+        "standardization": scale and {name: array[:, 0].tolist() for name, array in scale._asdict().items()},
+        "training": dict(model.training),
+        "cost": model.cost,
+        "accuracy": model.accuracy,
+        "data_sha256": model.data_sha256,
+    }
     try:
-        described = {
-            "sizes": [*model.params.w1.shape[::-1], len(model.params.w2)],
-            "dtype": model.params.w1.dtype.name,
-            "features": model.features,
-            "target": model.target,
-            "labels": model.labels,
-            "standardization": scale and {name: array[:, 0].tolist() for name, array in scale._asdict().items()},
-            "training": dict(model.training),
-            "cost": model.cost,
-            "accuracy": model.accuracy,
-            "data_sha256": model.data_sha256,
-        }
-        metadata = {name: json.dumps(value, allow_nan=False) for name, value in described.items()}
-    except (TypeError, ValueError) as error:
+        meaning["sha256"] = _checksum(tensors, meaning)
+    except (TypeError, ValueError, RecursionError) as error:
         raise ArgumentError(f"the model's training settings cannot be saved as JSON: {error}") from None
-    metadata |= {"format": FORMAT, "format_version": FORMAT_VERSION}
-    metadata["sha256"] = _checksum(tensors, metadata)
+    # One entry: safetensors writes several in an order that varies, and the same network shall give the same file.
     with replacing(Path(path)) as file:
-        file.write(numpy.save(tensors, metadata))
+        file.write(numpy.save(tensors, {FORMAT: json.dumps(meaning)}))
 
 
 def load(path: str | Path) -> Model:
@@ -211,27 +236,30 @@ def load(path: str | Path) -> Model:
     safetensors = import_extra("safetensors")
     try:
         with safetensors.safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
+            text = (file.metadata() or {}).get(FORMAT)
+            if text is None:
                 raise DataFileError(f"{path} holds something else than a network saved by nn_backend")
-            if metadata.get("format_version") != FORMAT_VERSION:
-                version = metadata.get("format_version")
+            meaning = json.loads(text)
+            if meaning["format_version"] != FORMAT_VERSION:
                 raise DataFileError(
-                    f"{path} is of format version {version}; this nn_backend reads version {FORMAT_VERSION}, update it"
+                    f"{path} is of format version {meaning['format_version']}; this nn_backend reads version "
+                    f"{FORMAT_VERSION}, update it"
                 )
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it has no other iteration
+            names = list(file.keys())
+            if {file.get_slice(name).get_dtype() for name in names} - {"F32", "F64"}:
+                raise DataError("its tensors are neither float32 nor float64")
+            tensors = {name: file.get_tensor(name) for name in names}
+        expected = meaning.pop("sha256")
+        if _checksum(tensors, meaning) != expected:
+            raise DataFileError(f"{path} was changed or damaged after it was saved: its checksum is wrong")
+        return _read_model(tensors, meaning)
     except FileNotFoundError:
         raise DataFileError(f"{path} does not exist; expected a file written by --save or save") from None
     except (OSError, safetensors.SafetensorError) as error:
         if isinstance(error, DataFileError):
             raise
         raise DataFileError(f"{path} is no safetensors file, or only a part of one: {error}") from None
-    expected = metadata.pop("sha256", None)
-    if _checksum(tensors, metadata) != expected:
-        raise DataFileError(f"{path} was changed or damaged after it was saved (its checksum is wrong); save it anew")
-    try:
-        return _read_model(tensors, metadata)
-    except (DataError, ArrayTypeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:  # JSON of another shape
         raise DataFileError(f"{path} holds no network that fits together: {error}") from None
 
 
@@ -312,32 +340,41 @@ def _model(result: FitResult | Model) -> Model:
     raise ArrayTypeError(f"the result is of type {type(result).__name__}; expected a FitResult or a Model")
 
 
-def _checksum(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:
-    hashed = hashlib.sha256(json.dumps(sorted(metadata.items())).encode())
+def _are_words(words: Any) -> bool:
+    return isinstance(words, tuple) and all(isinstance(word, str) for word in words) and len(set(words)) == len(words)
+
+
+def _checksum(tensors: Mapping[str, np.ndarray], meaning: Mapping[str, Any]) -> str:
+    hashed = hashlib.sha256(json.dumps(meaning, sort_keys=True, allow_nan=False).encode())
     for name, tensor in sorted(tensors.items()):
         hashed.update(f"{name} {tensor.dtype.str} {tensor.shape}".encode())
         hashed.update(np.ascontiguousarray(tensor).data)
     return hashed.hexdigest()
 
 
-def _read_model(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> Model:
+def _read_model(tensors: Mapping[str, np.ndarray], meaning: Mapping[str, Any]) -> Model:
     """Give the model; raise one of several errors where its parts do not fit together."""
-    read = {name: json.loads(text) for name, text in metadata.items() if not name.startswith("format")}
     if set(tensors) != set(TENSORS.values()):
         raise DataError(f"its tensors are {', '.join(sorted(tensors))}")
     w1, b1, w2, b2 = (tensors[TENSORS[name]] for name in Params._fields)
     params = Params(w1, b1[:, None], w2, b2[:, None])
-    if read["sizes"] != [*w1.shape[::-1], len(w2)] or read["dtype"] != w1.dtype.name:
-        raise DataError(f"its tensors are of other sizes than {read['sizes']} in {read['dtype']}")
-    scale = read["standardization"]
+    if meaning["sizes"] != [*w1.shape[::-1], len(w2)] or meaning["dtype"] != w1.dtype.name:
+        raise DataError(f"its tensors are of other sizes than {meaning['sizes']} in {meaning['dtype']}")
+    scale = meaning["standardization"]
+    if scale is not None:
+        scale = Standardization(*(np.array(scale[name], np.float64)[:, None] for name in Standardization._fields))
     return Model(
         params,
-        features=read["features"] and tuple(map(str, read["features"])),
-        target=read["target"],
-        labels=read["labels"] and tuple(map(str, read["labels"])),
-        standardization=scale and Standardization(*(np.array([scale[key]]).T for key in Standardization._fields)),
-        training=read["training"],
-        cost=read["cost"],
-        accuracy=read["accuracy"],
-        data_sha256=read["data_sha256"],
+        features=_tuple(meaning["features"]),
+        target=meaning["target"],
+        labels=_tuple(meaning["labels"]),
+        standardization=scale,
+        training=meaning["training"],
+        cost=meaning["cost"],
+        accuracy=meaning["accuracy"],
+        data_sha256=meaning["data_sha256"],
     )
+
+
+def _tuple(listed: Any) -> Any:
+    return tuple(listed) if isinstance(listed, list) else listed

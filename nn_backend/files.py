@@ -4,6 +4,8 @@ import contextlib
 import os
 import secrets
 import shutil
+import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ if TYPE_CHECKING:  # pandas takes longer to import than a small training, and br
     import pandas as pd
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
+STDOUT = Path("/dev/stdout")
 
 
 def read_frame(path: Path) -> "pd.DataFrame":
@@ -34,7 +37,9 @@ def read_frame(path: Path) -> "pd.DataFrame":
     return next(read_frames(path, None))
 
 
-def read_frames(path: Path, rows: int | None, *, name: str | None = None) -> Iterator["pd.DataFrame"]:
+def read_frames(
+    path: Path, rows: int | None, *, name: str | None = None, words: str | None = None
+) -> Iterator["pd.DataFrame"]:
     """Read a table in frames of that many rows.
 
     Parameters
@@ -45,6 +50,8 @@ def read_frames(path: Path, rows: int | None, *, name: str | None = None) -> Ite
         Rows of a frame; the last may have fewer. None reads one frame.
     name : str, optional
         What errors call the file; by default its path.
+    words : str, optional
+        A column of a CSV file that holds words, even where all those of a frame look like numbers.
     """
     name = name or str(path)
     if not path.name.lower().endswith(SUFFIXES):
@@ -54,11 +61,13 @@ def read_frames(path: Path, rows: int | None, *, name: str | None = None) -> Ite
             raise DataFileError(f"{name} is a folder; expected a file")
         if path.stat().st_size == 0:
             raise DataFileError(f"{name} is empty; expected a header and one example per row")
-        read = _read_parquet if path.name.lower().endswith(".parquet") else _read_csv
-        yield from read(path, rows, name)
+        if path.name.lower().endswith(".parquet"):
+            yield from _read_parquet(path, rows, name)
+        else:
+            yield from _read_csv(path, rows, name, words)
     except FileNotFoundError:
         raise DataFileError(f"{name} does not exist; expected a file ending in {', '.join(SUFFIXES)}") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         if isinstance(error, DataFileError):
             raise
         raise DataFileError(f"{name} cannot be read: {' '.join(str(error).split())}") from None
@@ -79,6 +88,8 @@ def check_output(path: Path, *sources: Path) -> None:
     ArgumentError
         If the path is a folder or one of the sources, or its folder does not exist or cannot be written.
     """
+    if path == STDOUT:
+        return
     if path.is_dir():
         raise ArgumentError(f"{path} is a folder; expected a file's name")
     if not path.parent.is_dir():
@@ -95,14 +106,18 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Give a file to write to, which takes the place of ``path`` when the block ends well.
 
     It is written beside ``path``, synced and renamed: whatever happens, there is either the old file or the new one.
-    What is no regular file, such as ``/dev/stdout``, is written as it goes.
+    `STDOUT` and what is no regular file are written as it goes.
 
     Raises
     ------
     DataFileError
         If the folder does not exist or cannot be written.
     """
+    beside = path
     try:
+        if path == STDOUT:  # opened by its name, a file that the shell has put behind it would be cut
+            yield sys.stdout.buffer
+            return
         if path.is_dir():
             raise DataFileError(f"{path} is a folder; expected a file's name")
         if path.exists() and not path.is_file():
@@ -110,7 +125,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
                 yield file
             return
         path = path.resolve()  # a symbolic link stays one
-        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        beside = path.with_name(f".{secrets.token_hex(8)}.tmp")
         try:
             with beside.open("xb") as file:
                 yield file
@@ -123,7 +138,8 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             beside.unlink(missing_ok=True)
             raise
     except OSError as error:
-        if isinstance(error, DataFileError):
+        ours = error.filename is None or Path(error.filename) in (path, beside)  # else what the block does failed
+        if isinstance(error, DataFileError | BrokenPipeError) or not ours:
             raise
         raise DataFileError(f"{path} cannot be written: {error.strerror or error}") from None
     with contextlib.suppress(OSError):  # not every system syncs folders
@@ -149,13 +165,15 @@ def _read_parquet(path: Path, rows: int | None, name: str) -> Iterator["pd.DataF
             yield pd.read_parquet(path, engine="pyarrow")
             return
         with pyarrow.parquet.ParquetFile(path) as file:
+            if file.metadata.num_rows == 0:
+                yield file.read().to_pandas()
             for batch in file.iter_batches(rows):
                 yield batch.to_pandas()
-    except pyarrow.ArrowInvalid as error:
+    except (pyarrow.ArrowException, ValueError, LookupError) as error:  # the last two: pandas' notes are damaged
         raise DataFileError(f"{name} is not a Parquet file: {str(error).splitlines()[0]}") from None
 
 
-def _read_csv(path: Path, rows: int | None, name: str) -> Iterator["pd.DataFrame"]:
+def _read_csv(path: Path, rows: int | None, name: str, words: str | None) -> Iterator["pd.DataFrame"]:
     import pandas as pd
 
     how: dict[str, Any] = {"encoding": "utf-8-sig", "skipinitialspace": True}
@@ -166,6 +184,7 @@ def _read_csv(path: Path, rows: int | None, name: str) -> Iterator["pd.DataFrame
         if header.shape[1] == 1 and ";" in header.iloc[0, 0]:
             raise DataFileError(f"{name} separates its columns by semicolons; expected commas")
         pd.read_csv(path, nrows=2, **as_text)  # refuses a first row longer than the header; below, only later rows are
+        how["dtype"] = {column: str for column in header.iloc[0] if column.strip() == words}
         with pd.read_csv(path, index_col=False, low_memory=False, iterator=True, chunksize=rows, **how) as frames:
             for frame in frames:
                 frame.columns = header.iloc[0]

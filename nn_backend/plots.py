@@ -1,6 +1,7 @@
 """Pictures, as PNG, SVG or PDF by the file's suffix; they can be told apart without colours."""
 
 import itertools
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,8 @@ def plot_training(
         If the file cannot be written.
     """
     check_plot(path)
-    figure, axes = _figure(1 if y is None else 2, 2)
+    tested = y is not None and yhat is not None
+    figure, axes = _figure(2 if tested else 1, 2)
     for place, column, unit in zip(axes[0], ("cost", "accuracy"), ("nats per example", "share of rows"), strict=True):
         place.plot(history["iteration"], history[column], "k.-", linewidth=1)
         place.set(xlabel="iteration", ylabel=f"training {column} ({unit})", title=column.capitalize())
@@ -130,9 +132,21 @@ def _draw_roc(axes: "Axes", y: np.ndarray, yhat: np.ndarray) -> None:
 def _draw_confusion(axes: "Axes", y: np.ndarray, yhat: np.ndarray, labels: Sequence[str]) -> None:
     from sklearn.metrics import ConfusionMatrixDisplay
 
-    options: dict[str, Any] = {"labels": [0, 1], "display_labels": labels, "cmap": "Greys", "colorbar": False}
+    options: dict[str, Any] = {
+        "labels": [0, 1],
+        "display_labels": [_shown(label) for label in labels],
+        "cmap": "Greys",
+        "colorbar": False,
+        "values_format": "d",
+    }
     ConfusionMatrixDisplay.from_predictions(y, yhat >= 0.5, ax=axes, **options)
+    for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        text.set_parse_math(False)
     axes.set(xlabel="predicted (rows)", ylabel="true (rows)", title="Confusion matrix, test rows")
+
+
+def _shown(label: str) -> str:
+    return label if len(label) <= 30 else f"{label[:29]}…"
 
 
 def _figure(down: int, across: int) -> tuple["Figure", Any]:
@@ -153,5 +167,6 @@ def _save(figure: "Figure", path: Path) -> None:
 
     kind = path.suffix.lower().removeprefix(".")
     date = {"svg": "Date", "pdf": "CreationDate"}.get(kind)  # left out: the same figures give the same file
-    with mpl.rc_context({"svg.hashsalt": "nn_backend"}), replacing(path) as file:
+    with mpl.rc_context({"svg.hashsalt": "nn_backend"}), replacing(path) as file, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(file, format=kind, dpi=150, metadata={date: None} if date else None)

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import IO
 
 import numpy as np
@@ -15,7 +16,8 @@ from nn_backend.backend import get_backend
 from nn_backend.command_line import DONE, Parser, run
 from nn_backend.errors import ArgumentError, DataError
 from nn_backend.export import Model, load
-from nn_backend.files import SUFFIXES, check_output, read_frames, replacing
+from nn_backend.files import STDOUT, SUFFIXES, check_output, read_frames, replacing
+from nn_backend.network import predict
 from nn_backend.tables import marks_file, quoted, read_features, read_targets
 
 CHUNK_ROWS = 100_000
@@ -30,17 +32,23 @@ def main() -> int:
     if len(model.params.w2) != 1:
         raise ArgumentError(f"{args.model} has {len(model.params.w2)} outputs; expected a network with one")
     target = model.target if args.target is None else args.target
-    if args.output != STREAM:
-        check_output(Path(args.output), Path(args.model), Path(args.data))
+    output = STDOUT if args.output == STREAM else Path(args.output)
+    check_output(output, args.model, Path(args.data))
     rows, costs, correct = 0, [], 0.0
-    with _opened(args.data) as (path, where), _writing(args.output) as output:
-        for frame in read_frames(path, CHUNK_ROWS, name=where):
+    with _opened(args.data) as (path, where), replacing(output) as file:
+        # Booleans are read as such, however they are written; other words as they stand.
+        words = None if model.labels in (None, ("False", "True")) else target
+        for frame in read_frames(path, CHUNK_ROWS, name=where, words=words):
             if rows == 0:
                 names = [str(name).strip() for name in frame.columns]
+                if args.target is not None and args.target not in names:
+                    raise DataError(f"{where} has no target column {args.target!r}; its columns are {quoted(names)}")
                 features = _match(model, names, target, where)
+            if len(frame) == 0:
+                break
             X = read_features(frame, features, where, first_row=rows + 1)
             yhat = model.predict_proba(X, backend=backend)
-            _write(output, yhat[0], model.labels, header=rows == 0)
+            _write(file, yhat[0], model.labels, header=rows == 0)
             if target in names:
                 y = read_targets(frame, target, model.labels, where, first_row=rows + 1)
                 cost, accuracy = model.score(X, y, backend=backend)
@@ -49,7 +57,7 @@ def main() -> int:
             rows += X.shape[1]
         if rows == 0:
             raise DataError(f"{where} has no rows below its header; expected one example per row")
-    told = sys.stderr if args.output == STREAM else sys.stdout
+    told = sys.stderr if output == STDOUT else sys.stdout
     print(f"{rows} rows predicted", file=told)
     if costs:
         print(f"accuracy {correct / rows:.4f}, cost {math.fsum(costs) / rows:.3f}", file=told)
@@ -98,11 +106,11 @@ def _match(model: Model, names: Sequence[str], target: str | None, where: str) -
     return features
 
 
-def _write(output: IO[bytes], yhat: np.ndarray, labels: tuple[str, str] | None, *, header: bool) -> None:
+def _write(file: IO[bytes], yhat: np.ndarray, labels: tuple[str, str] | None, *, header: bool) -> None:
     import pandas as pd
 
     label = np.where(yhat >= 0.5, *((1, 0) if labels is None else labels[::-1]))
-    pd.DataFrame({"probability": yhat, "label": label}).to_csv(output, index=False, header=header, mode="wb")
+    pd.DataFrame({"probability": yhat, "label": label}).to_csv(file, index=False, header=header, mode="wb")
 
 
 @contextlib.contextmanager
@@ -118,18 +126,18 @@ def _opened(data: str) -> Iterator[tuple[Path, str]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "input.csv"
         with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
+            if sys.stdin is not None:  # None where the caller closed it
+                shutil.copyfileobj(sys.stdin.buffer, file)
         yield path, "standard input"
 
 
-@contextlib.contextmanager
-def _writing(output: str) -> Iterator[IO[bytes]]:
-    if output == STREAM:
-        yield sys.stdout.buffer
-        return
-    with replacing(Path(output)) as file:
-        yield file
+class _Command(ModuleType):
+    """What the module is where it is imported: it takes the place of the package's function of that name."""
+
+    __call__ = staticmethod(predict)
 
 
 if __name__ == "__main__":
     run(main)
+else:
+    sys.modules[__name__].__class__ = _Command

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -42,9 +42,8 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def run_main(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., tuple[int, str, str]]]:
-    """Run a command's main in this process, where a warning is an error; give back SIGPIPE, which it changes."""
-    before = signal.getsignal(signal.SIGPIPE) if hasattr(signal, "SIGPIPE") else None
+) -> Callable[..., tuple[int, str, str]]:
+    """Run a command's main in this process, where a warning is an error."""
 
     def run_once(main: Callable[[], int], *arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["command", *arguments])
@@ -52,6 +51,4 @@ def run_main(
             command_line.run(main)
         return ended.value.code or 0, *capsys.readouterr()
 
-    yield run_once
-    if before is not None:
-        signal.signal(signal.SIGPIPE, before)
+    return run_once

@@ -472,6 +472,6 @@ def test_without_scikit_learn_the_extra_is_named(missing: str) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "nn_backend.errors.MissingPackageError: nn_backend.estimator needs scikit-learn 1.6 or newer: "
+        "nn_backend.errors.MissingPackageError: nn_backend.estimator needs scikit-learn 1.7 or newer: "
         'run "pip install nn-backend[sklearn]"'
     )

@@ -1,0 +1,780 @@
+"""python -m nn_backend.compare: what it measures, prints and refuses, without a GPU and with one that is played."""
+
+import html
+import itertools
+import json
+import math
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import array_api_compat.numpy
+import numpy as np
+import pytest
+from places import STRICT, require_gpu
+
+import nn_backend as nn
+from nn_backend import compare, engines
+from nn_backend.backend import Backend
+from nn_backend.compare import Comparison, Contender, format_seconds, pays_from
+
+NO_GPU = "There is no GPU in this test."
+START = nn.init_params(3, 4)
+CPU = nn.get_backend("cpu")
+OTHER = Backend("other:0", array_api_compat.numpy, device_name="NumPy by another name")  # its arrays are NumPy's
+
+
+class Run(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def table(self) -> list[dict[str, str]]:
+        """The Markdown table, by the names of its columns."""
+        header, ruler, *rows = [line for line in self.out.splitlines() if line.startswith("|")]
+        names = cells_of(header)
+        assert re.fullmatch(r"\|(-*:?-+:?\|)+", ruler)
+        assert len(set(names)) == len(names) == len(ruler.split("|")) - 2
+        assert all(len(cells_of(row)) == len(names) for row in rows)
+        return [dict(zip(names, cells_of(row), strict=True)) for row in rows]
+
+
+def cells_of(line: str) -> list[str]:
+    assert line.startswith("| ")
+    assert line.endswith(" |")
+    return [cell.strip() for cell in line[1:-1].split("|")]
+
+
+def seconds_of(cell: str) -> float:
+    number, unit = cell.split()
+    return float(number) * {"µs": 1e-6, "ms": 1e-3, "s": 1.0}[unit]
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch) -> None:
+    monkeypatch.setattr(compare, "ROUND_SECONDS", 0.0)
+    monkeypatch.setattr(compare, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(compare, "ROUNDS", 2)
+
+
+@pytest.fixture
+def run_here(run_main: Callable[..., tuple[int, str, str]]) -> Callable[..., Run]:
+    return lambda *arguments: Run(*run_main(compare.main, *arguments))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def play(monkeypatch, gpu: Backend | None) -> None:
+    """Let ``gpu`` be what the name "gpu" stands for; None for no GPU."""
+
+    def get_backend(name: str) -> Backend:
+        if name != "gpu":
+            return nn.get_backend(name)
+        if gpu is None:
+            raise nn.BackendUnavailableError(NO_GPU)
+        return gpu
+
+    monkeypatch.setattr(compare, "get_backend", get_backend)
+
+
+@pytest.fixture
+def no_gpu(monkeypatch) -> None:
+    play(monkeypatch, None)
+
+
+@pytest.fixture(params=[STRICT, OTHER], ids=lambda gpu: gpu.name)
+def gpu(request, monkeypatch) -> Backend:
+    """Give a backend that plays the GPU; one of them refuses what a GPU would refuse."""
+    play(monkeypatch, request.param)
+    return request.param
+
+
+@pytest.fixture
+def bind(monkeypatch) -> Callable[[Callable], None]:
+    """Put a function between the comparison and the engines: it gets the real `bind` and what that is given."""
+    real = engines.bind
+
+    def put(function: Callable) -> None:
+        def bind_once(engine, X, y, params, *, backend, threads=None):
+            return function(real, engine, X, y, params, backend=backend, threads=threads)
+
+        monkeypatch.setattr(engines, "bind", bind_once)
+
+    return put
+
+
+class Descending:
+    """An engine that does what a function does."""
+
+    def __init__(self, descend: Callable) -> None:
+        self.descend = descend
+
+
+# On a machine without a GPU
+
+
+@pytest.fixture(scope="module")
+def measured() -> Run:
+    """Run the command in a process of its own that sees no GPU, at its real pace."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("NN_BACKEND")}
+    environment["CUDA_VISIBLE_DEVICES"] = ""
+    command = [sys.executable, "-m", "nn_backend.compare", "--rows", "300,10000", "--dtype", "float32"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_table_without_a_gpu(measured):
+    assert (measured.code, measured.err) == (0, "")
+    rows = measured.table
+    assert [list(row) for row in rows] == [["rows", "numpy eager", "numpy compiled", "same bits"]] * 2
+    assert [row["rows"] for row in rows] == ["300", "10,000"]
+    for row in rows:
+        assert row["same bits"] == "yes"
+        assert 1e-8 < seconds_of(row["numpy compiled"]) < 1
+        assert 1e-6 < seconds_of(row["numpy eager"]) < 1
+    assert seconds_of(rows[0]["numpy compiled"]) < seconds_of(rows[1]["numpy compiled"])
+
+
+def test_it_says_what_was_compared_and_why_no_gpu(measured):
+    machine, missing = measured.out.splitlines()[:2]
+    assert re.fullmatch(r"numpy: device cpu, processor \S+, threads \d+, python 3\.\d+\.\S+, numpy 2\.\S+", machine)
+    assert missing == f"Only engines of the CPU are compared. {diagnosis_without_devices()}"
+    assert "\nTime per iteration of gradient descent, 3-4-1 network, float32:\n" in measured.out
+    assert "The GPU pays" not in measured.out
+
+
+def diagnosis_without_devices() -> str:
+    command = [sys.executable, "-c", "import nn_backend as nn; print(nn.diagnose_gpu())"]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment).stdout[:-1]
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_a_row_for_each_size_in_order_and_once(run_here):
+    done = run_here("--rows", "70, 9,1000,9 ,1")
+    assert (done.code, done.err) == (0, "")
+    assert [row["rows"] for row in done.table] == ["1", "9", "70", "1,000"]
+    assert all(seconds_of(row[name]) > 0 for row in done.table for name in ("numpy eager", "numpy compiled"))
+    assert f"\nOnly engines of the CPU are compared. {NO_GPU}\n" in done.out
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_sizes_are_powers_of_ten_unless_given(run_here, monkeypatch):
+    monkeypatch.setattr(compare, "compare", lambda rows, start, contenders, threads: Comparison(rows, {}, None, None))
+    document = json.loads(run_here("--json").out)
+    assert [measured["rows"] for measured in document["comparisons"]] == [10**k for k in range(2, 8)]
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_json_is_one_complete_document(run_here, dtype):
+    done = run_here("--rows", "5,20", "--hidden", "3", "--dtype", dtype, "--threads", "2", "--json")
+    assert (done.code, done.err) == (0, "")
+    document = json.loads(done.out)
+    machine = document.pop("machines").pop("numpy")
+    assert (machine["device"], machine["threads"], machine["numpy"]) == ("cpu", 2, np.__version__)
+    assert machine["python"] == ".".join(map(str, sys.version_info[:3]))
+    comparisons = document.pop("comparisons")
+    assert document == {"no_gpu": NO_GPU, "hidden": 3, "dtype": dtype, "gpu_pays_from_rows": None}
+    assert [measured["rows"] for measured in comparisons] == [5, 20]
+    for measured in comparisons:
+        assert set(measured) == {"rows", "seconds", "transfer_seconds", "same_bits"}
+        assert list(measured["seconds"]) == ["numpy eager", "numpy compiled"]
+        assert all(1e-9 < seconds < 1 for seconds in measured["seconds"].values())
+        assert (measured["transfer_seconds"], measured["same_bits"]) == (None, True)
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("text", [("--json",), ()], ids=["json", "table"])
+def test_the_picture_holds_every_engine(run_here, folder, text):
+    done = run_here("--rows", "5,20", "--plot", "times.svg", *text)
+    assert (done.code, done.err) == (0, "")
+    if text:
+        json.loads(done.out)
+    else:
+        assert len(done.table) == 2
+    picture = Path("times.svg").read_text(encoding="utf-8")
+    assert ElementTree.fromstring(picture).tag.endswith("svg")
+    found = [html.unescape(text) for text in re.findall(r"<!-- (.*?) -->", picture)]
+    for name in ("numpy eager", "numpy compiled", "One iteration of gradient descent, 3-4-1 network, float64"):
+        assert found.count(name) == 1
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_points_of_the_picture_are_the_figures(run_here, monkeypatch, folder):
+    drawn = []
+    monkeypatch.setattr(compare, "plot_times", lambda path, times, title: drawn.append({**times}))
+    document = json.loads(run_here("--rows", "5,20", "--plot", "times.png", "--json").out)
+    comparisons = document["comparisons"]
+    for name in ("numpy eager", "numpy compiled"):
+        assert drawn[0][name] == [(measured["rows"], measured["seconds"][name]) for measured in comparisons]
+
+
+def test_points_that_were_not_measured_are_left_out(run_here, monkeypatch, folder):
+    drawn = []
+    play(monkeypatch, STRICT)
+    monkeypatch.setattr(compare, "compare", lambda rows, start, contenders, threads: SCRIPT[rows])
+    monkeypatch.setattr(compare, "plot_times", lambda path, times, title: drawn.append(times))
+    assert run_here("--rows", "1000,20000", "--plot", "times.png").code == 0
+    assert drawn == [
+        {
+            "numpy eager": [(1000, 1e-4), (20000, 1.25)],
+            "numpy compiled": [(1000, 1.5e-4)],
+            "strict eager": [(1000, 9.9e-5), (20000, 0.002)],
+        }
+    ]
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_network_too_large_for_the_compiled_engine_leaves_its_column_out(run_here, dtype):
+    """It takes 600 parameters; this network has 601."""
+    done = run_here("--rows", "5", "--hidden", "120", "--dtype", dtype)
+    assert f"3-120-1 network, {dtype}:" in done.out
+    (row,) = done.table
+    assert list(row) == ["rows", "numpy eager", "same bits"]
+    assert row["same bits"] == ""
+    assert seconds_of(row["numpy eager"]) > 0
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_json_of_a_network_too_large_for_the_compiled_engine(run_here):
+    (measured,) = json.loads(run_here("--rows", "5", "--hidden", "120", "--json").out)["comparisons"]
+    assert list(measured["seconds"]) == ["numpy eager"]
+    assert measured["same_bits"] is None
+
+
+# Wrong use
+
+ROWS_MESSAGE = "expected whole numbers from 1 to 1000000000000 and commas"
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rows", "0"], f"error: --rows has '0'; {ROWS_MESSAGE}"),
+        (["--rows", "abc"], f"error: --rows has 'abc'; {ROWS_MESSAGE}"),
+        (["--rows", "1,,2"], f"error: --rows has ''; {ROWS_MESSAGE}"),
+        (["--rows", ""], f"error: --rows has ''; {ROWS_MESSAGE}"),
+        (["--rows", "5,"], f"error: --rows has ''; {ROWS_MESSAGE}"),
+        (["--rows", "-5"], f"error: --rows has '-5'; {ROWS_MESSAGE}"),
+        (["--rows", "5,1e3"], f"error: --rows has '1e3'; {ROWS_MESSAGE}"),
+        (["--rows", "²"], f"error: --rows has '²'; {ROWS_MESSAGE}"),
+        (["--rows", "٣"], f"error: --rows has '٣'; {ROWS_MESSAGE}"),
+        (["--rows", "1_000"], f"error: --rows has '1_000'; {ROWS_MESSAGE}"),
+        (["--rows", "1000000000001"], f"error: --rows has '1000000000001'; {ROWS_MESSAGE}"),
+        (["--rows", "9" * 5000], f"error: --rows has '{'9' * 50}'; {ROWS_MESSAGE}"),
+        (["--hidden", "0"], r"error: n_hidden is 0; expected 1 to \d+"),
+        (["--hidden", "99999999999"], r"error: n_hidden is 99999999999; expected 1 to \d+"),
+        (["--hidden", "four"], ".*error: argument --hidden: invalid int value: 'four' .*"),
+        (["--dtype", "float16"], ".*error: argument --dtype: invalid choice: 'float16' .*float64.*float32.*"),
+        (["--threads", "0"], "error: threads is 0; expected 1 to 1024"),
+        (["--threads", "1025"], "error: threads is 1025; expected 1 to 1024"),
+        (["--device", "nonsense"], "error: backend 'nonsense' is not known; accepted: .*gpu.*"),
+        (["--device", "cupy:x"], "error: backend 'cupy:x' is not known; accepted: .*gpu.*"),
+        (["--plot", "times.txt"], r"error: the plot's file is 'times\.txt'; expected a name ending in \.png, .*"),
+        (["--plot", "no/times.svg"], "error: no/times.svg cannot be written: there is no folder no; create it"),
+        (["--plot", "there.svg"], r"error: there\.svg is a folder; expected a file's name"),
+        (["marks.csv"], ".*error: unrecognized arguments: marks.csv .*"),
+    ],
+    ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else "",
+)
+def test_wrong_use_is_one_line_and_nothing_is_measured(run_here, monkeypatch, folder, arguments, message):
+    Path("there.svg").mkdir()
+    monkeypatch.setattr(compare, "compare", lambda *_: pytest.fail("measured"))
+    done = run_here(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch(message + "\n", done.err)
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("device", ["cpu", "numpy"])
+def test_the_cpu_is_not_compared_with_itself(run_here, monkeypatch, device):
+    monkeypatch.setattr(compare, "compare", lambda *_: pytest.fail("measured"))
+    done = run_here("--rows", "5", "--device", device)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert device in done.err
+
+
+def test_auto_without_a_gpu_is_no_gpu(run_here, monkeypatch):
+    """Whether it is refused or told: the CPU is not called a GPU."""
+    monkeypatch.setattr(compare, "get_backend", lambda name: CPU)
+    done = run_here("--rows", "5", "--device", "auto")
+    assert "The GPU pays" not in done.out
+    assert "transfer" not in done.out
+    assert (done.code, done.out) == (2, "") or list(done.table[0]) == [
+        "rows",
+        "numpy eager",
+        "numpy compiled",
+        "same bits",
+    ]
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_a_wrong_number_of_threads_in_the_environment_is_told(run_here, monkeypatch):
+    monkeypatch.setenv("NN_BACKEND_THREADS", "many")
+    done = run_here("--rows", "5")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "error: environment variable NN_BACKEND_THREADS is 'many'; expected 1 to 1024\n"
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("package", ["matplotlib.figure", "sklearn.metrics"])
+def test_a_picture_without_its_packages_is_refused_before_the_work(run_here, monkeypatch, folder, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(compare, "compare", lambda *_: pytest.fail("measured"))
+    done = run_here("--rows", "5", "--plot", "times.svg")
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch(r'error: a plot needs .*: run "pip install nn-backend\[plot\]"\n', done.err)
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("text", [("--json",), ()], ids=["json", "table"])
+def test_ctrl_c_ends_it_with_one_line(run_here, monkeypatch, folder, text):
+    real = compare.compare
+
+    def stop_at_20(rows: int, *rest) -> Comparison:
+        if rows == 20:
+            raise KeyboardInterrupt
+        return real(rows, *rest)
+
+    monkeypatch.setattr(compare, "compare", stop_at_20)
+    done = run_here("--rows", "5,20,30", "--plot", "times.svg", *text)
+    assert (done.code, done.err) == (130, "error: interrupted\n")
+    assert list(folder.iterdir()) == []
+    if text:
+        assert done.out == ""
+    else:
+        assert [row["rows"] for row in done.table] == ["5"]
+
+
+# Memory that does not suffice
+
+
+def refuse(when: Callable[[str, Backend], bool], after: int = 0) -> Callable:
+    """Make a `bind` whose engines, where asked for, run out of memory in the call after so many."""
+
+    def bind(real, engine, X, y, params, *, backend, threads):
+        bound = real(engine, X, y, params, backend=backend, threads=threads)
+        calls = itertools.count()
+
+        def descend(*arguments):
+            if when(engine, backend) and next(calls) >= after:
+                raise MemoryError
+            return bound.descend(*arguments)
+
+        return Descending(descend)
+
+    return bind
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("after", [0, 1, 2], ids=["checking", "first round", "second round"])
+@pytest.mark.parametrize(("out", "other"), [("eager", "compiled"), ("compiled", "eager")])
+def test_who_runs_out_of_memory_has_no_time_and_the_others_go_on(run_here, bind, out, other, after):
+    bind(refuse(lambda engine, backend: engine == out, after))
+    done = run_here("--rows", "5,20")
+    assert (done.code, done.err) == (0, "")
+    assert [row["rows"] for row in done.table] == ["5", "20"]
+    for row in done.table:
+        assert row[f"numpy {out}"] == "out of memory"
+        assert seconds_of(row[f"numpy {other}"]) > 0
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_who_runs_out_of_memory_in_binding_has_no_time(run_here, bind, folder):
+    def refuse_compiled(real, engine, *arrays, **options):
+        if engine == "compiled":
+            raise MemoryError
+        return real(engine, *arrays, **options)
+
+    bind(refuse_compiled)
+    done = run_here("--rows", "5", "--json", "--plot", "times.svg")
+    assert (done.code, done.err) == (0, "")
+    (measured,) = json.loads(done.out)["comparisons"]
+    assert measured["seconds"]["numpy eager"] > 0
+    assert measured["seconds"]["numpy compiled"] is None
+    assert measured["same_bits"] is None
+    assert Path("times.svg").exists()
+
+
+@pytest.fixture
+def few_rows(monkeypatch) -> None:
+    """Leave memory for ten rows only."""
+
+    def simulate(rows: int) -> tuple[np.ndarray, np.ndarray]:
+        if rows > 10:
+            raise MemoryError
+        return nn.simulate_marks(rows)
+
+    monkeypatch.setattr(compare, "simulate_marks", simulate)
+
+
+@pytest.mark.usefixtures("no_gpu", "few_rows")
+def test_data_that_does_not_fit_has_a_row_without_times(run_here):
+    done = run_here("--rows", "5,20")
+    assert (done.code, done.err) == (0, "")
+    small, large = done.table
+    assert seconds_of(small["numpy eager"]) > 0
+    assert large == {"rows": "20", "numpy eager": "out of memory", "numpy compiled": "out of memory", "same bits": ""}
+
+
+@pytest.mark.usefixtures("no_gpu", "few_rows")
+def test_json_of_data_that_does_not_fit(run_here):
+    measured = json.loads(run_here("--rows", "5,20", "--json").out)["comparisons"][1]
+    nothing = {"numpy eager": None, "numpy compiled": None}
+    assert measured == {"rows": 20, "seconds": nothing, "transfer_seconds": None, "same_bits": None}
+
+
+@pytest.mark.usefixtures("few_rows")
+def test_data_that_does_not_fit_has_a_cell_in_each_column_with_a_gpu(run_here, gpu):
+    done = run_here("--rows", "5,20")
+    assert done.code == 0
+    small, large = done.table
+    assert seconds_of(small["transfer to the GPU"]) > 0
+    assert {large[name] for name in large if name.startswith(("numpy ", f"{gpu.name} "))} == {"out of memory"}
+    assert not re.search(r"\d", large["transfer to the GPU"])
+
+
+def test_a_gpu_without_memory_has_a_cell_in_each_column(run_here, bind, gpu):
+    bind(refuse(lambda engine, backend: backend is gpu))
+    done = run_here("--rows", "5,20")
+    assert (done.code, done.err) == (0, "")
+    for row in done.table:
+        assert row[f"{gpu.name} eager"] == "out of memory"
+        assert seconds_of(row["numpy eager"]) > 0
+        assert row["same bits"] == "yes"
+    assert "The GPU pays at none of these sizes" in done.out
+
+
+# Bits
+
+
+def change_bits(when: Callable[[Backend, int | None], bool]) -> Callable:
+    """Make a `bind` whose compiled engines, where asked for, give results that differ in one last bit."""
+
+    def bind(real, engine, X, y, params, *, backend, threads):
+        bound = real(engine, X, y, params, backend=CPU, threads=threads)
+
+        def descend(params, *rest):
+            reached = bound.descend(params, *rest)
+            if not when(backend, threads):
+                return reached
+            b2 = reached.b2.copy()
+            b2[-1, -1] = np.nextafter(b2[-1, -1], np.inf, dtype=b2.dtype)
+            return reached._replace(b2=b2)
+
+        return Descending(descend)
+
+    return bind
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_bits_that_depend_on_the_threads_are_told(run_here, bind, dtype):
+    bind(change_bits(lambda backend, threads: threads == 1))
+    options = ("--rows", "5", "--threads", "2", "--dtype", dtype)
+    assert run_here(*options).table[0]["same bits"] == "NO"
+    assert json.loads(run_here(*options, "--json").out)["comparisons"][0]["same_bits"] is False
+
+
+@pytest.mark.parametrize("differs", [False, True])
+def test_bits_of_two_backends_are_compared(bind, differs):
+    bind(change_bits(lambda backend, threads: differs and backend is OTHER))
+    found = compare.compare(50, START, [Contender(CPU, "compiled"), Contender(OTHER, "compiled")], 2)
+    assert found.same_bits is not differs
+
+
+@pytest.mark.parametrize("rows", [1, 3, 20_000])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_bits_of_the_compiled_engine_are_the_same(rows, dtype):
+    found = compare.compare(rows, nn.init_params(3, 4, dtype=dtype), [Contender(CPU, "compiled")], 2)
+    assert found.same_bits is True
+
+
+def test_the_eager_engine_promises_no_bits():
+    found = compare.compare(5, START, [Contender(CPU, "eager"), Contender(STRICT, "eager")])
+    assert found.same_bits is None
+
+
+# Measuring
+
+
+def test_times_are_those_of_an_iteration(bind, monkeypatch):
+    """Engines that take 1 and 4 ms for it; a round takes 50 ms."""
+    monkeypatch.setattr(compare, "ROUND_SECONDS", 0.05)
+
+    def sleep(real, engine, X, y, params, *, backend, threads):
+        def descend(params, iterations, learning_rate):
+            time.sleep(iterations * {"eager": 0.004, "compiled": 0.001}[engine])
+            return params
+
+        return Descending(descend)
+
+    bind(sleep)
+    found = compare.compare(5, START, [Contender(CPU, "eager"), Contender(CPU, "compiled")])
+    assert 0.004 <= found.seconds["numpy eager"] < 0.02
+    assert 0.001 <= found.seconds["numpy compiled"] < 0.01
+
+
+def test_contenders_take_turns_on_the_same_data(bind):
+    calls, data = [], []
+
+    def note(real, engine, X, y, params, *, backend, threads):
+        data.append((backend.to_numpy(X), backend.to_numpy(y)))
+
+        def descend(params, iterations, learning_rate):
+            calls.append(backend.name)
+            return params
+
+        return Descending(descend)
+
+    bind(note)
+    found = compare.compare(30, START, [Contender(CPU, "eager"), Contender(STRICT, "eager")])
+    assert calls == ["numpy", "strict"] + ["numpy", "strict"] * 2  # the check, then two rounds
+    for X, y in data:
+        expected = nn.simulate_marks(30)
+        np.testing.assert_array_equal(X, expected[0])
+        np.testing.assert_array_equal(y, expected[1])
+    assert found.rows == 30
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_options_reach_the_engines(run_here, bind, dtype):
+    bound = []
+
+    def note(real, engine, X, y, params, *, backend, threads):
+        bound.append((engine, {str(array.dtype) for array in (X, y, *params)}, params.w1.shape, threads))
+        return real(engine, X, y, params, backend=backend, threads=threads)
+
+    bind(note)
+    assert run_here("--rows", "5", "--dtype", dtype, "--hidden", "2", "--threads", "3").code == 0
+    expected = [("eager", 3), ("compiled", 3), ("compiled", 1)]  # the last for its bits
+    assert bound == [(engine, {dtype}, (2, 3), threads) for engine, threads in expected]
+
+
+def test_the_median_of_the_rounds_is_given(monkeypatch):
+    times = iter([9.0, 1.0, 2.0])
+    monkeypatch.setattr(compare, "ROUNDS", 3)
+    monkeypatch.setattr(compare, "_time_iteration", lambda advance: next(times))
+    assert compare.compare(5, START, [Contender(CPU, "eager")]).seconds == {"numpy eager": 2.0}
+
+
+def test_rounds_start_once_the_machine_has_settled(bind, monkeypatch):
+    """What takes long enough at once is repeated for as long as is asked, and the last time counts."""
+    monkeypatch.setattr(compare, "SETTLE_SECONDS", 0.15)
+    monkeypatch.setattr(compare, "ROUNDS", 1)
+    begun = []
+
+    def slow_at_first(real, engine, X, y, params, *, backend, threads):
+        def descend(params, iterations, learning_rate):
+            begun.append(time.monotonic())
+            time.sleep(0.06 if begun[-1] - begun[0] < 0.1 else 0.001)
+            return params
+
+        return Descending(descend)
+
+    bind(slow_at_first)
+    assert compare.compare(5, START, [Contender(CPU, "eager")]).seconds["numpy eager"] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.00123456, "1.23 ms"),
+        (2.19e-7, "0.219 µs"),
+        (1e-6, "1 µs"),
+        (0.000999, "999 µs"),
+        (0.001, "1 ms"),
+        (0.9987, "999 ms"),
+        (1.0, "1 s"),
+        (12.345, "12.3 s"),
+        (0.0009996, "1 ms"),
+        (0.9996, "1 s"),
+    ],
+)
+def test_a_time_has_three_digits_and_a_unit(seconds, text):
+    assert format_seconds(seconds) == text
+
+
+# From which size on the GPU pays
+
+
+def comparisons(*times: tuple[float | None, float | None]) -> list[Comparison]:
+    """Give comparisons at 1, 2, ... rows from pairs of seconds: on the CPU and on the GPU."""
+    return [
+        Comparison(rows, {"numpy eager": on_cpu, "cupy:0 eager": on_gpu}, 0.1, None)
+        for rows, (on_cpu, on_gpu) in enumerate(times, start=1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("times", "rows"),
+    [
+        ([(1, 2), (2, 2.5), (3, 2.9), (4, 3)], 3),
+        ([(2, 1), (3, 1)], 1),
+        ([(1, 2), (1, 2)], None),
+        ([(1, 1), (2, 2)], None),
+        ([(2, 1), (2, 2)], None),
+        ([(1, 1), (2, 1)], 2),
+        ([(2, 1), (1, 2), (2, 1)], 3),
+        ([(2, 1), (1, 2)], None),
+        ([(1, 2), (None, 2)], 2),
+        ([(None, 2)], 1),
+        ([(2, 1), (2, None)], None),
+        ([(None, None)], None),
+        ([], None),
+    ],
+    ids=[
+        "from the third on",
+        "always",
+        "never",
+        "ties",
+        "a tie at the end",
+        "a tie before",
+        "not monotone",
+        "only small sizes",
+        "the CPU has no memory",
+        "the CPU never has memory",
+        "the GPU has no memory",
+        "none has memory",
+        "nothing measured",
+    ],
+)
+def test_the_gpu_pays_from(times, rows):
+    assert pays_from(comparisons(*times), "cupy:0") == rows
+
+
+def test_a_size_that_neither_could_run_decides_nothing():
+    """The GPU was faster wherever both were measured, or it alone could run."""
+    assert pays_from(comparisons((1, 2), (2, 1), (None, None)), "cupy:0") == 2
+    assert pays_from(comparisons((1, 2), (None, 1), (None, None), (None, None)), "cupy:0") == 2
+    assert pays_from(comparisons((2, 1), (1, 2), (None, None)), "cupy:0") is None
+
+
+def test_the_faster_engine_of_each_counts():
+    times = {"numpy eager": 9.0, "numpy compiled": 2.0, "cupy:1 eager": 3.0, "cupy:1 compiled": 1.0}
+    assert pays_from([Comparison(5, times, 0.1, None)], "cupy:1") == 5
+    assert pays_from([Comparison(5, {**times, "cupy:1 compiled": None}, 0.1, None)], "cupy:1") is None
+    assert pays_from([Comparison(5, {**times, "numpy compiled": None}, 0.1, None)], "cupy:1") == 5
+
+
+def test_a_backend_is_not_taken_for_another_whose_name_begins_alike():
+    assert pays_from([Comparison(5, {"cupy:10 eager": 1.0, "cupy:1 eager": 2.0}, 0.1, None)], "cupy:1") is None
+
+
+def test_pays_from_is_what_its_words_say():
+    """The smallest size from which on, at each size, the GPU is faster."""
+    draw = random.Random(8)
+    for _ in range(500):
+        times = [(draw.randint(1, 3), draw.randint(1, 3)) for _ in range(draw.randint(1, 5))]
+        faster = [on_gpu < on_cpu for on_cpu, on_gpu in times]
+        sizes = [rows for rows in range(1, len(times) + 1) if all(faster[rows - 1 :])]
+        assert pays_from(comparisons(*times), "cupy:0") == (min(sizes) if sizes else None)
+
+
+# With a GPU, played or real
+
+
+def check_table_with(backend: Backend, done: Run, engine_names: list[str]) -> None:
+    assert (done.code, done.err) == (0, "")
+    numpy, other = done.out.splitlines()[:2]
+    assert numpy.startswith("numpy: device cpu, ")
+    assert other.startswith(f"{backend.name}: device {backend.device_name}")
+    assert "Only engines of the CPU" not in done.out
+    names = [*(f"{backend.name} {engine}" for engine in engine_names), "transfer to the GPU"]
+    for row, rows in zip(done.table, ["5", "2,000"], strict=True):
+        assert list(row) == ["rows", "numpy eager", "numpy compiled", *names, "same bits"]
+        assert (row["rows"], row["same bits"]) == (rows, "yes")
+        assert all(seconds_of(row[name]) > 0 for name in names)
+    closing = r"\n\nThe GPU pays (at none of these sizes|from (5|2,000) rows on) \(the faster engine of each, .*\)\.\n"
+    assert re.search(closing + r"\Z", done.out)
+
+
+def test_a_table_with_a_gpu(run_here, gpu):
+    check_table_with(gpu, run_here("--rows", "5,2000"), ["eager"])
+
+
+def test_json_with_a_gpu_agrees_with_itself(run_here, gpu, folder):
+    done = run_here("--rows", "5,2000", "--json", "--plot", "times.svg")
+    assert (done.code, done.err) == (0, "")
+    document = json.loads(done.out)
+    assert list(document["machines"]) == ["numpy", gpu.name]
+    assert document["machines"][gpu.name] == {"device": gpu.device_name}
+    assert document["no_gpu"] is None
+    pays = None
+    for measured in reversed(document["comparisons"]):
+        seconds = measured["seconds"]
+        assert list(seconds) == ["numpy eager", "numpy compiled", f"{gpu.name} eager"]
+        assert measured["transfer_seconds"] > 0
+        if seconds[f"{gpu.name} eager"] >= min(seconds["numpy eager"], seconds["numpy compiled"]):
+            break
+        pays = measured["rows"]
+    assert document["gpu_pays_from_rows"] == pays
+    assert f"<!-- {gpu.name} eager -->" in Path("times.svg").read_text(encoding="utf-8")
+
+
+SCRIPT = {
+    100: Comparison(100, {"numpy eager": 2.5e-5, "numpy compiled": 1e-6, "strict eager": 1e-4}, 2e-6, True),
+    1000: Comparison(1000, {"numpy eager": 1e-4, "numpy compiled": 1.5e-4, "strict eager": 9.9e-5}, 2e-5, False),
+    20000: Comparison(20000, {"numpy eager": 1.25, "numpy compiled": None, "strict eager": 0.002}, 3e-4, None),
+}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "pays"),
+    [
+        ("100,1000,20000", "from 1,000 rows on"),
+        ("20000", "from 20,000 rows on"),
+        ("100", "at none of these sizes"),
+    ],
+)
+def test_the_table_shows_what_was_measured(run_here, monkeypatch, sizes, pays):
+    play(monkeypatch, STRICT)
+    monkeypatch.setattr(compare, "compare", lambda rows, start, contenders, threads: SCRIPT[rows])
+    done = run_here("--rows", sizes)
+    expected = {
+        "100": ["100", "25 µs", "1 µs", "100 µs", "2 µs", "yes"],
+        "1000": ["1,000", "100 µs", "150 µs", "99 µs", "20 µs", "NO"],
+        "20000": ["20,000", "1.25 s", "out of memory", "2 ms", "300 µs", ""],
+    }
+    assert [list(row.values()) for row in done.table] == [expected[size] for size in sizes.split(",")]
+    assert done.out.endswith(f"\n\nThe GPU pays {pays} (the faster engine of each, transfer not counted).\n")
+
+
+def test_transfers_are_timed_and_waited_for(monkeypatch):
+    """A device that takes 2 ms for an array, and is asked whether it is done."""
+    asked = []
+
+    class Slow(Backend):
+        def asarray(self, values, dtype=None):
+            time.sleep(0.002)
+            return super().asarray(values, dtype)
+
+        def synchronize(self):
+            asked.append(True)
+
+    slow = Slow("slow", STRICT.xp, STRICT.device, "slow", STRICT.host)
+    found = compare.compare(5, START, [Contender(CPU, "eager"), Contender(slow, "eager")])
+    assert 0.004 <= found.transfer_seconds < 0.1
+    assert asked
+    assert math.isfinite(found.seconds["slow eager"])
+
+
+def test_a_table_of_a_real_gpu(run_here):
+    backend = require_gpu()
+    check_table_with(backend, run_here("--rows", "5,2000"), ["eager", "compiled"])
