@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # see files.py
 STRETCH_SECONDS = 0.2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
 class FitResult:
     """What `fit` reached.
 

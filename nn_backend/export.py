@@ -1,9 +1,11 @@
 """Trained networks as files: safetensors to keep and to share, ONNX for other runtimes."""
 
+import functools
 import hashlib
 import importlib
 import json
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +29,7 @@ TENSORS = {"w1": "0.weight", "b1": "0.bias", "w2": "2.weight", "b2": "2.bias"}
 ONNX_OPSET, ONNX_IR = 17, 8  # of 2022: read by every runtime in use
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """A trained network and what its numbers mean.
 
@@ -62,7 +64,20 @@ class Model:
     data_sha256: str | None = None
 
     def __post_init__(self) -> None:
-        place_params(self.params, get_backend("cpu"))
+        keep = functools.partial(object.__setattr__, self)
+        keep("params", Params(*place_params(self.params, get_backend("cpu"))))
+        for name in ("features", "labels"):
+            if isinstance(getattr(self, name), list):
+                keep(name, tuple(getattr(self, name)))
+        for name in ("cost", "accuracy"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if not isinstance(value, numbers.Real) or isinstance(value, bool) or not math.isfinite(value):
+                raise DataError(f"{name} is {value!r}; expected a finite number or None")
+            keep(name, float(value))
+        if self.standardization is not None:
+            keep("standardization", Standardization(*map(get_backend("cpu").asarray, self.standardization)))
         if self.params.w1.ndim != 2:
             lead = self.params.w1.shape[:-2]
             raise DataError(f"the parameters have leading axes {lead}; expected one network: take array[k] of each")
@@ -74,10 +89,6 @@ class Model:
         for name in ("target", "data_sha256"):
             if not isinstance(getattr(self, name), str | None):
                 raise DataError(f"{name} is {getattr(self, name)!r}; expected text or None")
-        for name in ("cost", "accuracy"):
-            value = getattr(self, name)
-            if value is not None and not (type(value) in (int, float) and math.isfinite(value)):
-                raise DataError(f"{name} is {value!r}; expected a finite number or None")
         if not isinstance(self.training, Mapping):
             raise DataError(
                 f"training is of type {type(self.training).__name__}; expected a mapping of names to values"
@@ -260,7 +271,8 @@ def load(path: str | Path) -> Model:
             raise
         raise DataFileError(f"{path} is no safetensors file, or only a part of one: {error}") from None
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:  # JSON of another shape
-        raise DataFileError(f"{path} holds no network that fits together: {error}") from None
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise DataFileError(f"{path} holds no network that fits together: {reason}") from None
 
 
 def to_onnx(result: FitResult | Model) -> Any:
@@ -274,8 +286,8 @@ def to_onnx(result: FitResult | Model) -> Any:
     Returns
     -------
     onnx.ModelProto
-        Input ``X`` (m, n0), one example per row, features in their own units; output ``probabilities`` (m, n2); both
-        in the dtype of the parameters. ``onnx.save(to_onnx(result), path)`` writes it.
+        Input ``X`` (m, n0), one example per row, features in their own units, float64 where they are standardised;
+        output ``probabilities`` (m, n2). All else is in the dtype of the parameters.
 
     Raises
     ------
@@ -288,17 +300,19 @@ def to_onnx(result: FitResult | Model) -> Any:
     make, from_array = onnx.helper, onnx.numpy_helper.from_array
     kind = make.np_dtype_to_tensor_dtype(w1.dtype)
     constants = {"w1": w1, "b1": b1[:, 0], "w2": w2, "b2": b2[:, 0]}
-    nodes, inputs = [], "X"
-    if model.standardization is not None:  # in float64, as in training
+    nodes, inputs, kind_of_X = [], "X", kind
+    if model.standardization is not None:
         mean, deviation = model.standardization
         constants |= {"mean": mean.T, "deviation": deviation.T}
         nodes = [
-            make.make_node("Cast", ["X"], ["X64"], to=onnx.TensorProto.DOUBLE),
-            make.make_node("Sub", ["X64", "mean"], ["centred"]),
+            make.make_node("Sub", ["X", "mean"], ["centred"]),
             make.make_node("Div", ["centred", "deviation"], ["scaled64"]),
             make.make_node("Cast", ["scaled64"], ["scaled"], to=kind),
         ]
-        inputs = "scaled"
+        inputs, kind_of_X = (
+            "scaled",
+            onnx.TensorProto.DOUBLE,
+        )  # as in training: float32 might round the mean's digits off
     nodes += [
         make.make_node("Gemm", [inputs, "w1", "b1"], ["z1"], transB=1),
         make.make_node("Sigmoid", ["z1"], ["f1"]),
@@ -308,7 +322,7 @@ def to_onnx(result: FitResult | Model) -> Any:
     graph = make.make_graph(
         nodes,
         "nn_backend",
-        [make.make_tensor_value_info("X", kind, ["m", w1.shape[1]])],
+        [make.make_tensor_value_info("X", kind_of_X, ["m", w1.shape[1]])],
         [make.make_tensor_value_info("probabilities", kind, ["m", len(w2)])],
         [from_array(np.ascontiguousarray(array), name) for name, array in constants.items()],
     )
@@ -365,16 +379,12 @@ def _read_model(tensors: Mapping[str, np.ndarray], meaning: Mapping[str, Any]) -
         scale = Standardization(*(np.array(scale[name], np.float64)[:, None] for name in Standardization._fields))
     return Model(
         params,
-        features=_tuple(meaning["features"]),
+        features=meaning["features"],
         target=meaning["target"],
-        labels=_tuple(meaning["labels"]),
+        labels=meaning["labels"],
         standardization=scale,
         training=meaning["training"],
         cost=meaning["cost"],
         accuracy=meaning["accuracy"],
         data_sha256=meaning["data_sha256"],
     )
-
-
-def _tuple(listed: Any) -> Any:
-    return tuple(listed) if isinstance(listed, list) else listed

@@ -125,7 +125,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
                 yield file
             return
         path = path.resolve()  # a symbolic link stays one
-        beside = path.with_name(f".{secrets.token_hex(8)}.tmp")
+        beside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.tmp")  # names may have 255 bytes
         try:
             with beside.open("xb") as file:
                 yield file

@@ -20,7 +20,7 @@ from nn_backend.files import STDOUT, SUFFIXES, check_output, read_frames, replac
 from nn_backend.network import predict
 from nn_backend.tables import marks_file, quoted, read_features, read_targets
 
-CHUNK_ROWS = 100_000
+CHUNK_ROWS = 100_000  # BLAS may round a row's last bit by its place in the chunk
 STREAM = "-"
 
 
@@ -33,9 +33,11 @@ def main() -> int:
         raise ArgumentError(f"{args.model} has {len(model.params.w2)} outputs; expected a network with one")
     target = model.target if args.target is None else args.target
     output = STDOUT if args.output == STREAM else Path(args.output)
-    check_output(output, args.model, Path(args.data))
     rows, costs, correct = 0, [], 0.0
-    with _opened(args.data) as (path, where), replacing(output) as file:
+    with contextlib.ExitStack() as opened:
+        path, where = opened.enter_context(_opened(args.data))
+        check_output(output, args.model, path)
+        file = opened.enter_context(replacing(output))
         # Booleans are read as such, however they are written; other words as they stand.
         words = None if model.labels in (None, ("False", "True")) else target
         for frame in read_frames(path, CHUNK_ROWS, name=where, words=words):
@@ -44,6 +46,8 @@ def main() -> int:
                 if args.target is not None and args.target not in names:
                     raise DataError(f"{where} has no target column {args.target!r}; its columns are {quoted(names)}")
                 features = _match(model, names, target, where)
+                if args.target in features:
+                    raise ArgumentError(f"--target is {args.target!r}, which is an input of the network")
             if len(frame) == 0:
                 break
             X = read_features(frame, features, where, first_row=rows + 1)

@@ -565,7 +565,7 @@ def test_reader_that_leaves_ends_the_run_quietly():
         try:
             assert process.stdout.readline().startswith("backend ")
             process.stdout.close()
-            assert process.wait(timeout=60) == -signal.SIGPIPE
+            assert process.wait(timeout=60) == 141
             assert process.stderr.read() == ""
         finally:
             process.kill()
@@ -644,3 +644,287 @@ def test_without_stdout_errors_are_said_all_the_same():
     assert (done.returncode, done.stderr) == (0, "")
     done = subprocess.run([*closing, "--iterations", "-1"], stderr=subprocess.PIPE, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (2, "error: iterations is -1; expected at least 0\n")
+
+
+# What is kept: --save, --onnx, --plot
+
+KEEP = ["--save", "model", "--onnx", "model.onnx", "--plot", "plot.svg"]
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def digest_of_marks(rows: int) -> str:
+    """Give the SHA-256 of the first rows of marks.csv, column by column, as little-endian float64."""
+    import hashlib
+    import struct
+
+    lines = (Path(__file__).parents[1] / "data" / "marks.csv").read_text().splitlines()[1 : rows + 1]
+    columns = zip(*(line.split(",") for line in lines), strict=True)
+    return hashlib.sha256(b"".join(struct.pack("<d", float(cell)) for column in columns for cell in column)).hexdigest()
+
+
+@pytest.mark.parametrize("options", [[], ["--standardize"], ["--dtype", "float32"]])
+def test_saved_network_is_the_one_in_the_document(folder, run_here, options):
+    done = run_here("--json", "--save", "model", *SETTINGS, "--train-rows", "250", *options)
+    assert (done.code, done.err) == (0, "")
+    document = json.loads(done.out, parse_constant=no_constant)
+    model = nn.load("model")
+    for name, array in model.params._asdict().items():
+        np.testing.assert_array_equal(array, np.array(document["params"][name], document["dtype"]), strict=True)
+    last = document["history"][-1]
+    assert (model.cost, model.accuracy) == (last["cost"], last["accuracy"])
+    assert (list(model.features), model.target, model.labels) == (["x1", "x2", "x3"], "y", None)
+    assert model.data_sha256 == digest_of_marks(250)
+    names = ("backend", "engine", "iterations", "data", "hidden", "dtype", "learning_rate", "factor", "seed")
+    assert model.training == {**{name: document[name] for name in names}, "train_rows": 250}
+    if "--standardize" in options:
+        scale = {name: array[:, 0].tolist() for name, array in model.standardization._asdict().items()}
+        assert scale == document["standardization"]
+    else:
+        assert model.standardization is document["standardization"] is None
+
+
+@pytest.mark.parametrize("options", [[], ["--standardize"]])
+def test_saved_network_has_the_accuracy_that_was_told(folder, run_here, options):
+    done = run_here("--save", "model", "--iterations", "300", *options)
+    X, y = nn.load_marks()
+    model = nn.load("model")
+    assert done.test_accuracy == model.score(X[:, 300:], y[:, 300:]).accuracy
+    assert done.rows[-1][1:] == tuple(round(value, 3) for value in model.score(X[:, :300], y[:, :300]))
+
+
+def test_saved_network_knows_features_and_words(folder, run_here):
+    write("a.csv", ["mark,age,passed", "4,20,no", "15,21,yes", "12,22,yes", "3,23,no"])
+    arguments = ["--data", "a.csv", "--target", "passed", "--features", "age,mark", "--iterations", "5"]
+    done = run_here(*arguments, "--save", "model", "--onnx", "model.onnx")
+    assert (done.code, done.err) == (0, "target 'passed': 'no' is 0, 'yes' is 1\n")
+    model = nn.load("model")
+    assert (model.features, model.target, model.labels) == (("age", "mark"), "passed", ("no", "yes"))
+    assert (model.training["data"], model.training["train_rows"]) == ("a.csv", 3)
+    assert model.params.w1.shape == (4, 2)
+
+
+def test_network_for_other_runtimes_is_the_saved_one(folder, run_here):
+    import onnxruntime
+
+    assert run_here("--save", "model", "--onnx", "model.onnx", "--standardize", "--iterations", "50").code == 0
+    X, _ = nn.load_marks()
+    session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+    (answer,) = session.run(["probabilities"], {"X": np.ascontiguousarray(X.T)})
+    np.testing.assert_allclose(answer.T, nn.load("model").predict_proba(X), rtol=0, atol=1e-12)
+    told = {name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}
+    assert told == {"features": ["x1", "x2", "x3"], "target": "y"}
+
+
+@pytest.mark.parametrize(("name", "start"), [("a.png", b"\x89PNG\r\n"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF-")])
+def test_picture_is_of_the_kind_its_name_says(folder, run_here, name, start):
+    assert run_here("--plot", name, "--iterations", "20").code == 0
+    assert Path(name).read_bytes().startswith(start)
+    assert files_in(folder) == [name]
+
+
+@pytest.mark.parametrize("rows", ["300", "395"])
+def test_picture_is_of_the_test_rows_where_there_are_some(folder, run_here, rows):
+    done = run_here("--plot", "a.svg", "--iterations", "200", "--train-rows", rows)
+    assert done.code == 0
+    texts = re.findall(r"<!-- (.*?) -->", Path("a.svg").read_text())
+    assert ("ROC curve, test rows" in texts) == ("Confusion matrix, test rows" in texts) == (rows == "300")
+
+
+def test_json_stays_one_document(folder, run_here):
+    options = ["--json", "--iterations", "20"]
+    alone, kept = run_here(*options), run_here(*options, *KEEP)
+    assert (kept.code, kept.err) == (0, "")
+    documents = [json.loads(done.out, parse_constant=no_constant) for done in (alone, kept)]
+    for document in documents:
+        del document["seconds"], document["iterations_per_second"]
+    assert documents[0] == documents[1]
+    assert files_in(folder) == ["model", "model.onnx", "plot.svg"]
+
+
+def test_text_stays_the_same(folder, run_here):
+    alone, kept = (run_here("--iterations", "20", *options).out for options in ([], KEEP))
+    seconds = re.compile(r"^\d+\.\d{3} seconds.*$", re.MULTILINE)
+    assert seconds.sub("", kept) == seconds.sub("", alone)
+
+
+def test_nothing_is_kept_unasked(folder, run_here):
+    assert run_here("--iterations", "1").code == 0
+    assert files_in(folder) == []
+
+
+def test_the_same_training_leaves_the_same_bytes(folder, run_here):
+    contents = []
+    for _ in range(3):
+        assert run_here("--iterations", "20", *KEEP).code == 0
+        contents.append([Path(name).read_bytes() for name in ("model", "model.onnx", "plot.svg")])
+    assert contents[0] == contents[1] == contents[2]
+
+
+# What cannot be kept is refused before the training
+
+
+@pytest.fixture
+def untrained(monkeypatch) -> None:
+    monkeypatch.setattr(train, "fit", lambda *_, **__: pytest.fail("it was trained"))
+
+
+@pytest.mark.parametrize("option", ["--save", "--onnx", "--plot"])
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("missing/a.png", "missing/a.png cannot be written: there is no folder missing; create it"),
+        ("a.csv/a.png", "a.csv/a.png cannot be written: there is no folder a.csv; create it"),
+        ("folder.png", "folder.png is a folder; expected a file's name"),
+        ("a.png", "a.png is also read; writing there would lose what it holds, choose another name"),
+    ],
+)
+@pytest.mark.parametrize("json_option", [[], ["--json"]])
+def test_places_where_nothing_can_be_kept(folder, run_here, untrained, option, path, said, json_option):
+    write("a.csv", ["x1,y", "1,0", "2,1"])
+    Path("folder.png").mkdir()
+    Path("a.png").hardlink_to("a.csv")
+    done = run_here("--data", "a.csv", option, path, *json_option)
+    assert done == (2, "", f"error: {said}\n")
+    assert Path("a.csv").read_text() == "x1,y\n1,0\n2,1\n"
+    assert files_in(folder) == ["a.csv", "a.png", "folder.png"]
+
+
+@pytest.mark.parametrize("option", ["--save", "--onnx"])
+def test_data_is_not_written_over(folder, run_here, untrained, option):
+    write("a.csv", ["x1,y", "1,0", "2,1"])
+    for path in ("a.csv", f"../{folder.name}/a.csv"):
+        said = f"error: {path} is also read; writing there would lose what it holds, choose another name\n"
+        assert run_here("--data", "a.csv", option, path) == (2, "", said)
+    assert Path("a.csv").read_text() == "x1,y\n1,0\n2,1\n"
+
+
+@pytest.mark.skipif(
+    os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere, and Windows knows no such folders"
+)
+@pytest.mark.parametrize("option", ["--save", "--onnx", "--plot"])
+def test_folder_that_may_not_be_written(folder, run_here, untrained, option):
+    Path("closed").mkdir(mode=0o500)
+    done = run_here(option, "closed/a.png")
+    assert done == (2, "", "error: closed/a.png cannot be written: no permission; choose another place\n")
+
+
+@pytest.mark.parametrize("name", ["a", "a.jpg", "a.csv", "png", ".png"])
+def test_picture_of_no_known_kind(folder, run_here, untrained, name):
+    said = f"error: the plot's file is {name!r}; expected a name ending in .png, .svg, .pdf\n"
+    assert run_here("--plot", name) == (2, "", said)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--save a.svg --onnx a.svg",
+        "--save a.svg --plot a.svg",
+        "--onnx a.svg --plot ./a.svg",
+        "--save model --onnx folder/../model",
+        "--save model --onnx link",
+    ],
+)
+def test_two_options_that_name_one_file(folder, run_here, untrained, options):
+    Path("folder").mkdir()
+    Path("link").symlink_to("model")
+    said = "error: --save, --onnx and --plot name the same file; choose a name for each\n"
+    assert run_here(*options.split()) == (2, "", said)
+    assert files_in(folder) == ["folder", "link"]
+
+
+@pytest.mark.parametrize(
+    ("options", "missing", "extra"),
+    [
+        ("--save model", "safetensors", "export"),
+        ("--onnx model.onnx", "onnx", "export"),
+        ("--plot a.png", "matplotlib", "plot"),
+        ("--plot a.png", "sklearn", "plot"),
+    ],
+)
+def test_missing_package_is_told_before_the_training(folder, options, missing, extra):
+    program = (
+        f"import sys, runpy; sys.modules[{missing!r}] = None; runpy.run_module('nn_backend.train', alter_sys=True)"
+    )
+    program = program.replace("alter_sys", "run_name='__main__', alter_sys")
+    done = subprocess.run([sys.executable, "-c", program, *options.split()], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(rf'error: .*\b{missing}\b.*: run "pip install nn-backend\[{extra}\]"\n', done.stderr)
+    assert files_in(folder) == []
+
+
+# Runs that do not end as planned
+
+
+def test_what_an_interrupted_run_reached_is_kept(folder, run_here, monkeypatch):
+    walk, walked = EagerEngine.descend, [0]
+
+    def descend(self, params, iterations, learning_rate):
+        if walked[0] + iterations > 30:
+            raise KeyboardInterrupt
+        walked[0] += iterations
+        return walk(self, params, iterations, learning_rate)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EagerEngine, "descend", descend)
+        done = run_here("--engine", "eager", "--log-every", "20", "--iterations", "1000", "--json", *KEEP)
+    assert (done.code, done.err) == (130, f"interrupted after {walked[0]} of 1000 iterations\n")
+    document, model = json.loads(done.out), nn.load("model")
+    assert model.training["iterations"] == document["iterations"] == walked[0] > 0
+    for name, array in model.params._asdict().items():
+        assert array.tolist() == document["params"][name]
+    assert files_in(folder) == ["model", "model.onnx", "plot.svg"]
+
+
+@POSIX
+def test_ctrl_c_keeps_the_network(folder):
+    with start(*LONG_RUN, "--save", "model") as process:
+        try:
+            while not process.stdout.readline().startswith(f"{1:9d} "):
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    reached = int(re.fullmatch(r"interrupted after (\d+) of 100000000 iterations\n", err)[1])
+    assert nn.load("model").training["iterations"] == reached >= 1
+    assert files_in(folder) == ["model"]
+
+
+def test_divergence_leaves_the_old_files(folder, run_here):
+    for name in KEEP[1::2]:
+        Path(name).write_text(f"old {name}")
+    done = run_here("--learning-rate", "1e308", "--log-every", "1", *KEEP)
+    assert done.code == 2
+    assert "no longer finite" in done.err
+    assert {name: Path(name).read_text() for name in files_in(folder)} == {name: f"old {name}" for name in KEEP[1::2]}
+
+
+def test_old_files_are_replaced(folder, run_here):
+    for name in KEEP[1::2]:
+        Path(name).write_bytes(b"old" * 100_000)
+    assert run_here("--iterations", "1", *KEEP).code == 0
+    assert nn.load("model").training["iterations"] == 1
+    assert all(b"oldold" not in Path(name).read_bytes() for name in KEEP[1::2])
+    assert files_in(folder) == ["model", "model.onnx", "plot.svg"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("option", ["--save", "--onnx"])
+def test_a_network_that_finds_no_room_is_told_after_its_numbers(folder, run_here, option):
+    done = run_here("--iterations", "1", option, "/dev/full")
+    assert (done.code, done.err) == (2, "error: /dev/full cannot be written: No space left on device\n")
+    assert [row[0] for row in done.rows] == [0, 1]
+    assert "\nb2" in done.out
+
+
+def test_without_an_option_no_format_is_loaded():
+    program = (
+        "import sys; from nn_backend import train; sys.argv[1:] = ['--iterations', '1']; train.main(); "
+        "sys.exit(' '.join({'safetensors', 'onnx', 'matplotlib', 'sklearn'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

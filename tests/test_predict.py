@@ -1,0 +1,874 @@
+"""python -m nn_backend.predict: a row for each row, the same in one chunk as in many, and no file lost."""
+
+import csv
+import gzip
+import importlib
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import nn_backend as nn
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and links as POSIX has them")
+MODULE = "nn_backend.predict"
+COMMAND = [sys.executable, "-m", MODULE]
+OPTIONS = "--model --data --output --target --device --help"
+HEADER = ["probability", "label"]
+predict = importlib.import_module(MODULE)
+
+
+class Run(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+def run(*arguments: str, given: bytes | None = None, **environment: str) -> Run:
+    """Run the command in a process of its own, with bytes on its standard input."""
+    settings: dict[str, Any] = {"capture_output": True, "timeout": 60, "env": {**os.environ, **environment}}
+    done = subprocess.run([*COMMAND, *arguments], input=given, **settings)
+    return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.fixture
+def run_here(run_main: Callable[..., tuple[int, str, str]]) -> Callable[..., Run]:
+    return lambda *arguments: Run(*run_main(predict.main, *arguments))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """Work in an empty folder, so that messages name files as the test does."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def chunk_rows(monkeypatch) -> Callable[[int], None]:
+    return lambda rows: monkeypatch.setattr(predict, "CHUNK_ROWS", rows)
+
+
+def write(name: str, rows: list[str]) -> str:
+    Path(name).write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return name
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def draw(sizes: tuple[int, int, int] = (3, 4, 1), dtype: str = "float64") -> nn.Params:
+    n0, n1, n2 = sizes
+    random = np.random.default_rng(0)
+    shapes = ((n1, n0), (n1, 1), (n2, n1), (n2, 1))
+    return nn.Params(*(random.normal(0, 0.6, shape).astype(dtype) for shape in shapes))
+
+
+def save(name: str = "model", **changes: Any) -> nn.Model:
+    """Save a network for the article's data, and give it."""
+    X, _ = nn.load_marks()
+    known = {"features": ("x1", "x2", "x3"), "target": "y", "standardization": nn.standardization(X)}
+    model = nn.Model(**{"params": draw(), **known, **changes})
+    nn.save(name, model)
+    return model
+
+
+# Sums of eighths and one product: the same in every order of computation, and so in every size of a chunk.
+EXACT = nn.Params(np.array([[0.125, -0.5, 0.25]]), np.array([[0.375]]), np.array([[3.5]]), np.array([[-1.75]]))
+
+
+def save_exact(**changes: Any) -> nn.Model:
+    return save(params=EXACT, standardization=None, **changes)
+
+
+def marks_rows(rows: int | None = None) -> list[str]:
+    X, y = nn.load_marks()
+    table = np.concatenate([X, y]).T[:rows].astype(int).tolist()
+    return ["x1,x2,x3,y", *(",".join(map(str, row)) for row in table)]
+
+
+def rows_of(text: str) -> tuple[list[str], list[list[str]]]:
+    header, *rows = csv.reader(io.StringIO(text, newline=""))
+    return header, rows
+
+
+def probabilities_of(text: str, dtype: Any = np.float64) -> np.ndarray:
+    """Read them as Python reads numbers: to the last bit."""
+    header, rows = rows_of(text)
+    assert header == HEADER
+    return np.array([float(row[0]) for row in rows]).astype(dtype)
+
+
+def labels_of(text: str) -> list[str]:
+    return [row[1] for row in rows_of(text)[1]]
+
+
+# Probabilities and labels
+
+
+@pytest.mark.parametrize("standardized", [False, True])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_probabilities_are_the_networks_to_the_bit(folder, run_here, dtype, standardized):
+    changes = {} if standardized else {"standardization": None}
+    model = save(params=draw(dtype=dtype), **changes)
+    random = np.random.default_rng(3)
+    X = random.normal(10, 3, (3, 500))
+    write("a.csv", ["x1,x2,x3", *(",".join(map(repr, row)) for row in X.T.tolist())])
+    done = run_here("--model", "model", "--data", "a.csv")
+    assert (done.code, done.err) == (0, "500 rows predicted\n")
+    np.testing.assert_array_equal(probabilities_of(done.out, dtype), model.predict_proba(X)[0], strict=True)
+    assert labels_of(done.out) == [str(int(value >= 0.5)) for value in model.predict_proba(X)[0]]
+
+
+def test_the_article_as_trained(folder, run_here):
+    """The whole way: fit, save, ask; against the equations written out."""
+    X, y = nn.load_marks()
+    nn.save("model", nn.fit(X, y, nn.init_params(3, 4), iterations=200))
+    w1, b1, w2, b2 = nn.load("model").params
+    write("a.csv", [row.rpartition(",")[0] for row in marks_rows()])
+    done = run_here("--model", "model", "--data", "a.csv")
+    assert done.code == 0
+    f1 = 1 / (1 + np.exp(-(w1 @ X + b1)))
+    yhat = 1 / (1 + np.exp(-(w2 @ f1 + b2)))
+    np.testing.assert_allclose(probabilities_of(done.out), yhat[0], rtol=1e-12)
+    assert labels_of(done.out) == np.where(yhat[0] >= 0.5, "1", "0").tolist()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [("no", "yes"), ("yes", "no"), ("False", "True"), ("größe", "身長"), ('a,"b"', "c\nd"), ("", " "), ("1", "0")],
+)
+def test_labels_are_the_words_of_the_training(folder, run_here, labels):
+    model = save(labels=labels)
+    X, _ = nn.load_marks()
+    expected = [labels[int(value >= 0.5)] for value in model.predict_proba(X)[0]]
+    assert set(expected) == set(labels)
+    write("a.csv", [row.rpartition(",")[0] for row in marks_rows()])
+    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+    assert done == (0, "395 rows predicted\n", "")
+    assert labels_of(Path("out.csv").read_bytes().decode()) == expected
+
+
+@pytest.mark.parametrize(("bias", "label"), [(0.0, "yes"), (-1e-15, "no"), (1e-15, "yes")])
+def test_one_half_is_a_yes(folder, run_here, bias, label):
+    params = nn.Params(np.ones((1, 1)), np.ones((1, 1)), np.zeros((1, 1)), np.full((1, 1), bias))
+    nn.save("model", nn.Model(params, labels=("no", "yes")))
+    write("a.csv", ["x", "7"])
+    assert labels_of(run_here("--model", "model", "--data", "a.csv").out) == [label]
+
+
+def test_probabilities_near_0_and_1_keep_their_digits(folder, run_here):
+    params = nn.Params(*(np.array([[value]]) for value in (1.0, 0.0, 1600.0, -800.0)))
+    nn.save("model", nn.Model(params))
+    write("a.csv", ["x", "-1", "0", "0.04", "1", "-1000"])
+    values = probabilities_of(run_here("--model", "model", "--data", "a.csv").out)
+    np.testing.assert_array_equal(values, nn.Model(params).predict_proba([[-1, 0, 0.04, 1, -1000]])[0])
+    assert 0 < values[0] < 1e-150
+    assert values[-1] == 0
+
+
+def test_the_articles_data_by_name(folder, run_here):
+    model = save()
+    X, _ = nn.load_marks()
+    done = run_here("--model", "model", "--data", "marks")
+    assert done.code == 0
+    np.testing.assert_array_equal(probabilities_of(done.out), model.predict_proba(X)[0])
+
+
+# Columns
+
+
+def test_columns_are_found_by_name(folder, run_here):
+    save()
+    rows = [row.split(",") for row in marks_rows(30)]
+    write("a.csv", marks_rows(30))
+    write("b.csv", [",".join([" skip ", row[2], row[0], row[3], row[1]]) for row in rows])
+    expected = run_here("--model", "model", "--data", "a.csv")
+    other = run_here("--model", "model", "--data", "b.csv")
+    assert (expected.code, other.code, other.out) == (0, 0, expected.out)
+
+
+def test_names_may_have_blanks_around_them(folder, run_here):
+    save()
+    write("a.csv", ["x1,x2,x3", "1,2,3"])
+    write("b.csv", [" x1 , x2,x3 ", " 1 , 2 , 3 "])
+    assert run_here("--model", "model", "--data", "b.csv") == run_here("--model", "model", "--data", "a.csv")
+
+
+def test_columns_that_are_not_used_are_told_once(folder, run_here, chunk_rows):
+    chunk_rows(2)
+    save()
+    write("a.csv", ["b,x1,x2,y,x3,a", *["?,1,2,1,3,"] * 5])
+    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+    assert (done.code, done.err) == (0, "columns not used: 'b', 'a'\n")
+
+
+def test_columns_that_are_not_used_may_stand_twice(folder, run_here):
+    save()
+    write("a.csv", ["b,x1,b,x2,x3", "9,1,9,2,3"])
+    assert run_here("--model", "model", "--data", "a.csv").code == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("x1,x2", "a.csv lacks the column 'x3'; the network's inputs are 'x1', 'x2', 'x3'"),
+        ("x2,y", "a.csv lacks the column 'x1', 'x3'; the network's inputs are 'x1', 'x2', 'x3'"),
+        ("X1,X2,X3", "a.csv lacks the column 'x1', 'x2', 'x3'; the network's inputs are 'x1', 'x2', 'x3'"),
+        ("x1,x2,x3,x2", "a.csv has several columns named 'x2'; rename all but one"),
+        ("x1,x3,x3,x2,x1", "a.csv has several columns named 'x1', 'x3'; rename all but one"),
+        ("x1,x2,x3,y,y", "a.csv has several columns named 'y'; rename all but one"),
+    ],
+)
+def test_columns_missing_or_twice(folder, run_here, header, said):
+    save()
+    write("a.csv", [header, ",".join("1" for _ in header.split(","))])
+    assert run_here("--model", "model", "--data", "a.csv") == (2, "", f"error: {said}\n")
+
+
+def test_inputs_without_names_are_taken_in_order(folder, run_here):
+    X, y = nn.load_marks()
+    result = nn.fit(X, y, nn.init_params(3, 4), iterations=20)
+    nn.save("model", result)
+    write("a.csv", [row.rpartition(",")[0].replace("x", "z") for row in marks_rows()])
+    done = run_here("--model", "model", "--data", "a.csv")
+    assert (done.code, done.err) == (0, "395 rows predicted\n")
+    np.testing.assert_array_equal(probabilities_of(done.out), nn.predict_proba(result.params, X)[0])
+    write("b.csv", [",".join([row.split(",")[3], *row.split(",")[:3]]) for row in marks_rows()])
+    named = run_here("--model", "model", "--data", "b.csv", "--target", "y")
+    assert (named.code, named.out) == (0, done.out)
+    assert "accuracy" in named.err
+
+
+@pytest.mark.parametrize(("header", "count"), [("a,b", 2), ("a,b,c,d", 4), ("a", 1)])
+def test_inputs_without_names_must_be_as_many(folder, run_here, header, count):
+    nn.save("model", nn.Model(draw()))
+    write("a.csv", [header, ",".join("1" for _ in range(count))])
+    said = f"a.csv has {count} columns beside the target; expected 3, as the network's inputs have no names"
+    assert run_here("--model", "model", "--data", "a.csv") == (2, "", f"error: {said}\n")
+
+
+# The true values
+
+
+def told_accuracy(model: nn.Model, X: np.ndarray, y: np.ndarray) -> str:
+    """Give the line that tells accuracy and cost, from the equations written out."""
+    scale = model.standardization
+    w1, b1, w2, b2 = model.params
+    z2 = w2 @ (1 / (1 + np.exp(-(w1 @ (X if scale is None else (X - scale.mean) / scale.deviation) + b1)))) + b2
+    cost = np.mean(np.logaddexp(0, z2) - y * z2)
+    reached = nn.score(model.params, X if scale is None else scale.apply(X), y)
+    assert reached.cost == pytest.approx(cost, rel=1e-12)
+    assert reached.accuracy == np.mean((z2 >= 0) == y)
+    return f"accuracy {reached.accuracy:.4f}, cost {reached.cost:.3f}\n"
+
+
+@pytest.mark.parametrize("rows", [1, 7, 100, 394, 395, 100_000])
+def test_accuracy_and_cost_are_of_all_rows_whatever_the_chunks(folder, run_here, chunk_rows, rows):
+    """The last rows are the worst by far, and their chunk is the smallest: a mean of means would show."""
+    chunk_rows(rows)
+    model = save(params=nn.Params(*(array * 30 for array in draw())))
+    X, y = nn.load_marks()
+    order = np.argsort(np.abs((model.predict_proba(X) - y)[0]), kind="stable")
+    X, y = X[:, order], y[:, order]
+    write("a.csv", ["x1,x2,x3,y", *(",".join(map(str, row)) for row in np.concatenate([X, y]).T.tolist())])
+    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+    assert done == (0, "395 rows predicted\n" + told_accuracy(model, X, y), "")
+
+
+@pytest.mark.parametrize("rows", [1, 7, 395])
+def test_the_chunks_shares_add_up_to_the_whole(folder, run_here, chunk_rows, monkeypatch, rows):
+    """In full: what is printed has few digits."""
+    chunk_rows(rows)
+    model = save()
+    X, y = nn.load_marks()
+    parts = []
+    score = nn.Model.score
+
+    def watched(self, X, y, **options):
+        parts.append((y.size, score(self, X, y, **options)))
+        return parts[-1][1]
+
+    monkeypatch.setattr(nn.Model, "score", watched)
+    assert run_here("--model", "model", "--data", "marks", "--output", "out.csv").code == 0
+    assert [size for size, _ in parts] == [min(rows, 395 - k) for k in range(0, 395, rows)]
+    whole = score(model, X, y)
+    assert sum(size * part.cost for size, part in parts) / 395 == pytest.approx(whole.cost, rel=1e-12)
+    assert sum(size * part.accuracy for size, part in parts) / 395 == pytest.approx(whole.accuracy, rel=1e-12)
+
+
+def test_what_is_told_goes_to_stderr_where_stdout_is_the_table(folder, run_here):
+    model = save()
+    X, y = nn.load_marks()
+    told = "395 rows predicted\n" + told_accuracy(model, X, y)
+    to_file = run_here("--model", "model", "--data", "marks", "--output", "out.csv")
+    to_stdout = run_here("--model", "model", "--data", "marks")
+    assert to_file == (0, told, "")
+    assert to_stdout == (0, Path("out.csv").read_text(), told)
+    assert run_here("--model", "model", "--data", "marks", "--output", "-") == to_stdout
+
+
+def test_without_true_values_no_accuracy_is_told(folder, run_here):
+    save()
+    write("a.csv", ["x1,x2,x3", "1,2,3", "4,5,6"])
+    assert run_here("--model", "model", "--data", "a.csv", "--output", "out.csv") == (0, "2 rows predicted\n", "")
+
+
+def test_true_values_may_have_another_name(folder, run_here):
+    save()
+    write("a.csv", marks_rows())
+    write("b.csv", ["x1,x2,x3,passed", *marks_rows()[1:]])
+    expected = run_here("--model", "model", "--data", "a.csv")
+    assert "accuracy" in expected.err
+    assert run_here("--model", "model", "--data", "b.csv", "--target", "passed") == expected
+    unnamed = run_here("--model", "model", "--data", "b.csv")
+    assert (unnamed.out, unnamed.err) == (expected.out, "columns not used: 'passed'\n395 rows predicted\n")
+
+
+def test_true_values_that_were_asked_for_must_be_there(folder, run_here):
+    """A misspelt name may not pass for a table without true values."""
+    save()
+    write("a.csv", marks_rows(5))
+    done = run_here("--model", "model", "--data", "a.csv", "--target", "passed", "--output", "out.csv")
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch(r"error: a\.csv .*'passed'.*", done.err.splitlines()[-1])
+    assert not Path("out.csv").exists()
+
+
+def test_an_input_is_no_true_value(folder, run_here):
+    save()
+    write("a.csv", ["x1,x2,x3", "1,12,13", "0,12,13"])
+    done = run_here("--model", "model", "--data", "a.csv", "--target", "x1", "--output", "out.csv")
+    assert done == (2, "", "error: --target is 'x1', which is an input of the network\n")
+    assert not Path("out.csv").exists()
+
+
+def test_true_values_in_words(folder, run_here, chunk_rows):
+    chunk_rows(3)
+    save(labels=("failed", "passed"), target="result")
+    words = {"0": "failed", "1": "passed", "y": "result"}
+    write("a.csv", [",".join([*row.split(",")[:3], f" {words[row.split(',')[3]]} "]) for row in marks_rows()])
+    X, y = nn.load_marks()
+    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+    assert done == (0, "395 rows predicted\n" + told_accuracy(nn.load("model"), X, y), "")
+
+
+@pytest.mark.parametrize("labels", [("01", "x"), ("TRUE", "unknown"), ("1.0", "one"), ("true", "x"), ("1e3", "k")])
+@pytest.mark.parametrize("rows", [1, 3, 6])
+def test_words_are_words_also_where_a_chunk_holds_but_one(folder, run_here, chunk_rows, labels, rows):
+    """They may look like numbers or booleans; the training saw them beside a word that does not."""
+    write("a.csv", ["x,t", *(f"{k},{labels[k >= 3]}" for k in range(6))])
+    table = nn.load_table("a.csv", target="t")
+    assert table.labels == labels
+    chunk_rows(rows)
+    nn.save("model", nn.Model(draw((1, 2, 1)), features=("x",), target="t", labels=labels))
+    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+    assert (done.code, done.err) == (0, "")
+    assert "accuracy" in done.out
+
+
+@pytest.mark.parametrize("spelt", [("False", "True"), ("FALSE", "TRUE"), ("false", "true")])
+def test_true_values_that_are_booleans(folder, run_here, chunk_rows, spelt):
+    chunk_rows(7)
+    write("a.csv", ["x1,x2,x3,y", *(row[:-1] + spelt[int(row[-1])] for row in marks_rows()[1:])])
+    table = nn.load_table("a.csv")
+    model = save(labels=table.labels)
+    pd.read_csv("a.csv").astype({"y": bool}).to_parquet("a.parquet")
+    X, y = nn.load_marks()
+    for name in ("a.csv", "a.parquet"):
+        done = run_here("--model", "model", "--data", name, "--output", "out.csv")
+        assert done == (0, "395 rows predicted\n" + told_accuracy(model, X, y), "")
+
+
+@pytest.mark.parametrize(
+    ("labels", "value", "said"),
+    [
+        (None, "2", "2 is neither 0 nor 1"),
+        (None, "0.5", "0.5 is neither 0 nor 1"),
+        (None, "yes", "'yes' is not a number"),
+        (None, "", "missing value"),
+        (("no", "yes"), "maybe", "'maybe' is neither 'no' nor 'yes'"),
+        (("no", "yes"), "1", "'1' is neither 'no' nor 'yes'"),
+        (("no", "yes"), "Yes", "'Yes' is neither 'no' nor 'yes'"),
+        (("no", "yes"), "", "missing value"),
+    ],
+)
+@pytest.mark.parametrize("row", [1, 7, 8, 20])
+def test_true_values_that_are_none(folder, run_here, chunk_rows, labels, value, said, row):
+    chunk_rows(7)
+    save(labels=labels)
+    right = "1" if labels is None else "yes"
+    write("a.csv", ["x1,x2,x3,y", *(f"1,2,3,{value if k == row else right}" for k in range(1, 21))])
+    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch(rf"error: a\.csv, .*'y', row {row}: {re.escape(said)}.*\n", done.err)
+
+
+# Chunks
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet"])
+def test_any_chunks_give_the_same_bytes(folder, run_here, chunk_rows, name):
+    save_exact(labels=("no", "yes"), target="result")
+    write("a.csv", marks_rows())
+    Path("a.csv.gz").write_bytes(gzip.compress(Path("a.csv").read_bytes()))
+    pd.read_csv("a.csv").to_parquet("a.parquet")
+    found = set()
+    for rows in (1, 2, 7, 100, 394, 395, 396, 100_000):
+        chunk_rows(rows)
+        assert run_here("--model", "model", "--data", name, "--output", "out.csv").code == 0
+        found.add(Path("out.csv").read_bytes())
+    (content,) = found
+    assert content.count(b"\n") == 396
+    assert content.count(b"probability") == 1
+    X, _ = nn.load_marks()
+    np.testing.assert_array_equal(probabilities_of(content.decode()), nn.load("model").predict_proba(X)[0])
+
+
+@pytest.mark.parametrize("rows", [1, 7, 394])
+def test_chunks_of_any_network(folder, run_here, chunk_rows, rows):
+    """The CPU's library adds in an order that depends on how many rows it is given."""
+    model = save(params=draw((3, 30, 1)))
+    X, _ = nn.load_marks()
+    chunk_rows(rows)
+    values = probabilities_of(run_here("--model", "model", "--data", "marks").out)
+    expected = [model.predict_proba(X[:, k : k + rows]) for k in range(0, 395, rows)]
+    np.testing.assert_array_equal(values, np.concatenate(expected, axis=1)[0])
+    np.testing.assert_allclose(values, model.predict_proba(X)[0], rtol=1e-14)
+
+
+def test_parquet_in_groups_of_rows_of_which_some_are_empty(folder, run_here, chunk_rows):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    save_exact()
+    write("a.csv", marks_rows())
+    table = pa.Table.from_pandas(pd.read_csv("a.csv"))
+    with parquet.ParquetWriter("a.parquet", table.schema) as writer:
+        for part in (table[:0], table[:10], table[:0], table[10:]):
+            writer.write_table(part)
+    expected = run_here("--model", "model", "--data", "a.csv")
+    assert expected.code == 0
+    for rows in (7, 100_000):
+        chunk_rows(rows)
+        assert run_here("--model", "model", "--data", "a.parquet") == expected
+
+
+@pytest.mark.parametrize("row", [1, 7, 8, 14, 15, 29])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("abc", "'abc' is not a number"),
+        ("", "missing value"),
+        ("inf", "the value is infinite"),
+        ("nan", "missing value"),
+    ],
+)
+def test_rows_are_counted_over_all_chunks(folder, run_here, chunk_rows, row, value, said):
+    chunk_rows(7)
+    save()
+    write("a.csv", ["x1,x2,x3,y", *(f"1,{value if k == row else 2},3,0" for k in range(1, 31))])
+    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch(rf"error: a\.csv, column 'x2', row {row}: {said}.*\n", done.err)
+    assert files_in(folder) == ["a.csv", "model"]
+
+
+def test_memory_does_not_grow_with_the_file(folder, run_here, chunk_rows):
+    chunk_rows(1000)
+    save()
+
+    def peak(chunks: int) -> int:
+        write("a.csv", ["x1,x2,x3,y", *[f"{11:.20f},{12:.20f},{13:.20f},1"] * (1000 * chunks)])
+        tracemalloc.start()
+        try:
+            done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+            assert done.out.startswith(f"{1000 * chunks} rows predicted\n")
+
+    peak(1)  # what is imported and kept
+    few, many = peak(6), peak(60)  # both files are larger than what pandas reads ahead
+    assert many < 1.5 * few
+    chunk_rows(60_000)
+    assert peak(60) > 5 * few  # that is, it would have been seen
+
+
+# Standard input and output
+
+
+@POSIX
+def test_a_pipe_gives_what_a_file_gives(folder, run_here):
+    save(labels=("no", "yes"), target="result")
+    write("a.csv", marks_rows())
+    expected = run_here("--model", "model", "--data", "a.csv")
+    assert run("--model", "model", "--data", "-", given=Path("a.csv").read_bytes()) == expected
+    to_file = run("--model", "model", "--data", "-", "--output", "out.csv", given=Path("a.csv").read_bytes())
+    assert (to_file.code, to_file.out) == (0, "395 rows predicted\n")
+    assert Path("out.csv").read_text() == expected.out
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (b"", "standard input is empty; expected a header and one example per row"),
+        (b"x1,x2,x3\n", "standard input has no rows below its header; expected one example per row"),
+        (b"x1;x2;x3\n1;2;3\n", "standard input separates its columns by semicolons; expected commas"),
+        (b"x1,x2\n1,2\n", "standard input lacks the column 'x3'; the network's inputs are 'x1', 'x2', 'x3'"),
+        (
+            b"x1,x2,x3\n1,2,3\n1,b,3\n",
+            "standard input, column 'x2', row 2: 'b' is not a number; expected a number in every row",
+        ),
+        (b"\xff\xfe\x00", "standard input is not text in UTF-8 (invalid start byte); save it as UTF-8"),
+    ],
+)
+def test_standard_input_is_called_so(folder, run_here, monkeypatch, given, said):
+    save()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+    done = run_here("--model", "model", "--data", "-", "--output", "out.csv")
+    assert done == (2, "", f"error: {said}\n")
+    assert files_in(folder) == ["model"]
+
+
+@POSIX
+def test_standard_input_that_is_closed(folder):
+    save()
+    closing = ["sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, "--model", "model", "--data", "-"]
+    done = subprocess.run(closing, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"error: .*\n", done.stderr)
+
+
+@POSIX
+def test_a_reader_that_leaves_ends_it_quietly(folder):
+    """As in ``... | head -2``. Nothing is left behind, not even the copy of what came from standard input."""
+    save()
+    write("a.csv", ["x1,x2,x3", *["11,12,13"] * 300_000])
+    Path("temporary").mkdir()
+    arguments = ["--model", "model", "--data", "-"]
+    environment = {**os.environ, "TMPDIR": str(folder / "temporary")}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment}
+    with Path("a.csv").open() as given, subprocess.Popen([*COMMAND, *arguments], stdin=given, **pipes) as process:
+        try:
+            assert process.stdout.readline() == b"probability,label\n"
+            process.stdout.close()
+            assert process.wait(timeout=60) == 141
+            assert process.stderr.read() == b""
+        finally:
+            process.kill()
+    assert files_in(folder / "temporary") == []
+
+
+# Files that cannot be read
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet"])
+def test_header_only(folder, run_here, name):
+    save()
+    frame = pd.DataFrame({"x1": [], "x2": [], "x3": [], "y": []}, dtype=float)
+    frame.to_parquet(name) if name.endswith("parquet") else frame.to_csv(name, index=False)
+    write("out.csv", ["old"])
+    done = run_here("--model", "model", "--data", name, "--output", "out.csv")
+    assert done == (2, "", f"error: {name} has no rows below its header; expected one example per row\n")
+    assert Path("out.csv").read_text() == "old\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("missing.csv", "missing.csv does not exist; expected a file ending in .csv, .csv.gz, .parquet"),
+        ("model", "model is of no kind that is known; expected a file ending in .csv, .csv.gz, .parquet"),
+        ("folder.csv", "folder.csv is a folder; expected a file"),
+        ("empty.csv", "empty.csv is empty; expected a header and one example per row"),
+    ],
+)
+def test_no_table(folder, run_here, data, said):
+    save()
+    Path("folder.csv").mkdir()
+    Path("empty.csv").touch()
+    assert run_here("--model", "model", "--data", data, "--output", "out.csv") == (2, "", f"error: {said}\n")
+    assert not Path("out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "model does not exist; expected a file written by --save or save"),
+        (b"", "model is no safetensors file, or only a part of one: .*"),
+        (b"x1,x2,x3,y\n5,6,6,0\n", "model is no safetensors file, or only a part of one: .*"),
+    ],
+)
+def test_no_model(folder, run_here, content, said):
+    if content is not None:
+        Path("model").write_bytes(content)
+    done = run_here("--model", "model", "--data", "marks", "--output", "out.csv")
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch(f"error: {said}\n", done.err)
+
+
+def test_a_model_of_others(folder, run_here):
+    import safetensors.numpy
+
+    safetensors.numpy.save_file({"0.weight": draw().w1}, "model", {"format": "pt"})
+    said = "error: model holds something else than a network saved by nn_backend\n"
+    assert run_here("--model", "model", "--data", "marks") == (2, "", said)
+
+
+def test_a_model_with_several_outputs(folder, run_here):
+    nn.save("model", nn.Model(draw((3, 4, 2)), features=("x1", "x2", "x3")))
+    said = "error: model has 2 outputs; expected a network with one\n"
+    assert run_here("--model", "model", "--data", "marks") == (2, "", said)
+
+
+def test_numbers_too_large_for_float32(folder, run_here):
+    save(params=draw(dtype="float32"), standardization=None)
+    write("a.csv", ["x1,x2,x3", "1,2,3", "1,1e300,3"])
+    done = run_here("--model", "model", "--data", "a.csv")
+    assert (done.code, done.err) == (2, "error: X holds NaN or infinity (as float32); expected finite numbers\n")
+
+
+# Outputs
+
+
+@pytest.mark.parametrize("bad", ["abc", ""])
+def test_a_bad_value_in_a_later_chunk_leaves_the_old_output(folder, run_here, chunk_rows, bad):
+    chunk_rows(5)
+    save()
+    write("a.csv", ["x1,x2,x3", *["1,2,3"] * 20, f"1,2,{bad}"])
+    write("out.csv", ["old"])
+    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+    assert (done.code, done.out) == (2, "")
+    assert "row 21" in done.err
+    assert Path("out.csv").read_text() == "old\n"
+    assert files_in(folder) == ["a.csv", "model", "out.csv"]
+
+
+def test_a_longer_old_output_is_replaced_whole(folder, run_here):
+    save()
+    write("a.csv", ["x1,x2,x3", "1,2,3"])
+    write("out.csv", ["old"] * 10_000)
+    assert run_here("--model", "model", "--data", "a.csv", "--output", "out.csv").code == 0
+    assert Path("out.csv").read_text() == run_here("--model", "model", "--data", "a.csv").out
+
+
+@POSIX
+@pytest.mark.parametrize("read", ["model", "a.csv"])
+@pytest.mark.parametrize("how", ["same", "dotted", "symbolic", "hard"])
+def test_what_is_read_is_not_written_over(folder, run_here, read, how):
+    save()
+    write("a.csv", marks_rows(9))
+    before = {name: Path(name).read_bytes() for name in ("model", "a.csv")}
+    output = {"same": read, "dotted": f"../{folder.name}/{read}"}.get(how, "link")
+    if how == "symbolic":
+        Path("link").symlink_to(read)
+    elif how == "hard":
+        Path("link").hardlink_to(read)
+    done = run_here("--model", "model", "--data", "a.csv", "--output", output)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"error: {output} is also read; writing there would lose what it holds, choose another name\n"
+    assert {name: Path(name).read_bytes() for name in before} == before
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        (".", "is a folder; expected a file's name"),
+        ("missing/out.csv", "cannot be written: there is no folder missing; create it"),
+        ("model/out.csv", "cannot be written: there is no folder model; create it"),
+    ],
+)
+def test_places_where_nothing_can_be_written(folder, run_here, output, said):
+    save()
+    assert run_here("--model", "model", "--data", "marks", "--output", output) == (2, "", f"error: {output} {said}\n")
+    assert files_in(folder) == ["model"]
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(folder, run_here, monkeypatch):
+    save()
+    monkeypatch.setattr(nn.Model, "predict_proba", lambda *_, **__: pytest.fail("it was asked"))
+    assert run_here("--model", "model", "--data", "marks", "--output", "missing/out.csv").code == 2
+
+
+def test_ctrl_c_leaves_the_old_output(folder, run_here, chunk_rows, monkeypatch):
+    chunk_rows(100)
+    save()
+    write("out.csv", ["old"])
+    ask, asked = nn.Model.predict_proba, []
+
+    def interrupted(*arguments, **options):
+        asked.append(None)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return ask(*arguments, **options)
+
+    monkeypatch.setattr(nn.Model, "predict_proba", interrupted)
+    done = run_here("--model", "model", "--data", "marks", "--output", "out.csv")
+    assert done == (130, "", "error: interrupted\n")
+    assert Path("out.csv").read_text() == "old\n"
+    assert files_in(folder) == ["model", "out.csv"]
+
+
+@POSIX
+def test_ctrl_c_while_standard_input_is_awaited(folder):
+    save()
+    write("out.csv", ["old"])
+    Path("temporary").mkdir()
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    arguments = ["--model", "model", "--data", "-", "--output", "out.csv"]
+    environment = {**os.environ, "TMPDIR": str(folder / "temporary")}
+    with subprocess.Popen([*COMMAND, *arguments], **pipes, env=environment) as process:
+        try:
+            process.stdin.write(b"x1,x2,x3\n1,2,3\n" * 100_000)
+            process.stdin.flush()  # more than a pipe holds: it is being read
+            time.sleep(0.5)  # now it waits for more; a signal on the way there would be heard with the next byte
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=60)
+            assert (process.stdout.read(), process.stderr.read()) == (b"", b"error: interrupted\n")
+            assert process.returncode == 130
+        finally:
+            process.kill()
+    assert Path("out.csv").read_text() == "old\n"
+    assert files_in(folder) == ["model", "out.csv", "temporary"]
+    assert files_in(folder / "temporary") == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("output", ["-", "/dev/full"])
+def test_a_full_disk_is_said_in_one_line(folder, output):
+    save()
+    with Path("/dev/full").open("w") as full:
+        command = [*COMMAND, "--model", "model", "--data", "marks", "--output", output]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.endswith("cannot be written: No space left on device\n")
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+
+
+# Devices
+
+
+def test_a_gpu_that_cannot_be_used(folder, run_here):
+    problem = nn.diagnose_gpu()
+    try:
+        nn.get_backend("gpu")
+    except nn.BackendUnavailableError:
+        pass
+    else:
+        pytest.skip("a GPU can be used here, so nothing is refused")
+    save()
+    done = run_here("--model", "model", "--data", "marks", "--device", "gpu", "--output", "out.csv")
+    assert done == (3, "", f"error: {problem}\n")
+    assert files_in(folder) == ["model"]
+
+
+def test_auto_and_cpu(folder, run_here):
+    save_exact()
+    expected = run_here("--model", "model", "--data", "marks", "--device", "cpu")
+    assert expected.code == 0
+    automatic = run_here("--model", "model", "--data", "marks", "--device", "auto")
+    np.testing.assert_allclose(probabilities_of(automatic.out), probabilities_of(expected.out), rtol=1e-12)
+
+
+def test_other_devices_are_refused(folder, run_here):
+    save()
+    done = run_here("--model", "model", "--data", "marks", "--device", "tpu")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: backend 'tpu' is not known; accepted: cpu, gpu, auto")
+
+
+# Options and help
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("", "the following arguments are required: --model, --data"),
+        ("--model model", "the following arguments are required: --data"),
+        ("--data marks", "the following arguments are required: --model"),
+        ("--model model --data marks --rows 3", "unrecognized arguments: --rows 3"),
+        ("--model model --data marks --output", "argument --output: expected one argument"),
+    ],
+)
+def test_wrong_use(folder, run_here, arguments, said):
+    save()
+    done = run_here(*arguments.split())
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_wrong_use_ends_a_process_with_code_2(folder):
+    expected = "error: model does not exist; expected a file written by --save or save\n"
+    assert run("--model", "model", "--data", "marks") == (2, "", expected)
+
+
+def test_help_documents_every_option():
+    done = run("--help", COLUMNS="200", NO_COLOR="1")
+    assert (done.code, done.err) == (0, "")
+    described = re.findall(r"^  (?:-h, )?(--[\w-]+)(?: \w+)?\s{2,}\w.*$", done.out, re.MULTILINE)
+    assert sorted(described) == sorted(OPTIONS.split())
+
+
+def test_the_example_of_the_help_gives_what_the_network_gives(folder):
+    """That it can be pasted, tests/test_command_line.py sees to; here, what it leaves."""
+    example = re.search(r"^example: (.*)$", run("--help", COLUMNS="80").out, re.MULTILINE)[1]
+    for command in example.split(" && "):
+        python, *arguments = command.split()
+        assert python == "python"
+        subprocess.run([sys.executable, *arguments], check=True, capture_output=True, timeout=60)
+    X, _ = nn.load_marks()
+    expected = nn.load("model.safetensors").predict_proba(X)[0]
+    np.testing.assert_array_equal(probabilities_of(Path("predicted.csv").read_text()), expected)
+
+
+# Beside the rest of the package
+
+
+def test_the_command_serves_in_a_functions_place():
+    """A module that is imported becomes an attribute of its package, and ``nn.predict`` was there by that name."""
+    program = (
+        "import numpy as np, nn_backend as nn; X, y = nn.load_marks(); start = nn.init_params(3, 4, factor=1.0); "
+        f"before = nn.predict(start, X); import {MODULE}; assert type(nn.predict).__name__ != 'function'; "
+        "print(np.array_equal(nn.predict(start, X), before))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "True\n"
+
+
+@pytest.mark.parametrize("package", ["safetensors"])
+def test_a_missing_package_is_told(folder, package):
+    save()
+    program = f"import sys, runpy; sys.modules[{package!r}] = None; runpy.run_module({MODULE!r}, run_name='__main__')"
+    arguments = ["--model", "model", "--data", "marks", "--output", "out.csv"]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60)
+    said = f'error: {package} is not installed, and the format needs it: run "pip install nn-backend[export]"\n'
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+    assert files_in(folder) == ["model"]
+
+
+def test_it_starts_without_training_or_drawing(folder):
+    """It may be asked often: nothing is loaded that it does not need."""
+    save()
+    program = (
+        f"import sys, runpy\ntry:\n    runpy.run_module({MODULE!r}, run_name='__main__')\n"
+        "except SystemExit as ended:\n    assert ended.code == 0\n"
+        "print(*{'matplotlib', 'sklearn', 'torch', 'onnx', 'rich', 'llvmlite'} & set(sys.modules))"
+    )
+    arguments = ["--model", "model", "--data", "marks", "--output", "out.csv"]
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60)
+    assert time.perf_counter() - started < 30
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == ""
