@@ -24,9 +24,11 @@ from nn_backend.errors import (
     OutOfMemoryError,
     TraceError,
 )
-from nn_backend.export import Model, load, save, to_onnx
+from nn_backend.export import load, save, to_onnx
+from nn_backend.marks import load_marks, simulate_marks
+from nn_backend.model import Model
 from nn_backend.network import init_params, predict, predict_proba, score
-from nn_backend.tables import Standardization, Table, load_marks, load_table, simulate_marks, standardization
+from nn_backend.tables import Standardization, Table, load_table, standardization
 
 __all__ = [
     "ArgumentError",

@@ -9,7 +9,8 @@ from typing import NoReturn
 
 from nn_backend.errors import BackendUnavailableError, NNBackendError
 from nn_backend.files import SUFFIXES
-from nn_backend.tables import Table, load_data
+from nn_backend.marks import load_data
+from nn_backend.tables import Table
 
 DONE, WRONG_USE, NO_DEVICE, INTERRUPTED, READER_LEFT = 0, 2, 3, 130, 141
 

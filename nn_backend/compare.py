@@ -20,9 +20,9 @@ from nn_backend.command_line import DONE, Parser, run
 from nn_backend.engines.engine import count_threads
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, BackendUnavailableError
+from nn_backend.marks import MAX_ROWS, simulate_marks
 from nn_backend.network import DTYPES, init_params
 from nn_backend.plots import FORMATS, check_plot, plot_times
-from nn_backend.tables import MAX_ROWS, simulate_marks
 
 ROWS = tuple(10**exponent for exponent in range(2, 8))
 LEARNING_RATE = 0.2

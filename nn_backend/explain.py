@@ -22,8 +22,8 @@ from nn_backend.network import init_params
 
 # What the page says of each quantity: function, formula, meaning. It is text; the numbers come from the function.
 START = {
-    "X": ("tables.load_data", "features of the row", "the example, as a column"),
-    "y": ("tables.load_data", "target of the row", "the true value"),
+    "X": ("marks.load_data", "features of the row", "the example, as a column"),
+    "y": ("marks.load_data", "target of the row", "the true value"),
     "w1": ("network.init_params", "randn(n1, n0) * factor", "weights from the input to the hidden layer"),
     "b1": ("network.init_params", "zeros((n1, 1))", "bias of the hidden layer"),
     "w2": ("network.init_params", "randn(n2, n1) * factor", "weights from the hidden to the output layer"),

@@ -15,10 +15,12 @@ import numpy as np
 from nn_backend.backend import get_backend
 from nn_backend.command_line import DONE, Parser, run
 from nn_backend.errors import ArgumentError, DataError
-from nn_backend.export import Model, load
+from nn_backend.export import load
 from nn_backend.files import STDOUT, SUFFIXES, check_output, read_frames, replacing
+from nn_backend.marks import marks_file
+from nn_backend.model import Model
 from nn_backend.network import predict
-from nn_backend.tables import marks_file, quoted, read_features, read_targets
+from nn_backend.tables import quoted, read_features, read_targets
 
 CHUNK_ROWS = 100_000  # BLAS may round a row's last bit by its place in the chunk
 STREAM = "-"
@@ -77,9 +79,7 @@ def _parser() -> Parser:
     )
     add = parser.add_argument
     add("--model", type=Path, required=True, help="what nn_backend.train --save wrote")
-    add(
-        "--data", required=True, help=f"a file ending in {', '.join(SUFFIXES)}, or {STREAM} for a CSV on standard input"
-    )
+    add("--data", required=True, help=f"marks, a file ending in {', '.join(SUFFIXES)}, or {STREAM} for CSV from stdin")
     add("--output", default=STREAM, help=f"CSV file to write, or {STREAM} for standard output")
     add("--target", help="column with the true values, where there is one; else as in training")
     add("--device", help="cpu, gpu, cupy:1 (a device by its number) or auto; else NN_BACKEND, else cpu")
@@ -145,3 +145,4 @@ if __name__ == "__main__":
     run(main)
 else:
     sys.modules[__name__].__class__ = _Command
+    __doc__ = predict.__doc__

@@ -1,9 +1,7 @@
 """Files and frames in, checked arrays out: X of shape (n0, m) and y of shape (1, m), one example per column."""
 
-import contextlib
-import importlib.resources
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,14 +13,7 @@ from nn_backend.files import read_frame
 if TYPE_CHECKING:  # see files.py
     import pandas as pd
 
-MAX_ROWS = 10**12
 MIN_SPREAD, MAX_SPREAD = 1e-150, 1e150  # of a feature to standardise; beyond these a square is 0 or infinite
-
-# Mean, deviation and correlation of the three marks in marks.csv, to three digits.
-_MARKS_MEAN = np.array([10.9, 10.7, 10.4])
-_MARKS_DEVIATION = np.array([3.31, 3.76, 4.58])
-_MARKS_CORRELATION = np.array([[1.0, 0.852, 0.801], [0.852, 1.0, 0.905], [0.801, 0.905, 1.0]])
-_PASS_MARK = 10
 
 
 class Table(NamedTuple):
@@ -66,91 +57,6 @@ class Standardization(NamedTuple):
         with np.errstate(over="ignore"):  # fit and score refuse infinity
             scaled: np.ndarray = (X - self.mean) / self.deviation
         return scaled
-
-
-def load_marks() -> tuple[np.ndarray, np.ndarray]:
-    """Give the article's data: three marks (0 to 20) of 395 students and whether each passed.
-
-    Returns
-    -------
-    X : ndarray (3, 395), float64
-        One student per column.
-    y : ndarray (1, 395), float64
-        1 where the final mark is at least 10.
-
-    Notes
-    -----
-    P. Cortez and A. Silva, "Student Performance", UCI Machine Learning Repository, CC BY 4.0; see data/README.md.
-
-    Examples
-    --------
-    >>> X, y = load_marks()
-    >>> X.shape, y.shape, int(y.sum())
-    ((3, 395), (1, 395), 265)
-    """
-    return load_data("marks")[:2]
-
-
-def simulate_marks(rows: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Draw marks with the mean, deviation and correlation of the real ones, for any number of students.
-
-    Parameters
-    ----------
-    rows : int
-        Number of students m, at least 1.
-    seed : int
-        Seed of NumPy's generator.
-
-    Returns
-    -------
-    X : ndarray (3, m), float64
-        Whole marks from 0 to 20.
-    y : ndarray (1, m), float64
-        1 where the final mark is at least 10.
-    """
-    if not 1 <= rows <= MAX_ROWS:
-        raise ArgumentError(f"rows is {rows}; expected 1 to {MAX_ROWS}")
-    correlated = np.linalg.cholesky(_MARKS_CORRELATION) @ np.random.default_rng(seed).standard_normal((3, rows))
-    X = np.rint(correlated * _MARKS_DEVIATION[:, None] + _MARKS_MEAN[:, None])
-    np.clip(X, 0, 20, out=X)
-    return X, (X[2:] >= _PASS_MARK).astype(np.float64)
-
-
-def load_data(name: str, *, target: str = "y", features: Sequence[str] | None = None) -> Table:
-    """Give the data set a command line names.
-
-    Parameters
-    ----------
-    name : str
-        ``"marks"`` for `load_marks`, ``"simulated:ROWS"`` for `simulate_marks`, else a file's path for `load_table`.
-    target, features
-        As in `load_table`.
-    """
-    if name == "marks":
-        with marks_file() as path:
-            return load_table(path, target=target, features=features)
-    kind, colon, rows = name.partition(":")
-    if kind == "simulated" and colon:
-        import pandas as pd
-
-        if not (rows.isascii() and rows.isdigit() and len(rows) <= len(str(MAX_ROWS))):
-            shown = name if len(name) < 50 else f"{name[:50]}…"
-            raise ArgumentError(
-                f"data is {shown!r}; expected simulated:ROWS with 1 to {MAX_ROWS}, as in simulated:10000"
-            )
-        X, y = simulate_marks(int(rows))
-        frame = pd.DataFrame({"x1": X[0], "x2": X[1], "x3": X[2], "y": y[0]}, copy=False)
-        return load_table(frame, target=target, features=features)
-    return load_table(name, target=target, features=features)
-
-
-@contextlib.contextmanager
-def marks_file() -> Iterator[Path]:
-    """Give the CSV file of the article's data, from wherever the package was installed."""
-    packaged = importlib.resources.files("nn_backend") / "data" / "marks.csv"
-    checkout = Path(__file__).parents[1] / "data" / "marks.csv"  # an editable install leaves the data where it is
-    with importlib.resources.as_file(packaged) as path:
-        yield path if path.exists() else checkout
 
 
 def load_table(

@@ -14,8 +14,9 @@ from nn_backend.command_line import DONE, INTERRUPTED, Parser, add_data_options,
 from nn_backend.descent import FitResult, fit
 from nn_backend.engines.engine import Score
 from nn_backend.errors import ArgumentError
-from nn_backend.export import Model, digest, import_extra, save, to_onnx
+from nn_backend.export import import_extra, save, to_onnx
 from nn_backend.files import check_output, replacing
+from nn_backend.model import Model, digest
 from nn_backend.network import DTYPES, init_params, score
 from nn_backend.plots import FORMATS, check_plot, plot_training
 from nn_backend.tables import Standardization, Table, standardization

@@ -22,8 +22,8 @@ MARKS = np.loadtxt(Path(__file__).parents[1] / "data" / "marks.csv", delimiter="
 NUMBER = re.compile(r"-?\d+\.\d*(?:e[+-]\d+)?")
 UPDATED = {"w1", "b1", "w2", "b2"}
 START = [
-    "tables.load_data X",
-    "tables.load_data y",
+    "marks.load_data X",
+    "marks.load_data y",
     "network.init_params w1",
     "network.init_params b1",
     "network.init_params w2",

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nn_backend as nn
-from nn_backend.export import digest
+from nn_backend.model import digest
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSIX has them")
 DTYPES = ("float64", "float32")

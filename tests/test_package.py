@@ -190,10 +190,12 @@ FLOORS = [
     ["errors", "equations"],
     ["backend", "files"],
     ["tables"],
+    ["marks"],
     ["compiler"],
     ["engines"],
     ["network"],
     ["descent"],
+    ["model"],
     ["command_line", "estimator", "export", "plots"],
     ["train", "predict", "explain", "compare", "compiler.__main__"],
 ]

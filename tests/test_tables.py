@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 import nn_backend as nn
-from nn_backend.tables import load_data
+from nn_backend.marks import load_data
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="the message is POSIX's")
 
