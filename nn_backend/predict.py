@@ -145,4 +145,4 @@ if __name__ == "__main__":
     run(main)
 else:
     sys.modules[__name__].__class__ = _Command
-    __doc__ = predict.__doc__
+    __doc__ = predict.__doc__ or ""
