@@ -112,7 +112,7 @@ def plot_times(path: Path, times: Mapping[str, Iterable[tuple[int, float]]], tit
         place.loglog(rows, seconds * 1e6, line, marker=marker, markersize=5, label=name)
     place.set(xlabel="rows (examples)", ylabel="time per iteration (µs)", title=title)
     place.grid(visible=True, which="major", alpha=0.4)
-    place.legend(fontsize="small")
+    figure.legend(loc="outside lower center", ncols=3, fontsize="small")  # beside the lines, however many
     _save(figure, path)
 
 

@@ -347,7 +347,7 @@ def test_times_have_a_line_for_each_name(figures, folder):
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("rows (examples)", "time per iteration (µs)")
     assert axes.get_title() == "Times of an iteration"
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == list(TIMES)
+    assert [text.get_text() for text in figures[0].legends[0].get_texts()] == list(TIMES)
     assert [line.get_label() for line in axes.lines] == list(TIMES)
     for line, points in zip(axes.lines, TIMES.values(), strict=True):
         np.testing.assert_allclose(line.get_xydata(), [(rows, 1e6 * s) for rows, s in points], rtol=1e-14)
