@@ -33,29 +33,24 @@ def main() -> int:
     model = load(args.model)
     if len(model.params.w2) != 1:
         raise ArgumentError(f"{args.model} has {len(model.params.w2)} outputs; expected a network with one")
-    target = model.target if args.target is None else args.target
     output = STDOUT if args.output == STREAM else Path(args.output)
+    # Booleans are read as such, however they are written; other words as they stand.
+    words = None if model.labels in (None, ("False", "True")) else args.target or model.target
     rows, costs, correct = 0, [], 0.0
     with contextlib.ExitStack() as opened:
         path, where = opened.enter_context(_opened(args.data))
         check_output(output, args.model, path)
         file = opened.enter_context(replacing(output))
-        # Booleans are read as such, however they are written; other words as they stand.
-        words = None if model.labels in (None, ("False", "True")) else target
         for frame in read_frames(path, CHUNK_ROWS, name=where, words=words):
             if rows == 0:
                 names = [str(name).strip() for name in frame.columns]
-                if args.target is not None and args.target not in names:
-                    raise DataError(f"{where} has no target column {args.target!r}; its columns are {quoted(names)}")
-                features = _match(model, names, target, where)
-                if args.target in features:
-                    raise ArgumentError(f"--target is {args.target!r}, which is an input of the network")
+                features, target = _match(model, names, args.target, where)
             if len(frame) == 0:
                 break
             X = read_features(frame, features, where, first_row=rows + 1)
             yhat = model.predict_proba(X, backend=backend)
             _write(file, yhat[0], model.labels, header=rows == 0)
-            if target in names:
+            if target is not None:
                 y = read_targets(frame, target, model.labels, where, first_row=rows + 1)
                 cost, accuracy = model.score(X, y, backend=backend)
                 costs.append(cost * y.size)
@@ -86,8 +81,9 @@ def _parser() -> Parser:
     return parser
 
 
-def _match(model: Model, names: Sequence[str], target: str | None, where: str) -> Sequence[str]:
-    """Give the names of the network's inputs in the table; tell on stderr which columns are not used."""
+def _match(model: Model, names: Sequence[str], asked: str | None, where: str) -> tuple[Sequence[str], str | None]:
+    """Give the columns of the inputs, and that of the true values or None; tell on stderr what is not used."""
+    target = model.target if asked is None else asked
     features = model.features
     n0 = model.params.w1.shape[1]
     if features is None:  # then by their order
@@ -97,17 +93,19 @@ def _match(model: Model, names: Sequence[str], target: str | None, where: str) -
                 f"{where} has {len(features)} columns beside the target; expected {n0}, as the network's inputs have "
                 f"no names"
             )
-    missing = [name for name in features if name not in names]
+    if target in features:
+        raise ArgumentError(f"--target is {target!r}, which is an input of the network")
+    missing = [name for name in (*features, asked) if name is not None and name not in names]
     if missing:
-        raise DataError(f"{where} lacks the column {quoted(missing)}; the network's inputs are {quoted(features)}")
-    wanted = [name for name in names if name in features or name == target]
-    twice = sorted({name for name in wanted if wanted.count(name) > 1})
+        raise DataError(f"{where} lacks the column {quoted(missing)}; its columns are {quoted(names)}")
+    used = [name for name in names if name in features or name == target]
+    twice = sorted({name for name in used if used.count(name) > 1})
     if twice:
         raise DataError(f"{where} has several columns named {quoted(twice)}; rename all but one")
-    extra = [name for name in names if name not in wanted]
+    extra = [name for name in names if name not in used]
     if extra:
         print(f"columns not used: {quoted(extra)}", file=sys.stderr)
-    return features
+    return features, target if target in names else None
 
 
 def _write(file: IO[bytes], yhat: np.ndarray, labels: tuple[str, str] | None, *, header: bool) -> None:

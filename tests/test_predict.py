@@ -223,9 +223,9 @@ def test_columns_that_are_not_used_may_stand_twice(folder, run_here):
 @pytest.mark.parametrize(
     ("header", "said"),
     [
-        ("x1,x2", "a.csv lacks the column 'x3'; the network's inputs are 'x1', 'x2', 'x3'"),
-        ("x2,y", "a.csv lacks the column 'x1', 'x3'; the network's inputs are 'x1', 'x2', 'x3'"),
-        ("X1,X2,X3", "a.csv lacks the column 'x1', 'x2', 'x3'; the network's inputs are 'x1', 'x2', 'x3'"),
+        ("x1,x2", "a.csv lacks the column 'x3'; its columns are 'x1', 'x2'"),
+        ("x2,y", "a.csv lacks the column 'x1', 'x3'; its columns are 'x2', 'y'"),
+        ("X1,X2,X3", "a.csv lacks the column 'x1', 'x2', 'x3'; its columns are 'X1', 'X2', 'X3'"),
         ("x1,x2,x3,x2", "a.csv has several columns named 'x2'; rename all but one"),
         ("x1,x3,x3,x2,x1", "a.csv has several columns named 'x1', 'x3'; rename all but one"),
         ("x1,x2,x3,y,y", "a.csv has several columns named 'y'; rename all but one"),
@@ -526,7 +526,7 @@ def test_a_pipe_gives_what_a_file_gives(folder, run_here):
         (b"", "standard input is empty; expected a header and one example per row"),
         (b"x1,x2,x3\n", "standard input has no rows below its header; expected one example per row"),
         (b"x1;x2;x3\n1;2;3\n", "standard input separates its columns by semicolons; expected commas"),
-        (b"x1,x2\n1,2\n", "standard input lacks the column 'x3'; the network's inputs are 'x1', 'x2', 'x3'"),
+        (b"x1,x2\n1,2\n", "standard input lacks the column 'x3'; its columns are 'x1', 'x2'"),
         (
             b"x1,x2,x3\n1,2,3\n1,b,3\n",
             "standard input, column 'x2', row 2: 'b' is not a number; expected a number in every row",
