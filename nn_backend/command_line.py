@@ -87,7 +87,7 @@ def run(main: Callable[[], int]) -> NoReturn:
         except MemoryError as error:
             code, line = WRONG_USE, f"not enough memory ({error}); take fewer rows or hidden units"
         except BrokenPipeError:  # "... | head" ends quietly, as other programs do
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())  # or Python would try again at its end
+            sys.stdout = nowhere  # or Python would try again at its end
             sys.exit(READER_LEFT)
         except OSError as error:
             code, line = WRONG_USE, f"the output cannot be written: {error.strerror}"

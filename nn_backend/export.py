@@ -57,7 +57,7 @@ def save(path: str | Path, result: FitResult | Model) -> None:
         "features": model.features,
         "target": model.target,
         "labels": model.labels,
-        "standardization": scale and {name: array[:, 0].tolist() for name, array in scale._asdict().items()},
+        "standardization": scale and scale.to_lists(),
         "training": dict(model.training),
         "cost": model.cost,
         "accuracy": model.accuracy,
@@ -157,10 +157,8 @@ def to_onnx(result: FitResult | Model) -> Any:
             make.make_node("Div", ["centred", "deviation"], ["scaled64"]),
             make.make_node("Cast", ["scaled64"], ["scaled"], to=kind),
         ]
-        inputs, kind_of_X = (
-            "scaled",
-            onnx.TensorProto.DOUBLE,
-        )  # as in training: float32 might round the mean's digits off
+        # Float64 as in training: float32 would round off what sets features apart that are far from 0.
+        inputs, kind_of_X = "scaled", onnx.TensorProto.DOUBLE
     nodes += [
         make.make_node("Gemm", [inputs, "w1", "b1"], ["z1"], transB=1),
         make.make_node("Sigmoid", ["z1"], ["f1"]),

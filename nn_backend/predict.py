@@ -20,7 +20,7 @@ from nn_backend.files import STDOUT, SUFFIXES, check_output, read_frames, replac
 from nn_backend.marks import marks_file
 from nn_backend.model import Model
 from nn_backend.network import predict
-from nn_backend.tables import quoted, read_features, read_targets
+from nn_backend.tables import column_names, quoted, read_features, read_targets
 
 CHUNK_ROWS = 100_000  # BLAS may round a row's last bit by its place in the chunk
 STREAM = "-"
@@ -43,7 +43,7 @@ def main() -> int:
         file = opened.enter_context(replacing(output))
         for frame in read_frames(path, CHUNK_ROWS, name=where, words=words):
             if rows == 0:
-                names = [str(name).strip() for name in frame.columns]
+                names = column_names(frame)
                 features, target = _match(model, names, args.target, where)
             if len(frame) == 0:
                 break

@@ -58,6 +58,10 @@ class Standardization(NamedTuple):
             scaled: np.ndarray = (X - self.mean) / self.deviation
         return scaled
 
+    def to_lists(self) -> dict[str, list[float]]:
+        """Give the numbers by name, one for each feature, as JSON can hold them."""
+        return {name: array.ravel().tolist() for name, array in self._asdict().items()}
+
 
 def load_table(
     source: "str | Path | pd.DataFrame", *, target: str = "y", features: Sequence[str] | None = None
@@ -104,13 +108,18 @@ def load_table(
         )
     if isinstance(features, str):
         features = [features]
-    names = [str(name).strip() for name in frame.columns]
+    names = column_names(frame)
     chosen = _choose(names, target, features, where)
     if len(frame) == 0:
         raise DataError(f"{where} has no rows below its header; expected one example per row")
     X = read_features(frame, chosen, where)
     y, labels = _target(frame.iloc[:, names.index(target)], target, where)
     return Table(X, y[None], tuple(chosen), target, labels)
+
+
+def column_names(frame: "pd.DataFrame") -> list[str]:
+    """Give the columns' names, without spaces around them."""
+    return [str(name).strip() for name in frame.columns]
 
 
 def read_features(frame: "pd.DataFrame", features: Sequence[str], where: str, *, first_row: int = 1) -> np.ndarray:
@@ -132,7 +141,7 @@ def read_features(frame: "pd.DataFrame", features: Sequence[str], where: str, *,
     DataError
         If a value is not a finite number.
     """
-    names = [str(name).strip() for name in frame.columns]
+    names = column_names(frame)
     X = np.empty((len(features), len(frame)))  # filled by rows: a third copy of a large table might not fit
     for row, name in zip(X, features, strict=True):
         row[:] = _numbers(frame.iloc[:, names.index(name)], name, where, first_row)
@@ -158,7 +167,7 @@ def read_targets(
     DataError
         If a value is something else.
     """
-    column = frame.iloc[:, [str(name).strip() for name in frame.columns].index(target)]
+    column = frame.iloc[:, column_names(frame).index(target)]
     if labels is None:
         return _zeros_and_ones(column, target, where, first_row)[None]
     text = _words(column, target, where, first_row)

@@ -17,7 +17,7 @@ from nn_backend.errors import ArgumentError
 from nn_backend.export import import_extra, save, to_onnx
 from nn_backend.files import check_output, replacing
 from nn_backend.model import Model, digest
-from nn_backend.network import DTYPES, init_params, score
+from nn_backend.network import DTYPES, init_params, predict_proba, score
 from nn_backend.plots import FORMATS, check_plot, plot_training
 from nn_backend.tables import Standardization, Table, standardization
 
@@ -61,15 +61,17 @@ def main() -> int:
             callback=None if args.json else print_row,
             progress=progress,
         )
-    test = None
-    if train_rows < rows:
-        test = score(result.params, X[:, train_rows:], y[:, train_rows:], backend=backend)
+    X_test, y_test = X[:, train_rows:], y[:, train_rows:]
+    test = score(result.params, X_test, y_test, backend=backend) if y_test.size else None
     if args.json:
         print(json.dumps(_document(args, backend, table, train_rows, result, test, scale), indent=2))
     else:
         _print_summary(result, train_rows, test, rows - train_rows)
-    if args.save or args.onnx or args.plot:
-        _write_outputs(args, table, scale, train_rows, result)
+    if args.save or args.onnx:
+        _write_model(args, table, scale, train_rows, result)
+    if args.plot:
+        asked = {"y": y_test, "yhat": predict_proba(result.params, X_test, backend=backend)} if test else {}
+        plot_training(args.plot, result.history, **asked, labels=table.labels or ("0", "1"))
     if result.interrupted:
         print(f"interrupted after {result.iterations} of {args.iterations} iterations", file=sys.stderr)
         return INTERRUPTED
@@ -119,7 +121,7 @@ def _check_outputs(args: argparse.Namespace) -> None:
         raise ArgumentError("--save, --onnx and --plot name the same file; choose a name for each")
 
 
-def _write_outputs(
+def _write_model(
     args: argparse.Namespace, table: Table, scale: Standardization | None, train_rows: int, result: FitResult
 ) -> None:
     model = Model.of(
@@ -136,10 +138,6 @@ def _write_outputs(
     if args.onnx:
         with replacing(args.onnx) as file:
             file.write(to_onnx(model).SerializeToString())
-    if args.plot:
-        X_test, y_test = table.X[:, train_rows:], table.y[:, train_rows:]
-        asked = {"y": y_test, "yhat": model.predict_proba(X_test, backend="cpu")} if y_test.size else {}
-        plot_training(args.plot, result.history, **asked, labels=table.labels or ("0", "1"))
 
 
 def _train_rows(args: argparse.Namespace, rows: int) -> int:
@@ -190,7 +188,7 @@ def _document(
         "features": table.features,
         "target": table.target,
         "labels": table.labels,
-        "standardization": scale and {name: array.ravel().tolist() for name, array in scale._asdict().items()},
+        "standardization": scale and scale.to_lists(),
         "iterations": result.iterations,
         "interrupted": result.interrupted,
         "history": result.history.to_dict("records"),
