@@ -70,12 +70,6 @@ def run_here(run_main: Callable[..., tuple[int, str, str]]) -> Callable[..., Run
     return lambda *arguments: Run(*run_main(compare.main, *arguments))
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def play(monkeypatch, gpu: Backend | None) -> None:
     """Let ``gpu`` be what the name "gpu" stands for; None for no GPU."""
 

@@ -88,12 +88,6 @@ def document(run_here) -> Callable[..., dict[str, Any]]:
     return read
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def write(name: str, rows: list[str]) -> str:
     Path(name).write_text("\n".join(rows) + "\n", encoding="utf-8")
     return name

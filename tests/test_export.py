@@ -31,13 +31,6 @@ MARKS = Path(__file__).parents[1] / "data" / "marks.csv"
 TENSORS = {"w1": "0.weight", "b1": "0.bias", "w2": "2.weight", "b2": "2.bias"}
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    """Work in an empty folder, so that messages name files as the test does."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def draw(sizes: tuple[int, int, int] = (3, 4, 1), dtype: str = "float64", seed: int = 0) -> nn.Params:
     """Draw parameters, none of them zero."""
     n0, n1, n2 = sizes

@@ -23,13 +23,6 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="permissions, links, pipes
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="/dev/full and /proc are Linux's")
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    """Work in an empty folder, so that messages name files as the test does."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def write(name: str, content: str | bytes) -> Path:
     path = Path(name)
     path.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -26,13 +26,6 @@ END = {"png": b"IEND\xaeB`\x82", "svg": b"</svg>\n", "pdf": b"%%EOF\n"}
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    """Work in an empty folder, so that messages name files as the test does."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def figures(monkeypatch) -> list:
     """Give the figures that are drawn, which are then not written."""
     drawn = []

@@ -48,13 +48,6 @@ def run_here(run_main: Callable[..., tuple[int, str, str]]) -> Callable[..., Run
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    """Work in an empty folder, so that messages name files as the test does."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def chunk_rows(monkeypatch) -> Callable[[int], None]:
     return lambda rows: monkeypatch.setattr(predict, "CHUNK_ROWS", rows)
 

@@ -20,13 +20,6 @@ from nn_backend.marks import load_data
 POSIX = pytest.mark.skipif(os.name != "posix", reason="the message is POSIX's")
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """Work in an empty folder, so that messages name files as the test does."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def write(name: str, content: str | bytes) -> str:
     Path(name).write_bytes(content.encode() if isinstance(content, str) else content)
     return name

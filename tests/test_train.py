@@ -1,12 +1,13 @@
 """The command line as a user meets it: what it prints, where, and with which exit code."""
 
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,12 +55,6 @@ def run(*arguments: str, **environment: str) -> Run:
 @pytest.fixture
 def run_here(run_main: Callable[..., tuple[int, str, str]]) -> Callable[..., Run]:
     return lambda *arguments: Run(*run_main(train.main, *arguments))
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def write(name: str, rows: list[str]) -> str:
@@ -528,7 +523,9 @@ def test_ctrl_c_gives_the_table_so_far():
     assert re.search(r"^b2 +-?\d+\.\d{3}\n\Z", done.out, re.MULTILINE)
 
 
-def test_ctrl_c_gives_the_state_reached(run_here, monkeypatch):
+@contextlib.contextmanager
+def interrupted_after_30(monkeypatch) -> Iterator[list[int]]:
+    """Play Ctrl-C before the eager engine's 31st iteration; gives a list of the iterations done."""
     walk, walked = EagerEngine.descend, [0]
 
     def descend(self, params, iterations, learning_rate):
@@ -539,6 +536,11 @@ def test_ctrl_c_gives_the_state_reached(run_here, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(EagerEngine, "descend", descend)
+        yield walked
+
+
+def test_ctrl_c_gives_the_state_reached(run_here, monkeypatch):
+    with interrupted_after_30(monkeypatch) as walked:
         done = run_here("--engine", "eager", "--log-every", "20", "--iterations", "1000", "--json")
     assert (done.code, done.err) == (130, f"interrupted after {walked[0]} of 1000 iterations\n")
     assert 20 <= walked[0] <= 30
@@ -859,16 +861,7 @@ def test_missing_package_is_told_before_the_training(folder, options, missing, e
 
 
 def test_what_an_interrupted_run_reached_is_kept(folder, run_here, monkeypatch):
-    walk, walked = EagerEngine.descend, [0]
-
-    def descend(self, params, iterations, learning_rate):
-        if walked[0] + iterations > 30:
-            raise KeyboardInterrupt
-        walked[0] += iterations
-        return walk(self, params, iterations, learning_rate)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EagerEngine, "descend", descend)
+    with interrupted_after_30(monkeypatch) as walked:
         done = run_here("--engine", "eager", "--log-every", "20", "--iterations", "1000", "--json", *KEEP)
     assert (done.code, done.err) == (130, f"interrupted after {walked[0]} of 1000 iterations\n")
     document, model = json.loads(done.out), nn.load("model")
