@@ -6,7 +6,9 @@ Both do the same update on the same data with the same number of threads: in blo
 the BLAS library does. They take turns, so that whatever else the machine does meets both. A turn is 0.2 s of untimed
 steps and a timed one, as in the midst of a training: at first the blocks would share the cores with BLAS threads that
 the whole arrays left waiting actively. The last lines of the run give the median step of each, and the median of the
-turns' quotients with the middle half of these; the tables of pytest-benchmark hold the blocks alone.
+turns' quotients with the middle half of these; the tables of pytest-benchmark hold the blocks alone. Much of a block's
+time is the BLAS library's, so the lines also name the processor whose kernels it runs: where OPENBLAS_CORETYPE sets an
+older one than the machine has, blocks gain less.
 """
 
 import time
@@ -54,5 +56,6 @@ def test_blocks_against_whole(
     closing_lines.append(
         f"{case} {dtype}: whole arrays {np.median(whole_seconds) * 1e3:.0f} ms, "
         f"blocks {np.median(block_seconds) * 1e3:.0f} ms, ratio {ratio:.1f} "
-        f"(middle half {low:.1f} to {high:.1f}, turns: {len(whole_seconds)}, threads: {blocks.threads})"
+        f"(middle half {low:.1f} to {high:.1f}, turns: {len(whole_seconds)}, threads: {blocks.threads}, "
+        f"BLAS: {benchmark.extra_info['blas']})"
     )

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nn_backend import equations
+from nn_backend import compare, equations
 from nn_backend.backend import Backend
 from nn_backend.engines import bind
 
@@ -157,7 +157,7 @@ def test_iteration(
             installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    device = {"backend": backend.name, "device": backend.device_name}
+    device = {"backend": backend.name, **compare.describe(backend)}
     size = {"rows": case.rows, "dtype": dtype, "iterations": iterations, "case": str(case)}
     benchmark.extra_info.update(contender=contender, **device, **size, versions=installed)
     settle(run)  # also until the threads of the contender before have stopped waiting actively

@@ -49,6 +49,8 @@ def print_table(run: dict[str, Any], medians: dict[tuple[str, str, int], float],
     contenders = list(dict.fromkeys(contender for contender, _, _ in medians))
     info = next(b["extra_info"] for b in run["benchmarks"] if b["extra_info"]["backend"] == backend)
     versions = ", ".join(f"{name} {version}" for name, version in info["versions"].items())
+    if "blas" in info:
+        versions += f", BLAS {info['blas']}"
     machine = run["machine_info"]
     cpu = machine["cpu"]
     vectors = next((name for name in ("avx512f", "avx2", "asimd") if name in cpu.get("flags", ())), "no wide")

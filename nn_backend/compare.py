@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import threadpoolctl
 
 from nn_backend import engines
 from nn_backend.backend import Backend, get_backend
@@ -188,11 +189,11 @@ def pays_from(comparisons: Sequence[Comparison], gpu: str) -> int | None:
 
 
 def describe(backend: Backend, threads: int | None = None) -> dict[str, str | int]:
-    """Say what a backend runs on: the device, threads of the CPU, and versions."""
+    """Say what a backend runs on: the device, threads of the CPU, versions, and the BLAS library's kernels."""
     described: dict[str, str | int] = {"device": backend.device_name}
     if backend.xp is np:
         described |= {"processor": platform.machine(), "threads": count_threads(threads)}
-        described |= {"python": platform.python_version(), "numpy": np.__version__}
+        described |= {"python": platform.python_version(), "numpy": np.__version__, "blas": _describe_blas()}
     elif backend.name.startswith("cupy"):
         import cupy
 
@@ -212,6 +213,13 @@ def format_seconds(seconds: float) -> str:
     """
     factor, unit = (1e6, "µs") if seconds < 9.995e-4 else (1e3, "ms") if seconds < 0.9995 else (1, "s")
     return f"{seconds * factor:.3g} {unit}"
+
+
+def _describe_blas() -> str:
+    """Name the BLAS libraries in use, and the processor whose kernels each runs: OPENBLAS_CORETYPE may set it."""
+    libraries = [found for found in threadpoolctl.threadpool_info() if found["user_api"] == "blas"]
+    parts = [[found.get(key) for key in ("internal_api", "version", "architecture")] for found in libraries]
+    return " and ".join(sorted({" ".join(filter(None, part)) for part in parts})) or "unknown"
 
 
 def _bind(contender: Contender, X: np.ndarray, y: np.ndarray, start: Params, threads: int | None) -> Advance:

@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import os
+import platform
 import random
 import re
 import subprocess
@@ -143,10 +144,22 @@ def test_a_table_without_a_gpu(measured):
 
 def test_it_says_what_was_compared_and_why_no_gpu(measured):
     machine, missing = measured.out.splitlines()[:2]
-    assert re.fullmatch(r"numpy: device cpu, processor \S+, threads \d+, python 3\.\d+\.\S+, numpy 2\.\S+", machine)
+    assert re.fullmatch(
+        r"numpy: device cpu, processor \S+, threads \d+, python 3\.\d+\.\S+, numpy 2\.\S+, blas \w.*", machine
+    )
     assert missing == f"Only engines of the CPU are compared. {diagnosis_without_devices()}"
     assert "\nTime per iteration of gradient descent, 3-4-1 network, float32:\n" in measured.out
     assert "The GPU pays" not in measured.out
+
+
+def test_it_says_whose_kernels_the_blas_library_runs():
+    command = [sys.executable, "-m", "nn_backend.compare", "--rows", "1", "--json"]
+    environment = {**os.environ, "OPENBLAS_CORETYPE": "Nehalem"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
+    blas = json.loads(done.stdout)["machines"]["numpy"]["blas"]
+    if platform.machine() != "x86_64" or "openblas" not in blas:
+        pytest.skip(f"only OpenBLAS on x86-64 has kernels for that processor; here: {blas}")
+    assert re.fullmatch(r"openblas \d+\.\d+\.\S+ Nehalem", blas)
 
 
 def diagnosis_without_devices() -> str:
