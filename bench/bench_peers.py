@@ -7,7 +7,8 @@ Each contender runs as its users would run it: NumPy runs the equations as they 
 them in a loop (``jit`` and ``fori_loop``), PyTorch runs ``Linear``, ``Sigmoid`` and its own loss and SGD eagerly,
 scikit-learn fits an ``MLPClassifier`` with one batch. With a GPU, those that can use it run there as well. Compilation
 and transfers are outside the clock. Libraries that are not installed, or were installed without support for the GPU,
-are skipped (``pip install -e ".[bench]"``). A round is a whole run; report.py divides it by its iterations.
+are skipped (``pip install -e ".[bench]"``). Those that take parameters with a leading axis also train many networks in
+one run; the others would train them one by one. A round is a run; report.py divides it by its iterations and networks.
 """
 
 import functools
@@ -22,9 +23,11 @@ import pytest
 from nn_backend import compare, equations
 from nn_backend.backend import Backend
 from nn_backend.engines import bind
+from nn_backend.network import init_params
 
 ITERATIONS = {300: 4500, 10_000: 300, 100_000: 30, 1_000_000: 10, 10_000_000: 10}
 ROUNDS = 7
+NETWORKS = 1000  # trained in one run
 LEARNING_RATE = 0.2
 
 
@@ -126,18 +129,30 @@ CONTENDERS: dict[str, Callable[..., Callable[[], Any]]] = {
     "scikit-learn": run_sklearn,
 }
 ON_CPU_ONLY = ("NumPy", "scikit-learn")
+ONE_BY_ONE = ("PyTorch", "scikit-learn")
 PACKAGES = ("nn-backend", "numpy", "cupy-cuda12x", "cupy-cuda13x", "jax", "torch", "scikit-learn")
 ROWS = {"compiled-numpy": ("300", "1e4", "1e5", "1e6"), "compiled-cupy": ("300", "1e4", "1e5", "1e6", "1e7")}
 CASES = [
-    (place, f"{rows}x3-4-1", contender)
+    (place, f"{rows}x3-4-1", networks, contender)
     for place, sizes in ROWS.items()
     for rows in sizes
+    for networks in ((1, NETWORKS) if rows == "300" else (1,))
     for contender in CONTENDERS
     if place == "compiled-numpy" or contender not in ON_CPU_ONLY
+    if networks == 1 or contender not in ONE_BY_ONE
 ]
 
 
-@pytest.mark.parametrize(("place", "case", "contender"), CASES, indirect=["place", "case"])
+def draw_networks(problem: Any, networks: int) -> Any:
+    """Give the problem for as many networks, each drawn by itself; one has no leading axis."""
+    if networks == 1:
+        return problem
+    n1, n0 = problem.params.w1.shape
+    drawn = [init_params(n0, n1, seed=seed, dtype=problem.X.dtype.name) for seed in range(networks)]
+    return problem._replace(params=equations.Params(*map(np.stack, zip(*drawn, strict=True))))
+
+
+@pytest.mark.parametrize(("place", "case", "networks", "contender"), CASES, indirect=["place", "case"])
 def test_iteration(
     request: pytest.FixtureRequest,
     settle: Callable[..., None],
@@ -146,11 +161,13 @@ def test_iteration(
     backend: Backend,
     case,
     dtype: str,
+    networks: int,
     contender: str,
 ) -> None:
-    iterations = 2 if request.config.getoption("smallest") else ITERATIONS[case.rows]
-    run = CONTENDERS[contender](problem, iterations, backend)
-    benchmark.group = f"{iterations} iterations, {case}, {dtype}, {backend.name}"
+    shorter = 1 if networks == 1 else 100
+    iterations = 2 if request.config.getoption("smallest") else ITERATIONS[case.rows] // shorter
+    run = CONTENDERS[contender](draw_networks(problem, networks), iterations, backend)
+    benchmark.group = f"{iterations} iterations, {networks} of {case}, {dtype}, {backend.name}"
     installed = {}
     for package in PACKAGES:
         try:
@@ -158,19 +175,20 @@ def test_iteration(
         except importlib.metadata.PackageNotFoundError:
             continue
     device = {"backend": backend.name, **compare.describe(backend)}
-    size = {"rows": case.rows, "dtype": dtype, "iterations": iterations, "case": str(case)}
+    size = {"rows": case.rows, "networks": networks, "dtype": dtype, "iterations": iterations, "case": str(case)}
     benchmark.extra_info.update(contender=contender, **device, **size, versions=installed)
     settle(run)  # also until the threads of the contender before have stopped waiting actively
     benchmark.pedantic(run, rounds=1 if request.config.getoption("smallest") else ROUNDS)
 
 
 @pytest.mark.parametrize(
-    ("place", "case", "contender"),
-    [case for case in CASES if case[1] == "300x3-4-1" and case[2] != "scikit-learn"],
+    ("place", "case", "networks", "contender"),
+    [case for case in CASES if case[1] == "300x3-4-1" and case[3] != "scikit-learn"],
     indirect=["place", "case"],
 )
-def test_contenders_do_the_same(problem, backend: Backend, case, dtype: str, contender: str) -> None:
+def test_contenders_do_the_same(problem, backend: Backend, case, dtype: str, networks: int, contender: str) -> None:
     """All but scikit-learn, which draws its own start, reach the same parameters after ten iterations."""
+    problem = draw_networks(problem, networks)
     reached = CONTENDERS[contender](problem, 10, backend)()
     expected = run_numpy(problem, 10)()
     for actual, array in zip(reached, expected, strict=True):

@@ -106,7 +106,7 @@ def fit(
     Raises
     ------
     DivergenceError
-        If parameters or cost stop being finite.
+        If parameters or cost stop being finite, be it of one network among many.
     ArgumentError, DataError, ArrayTypeError, BackendUnavailableError
         If an argument is not accepted, or the backend cannot run here.
 
@@ -140,8 +140,9 @@ def fit(
     def log(state: _State) -> bool:
         """Add the state's row to the history; give whether the run goes on."""
         score = bound.score(state.params)
-        if not np.all(np.isfinite(score.cost)):
-            raise _divergence("cost is", state.iteration, learning_rate)
+        finite = np.isfinite(score.cost)
+        if not finite.all():
+            raise _divergence("cost{} is", finite, state.iteration, learning_rate)
         rows.append((state.iteration, score))
         return callback is None or not callback(state.iteration, score)
 
@@ -183,26 +184,31 @@ def fit(
 def _advance(engine: Engine, backend: Backend, state: _State, steps: int, learning_rate: float) -> _State:
     """Give the state that many updates on; raise with the first iteration whose parameters are not finite."""
     params = engine.descend(state.params, steps, learning_rate)
-    if _is_finite(params, backend):
+    finite = _finite(params, backend)
+    if finite.all():
         return _State(state.iteration + steps, params)
-    finite, first_not = state, state.iteration + steps
-    while first_not - finite.iteration > 1:
-        middle = (finite.iteration + first_not) // 2
-        params = engine.descend(finite.params, middle - finite.iteration, learning_rate)
-        if _is_finite(params, backend):
-            finite = _State(middle, params)
+    last, first_not = state, state.iteration + steps
+    while first_not - last.iteration > 1:
+        middle = (last.iteration + first_not) // 2
+        params = engine.descend(last.params, middle - last.iteration, learning_rate)
+        at_middle = _finite(params, backend)
+        if at_middle.all():
+            last = _State(middle, params)
         else:
-            first_not = middle
-    raise _divergence("parameters are", first_not, learning_rate)
+            first_not, finite = middle, at_middle
+    raise _divergence("parameters{} are", finite, first_not, learning_rate)
 
 
-def _is_finite(params: Params, backend: Backend) -> bool:
-    return all(bool(np.isfinite(backend.to_numpy(array)).all()) for array in params)
+def _finite(params: Params, backend: Backend) -> np.ndarray:
+    """Say of each network, in the shape of the leading axes, whether its parameters are finite."""
+    finite: np.ndarray = np.all([np.isfinite(backend.to_numpy(a)).all(axis=(-2, -1)) for a in params], axis=0)
+    return finite
 
 
-def _divergence(what: str, iteration: int, learning_rate: float) -> DivergenceError:
+def _divergence(what: str, finite: np.ndarray, iteration: int, learning_rate: float) -> DivergenceError:
+    network = f" of network {int(np.argmin(finite))}" if finite.ndim else ""
     return DivergenceError(
-        f"the {what} no longer finite at iteration {iteration}: "
+        f"the {what.format(network)} no longer finite at iteration {iteration}: "
         f"take a learning rate smaller than {learning_rate:g}, or standardise the features"
     )
 

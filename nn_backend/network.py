@@ -153,7 +153,7 @@ def place_params(params: Params, backend: Backend) -> Params:
     lead, n1, n0 = shapes["w1"][:-2], shapes["w1"][-2:-1], shapes["w1"][-1:]
     n2 = shapes["w2"][-2:-1]
     expected = {"w1": lead + n1 + n0, "b1": lead + n1 + (1,), "w2": lead + n2 + n1, "b2": lead + n2 + (1,)}
-    if shapes != expected or 0 in n0 + n1 + n2:
+    if shapes != expected or 0 in lead + n0 + n1 + n2:
         given = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise DataError(
             f"the parameters have shapes {given}; expected w1 (n1, n0), b1 (n1, 1), w2 (n2, n1), b2 (n2, 1)"

@@ -3,13 +3,14 @@
 import gc
 import hashlib
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -643,15 +644,81 @@ def test_float32_counts_beyond_its_24_bits_and_rounds_m_once() -> None:
     assert score.cost == add_tree(tiles)[0]
 
 
+# --- many networks ---
+
+
+def stacked(networks: Sequence[Params], *lead: int) -> Params:
+    arrays = map(np.stack, zip(*networks, strict=True))
+    return Params(*(array.reshape(*lead, *array.shape[1:]) for array in arrays))
+
+
+@DTYPE
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+@pytest.mark.parametrize(("lead", "m"), [((1,), 300), ((2,), ROWS_FOR_7_THREADS), ((9,), 1000), ((2, 3), 40)])
+def test_each_of_many_networks_is_trained_as_it_would_be_alone(
+    lead: tuple[int, ...], m: int, threads: int, dtype: str
+) -> None:
+    X, y, _ = draw((3, 4, 2), m, dtype)
+    networks = [nn.init_params(3, 4, 2, seed=seed, factor=0.7, dtype=dtype) for seed in range(math.prod(lead))]
+    many = stacked(networks, *lead)
+    before = flat(many)
+    result = nn.fit(X, y, many, iterations=7, log_every=5, threads=threads)
+    assert result.engine == "compiled"
+    assert flat(many).tobytes() == before.tobytes()
+    assert result.history.columns.tolist() == ["iteration", "network", "cost", "accuracy"]
+    assert result.history[["cost", "accuracy"]].dtypes.tolist() == [np.float64, np.float64]
+    for number, index in enumerate(np.ndindex(lead)):
+        alone = nn.fit(X, y, networks[number], iterations=7, log_every=5, threads=1, engine="compiled")
+        for one, array in zip(alone.params, result.params, strict=True):
+            assert_same_bits(array[index], one)
+        rows = result.history[result.history["network"] == number].drop(columns="network").reset_index(drop=True)
+        assert rows.equals(alone.history)
+
+
+def test_many_networks_are_as_many_runs_of_the_interpreter() -> None:
+    X, y, params = draw((2, 3, 1), 700, "float64")
+    networks = [params, *(nn.init_params(2, 3, seed=seed) for seed in range(4))]
+    engine = CompiledEngine(X, y, stacked(networks, 5), backend=CPU, threads=2)
+    reached = engine.descend(stacked(networks, 5), 2, 0.3)
+    score = engine.score(stacked(networks, 5))
+    for k, network in enumerate(networks):
+        assert_same_bits(flat(Params(*(array[k] for array in reached))), interpreted(network, X, y, 2, 0.3))
+        assert (score.cost[k], score.accuracy[k]) == interpreted_score(network, X, y)
+
+
+def test_few_networks_share_the_threads_and_many_have_one_each(threads_used: list[int]) -> None:
+    X, y, params = draw((3, 4, 1), ROWS_FOR_7_THREADS, "float32")
+    for count, expected in ((2, [7, 7]), (8, [7, *[1] * 7])):
+        many = stacked([params] * count, count)
+        CompiledEngine(X, y, many, threads=7, backend=CPU).descend(many, 1, 0.3)
+        assert threads_used in (expected, expected[:1]), count
+        threads_used.clear()
+
+
+def test_the_limit_of_parameters_is_that_of_one_network() -> None:
+    limit, beyond = (stacked([nn.init_params(*sizes)] * 3, 3) for sizes in (AT_LIMIT, BEYOND))
+    assert choose("auto", limit, CPU) == choose("compiled", limit, CPU) == "compiled"
+    assert choose("auto", beyond, CPU) == "eager"
+
+
+@POSIX
+def test_ctrl_c_ends_a_run_of_many_networks(press_ctrl_c: Callable[..., Any]) -> None:
+    X, y = nn.load_marks()
+    networks = [nn.init_params(3, 4, seed=seed) for seed in range(50)]
+    since = press_ctrl_c(0.8)
+    result = nn.fit(X, y, stacked(networks, 50), iterations=10**9, log_every=10**9, threads=2)
+    assert since() < 2
+    assert result.interrupted
+    assert 0 < result.iterations < 10**9
+    again = nn.fit(X, y, networks[49], iterations=result.iterations, log_every=10**9)
+    assert_same_bits(flat(Params(*(array[49] for array in result.params))), flat(again.params))
+
+
 # --- which engine runs ---
 
 CPU = nn.get_backend("cpu")
 AT_LIMIT = (MAX_COMPILED_PARAMETERS - 3, 1, 1)  # n1 (n0 + 1) + n2 (n1 + 1) parameters
 BEYOND = (MAX_COMPILED_PARAMETERS - 2, 1, 1)
-
-
-def stacked(count: int) -> Params:
-    return Params(*(np.stack([array] * count) for array in nn.init_params(3, 4)))
 
 
 def test_auto_takes_compiled_for_small_networks_on_numpy() -> None:
@@ -666,7 +733,6 @@ def test_auto_takes_compiled_for_small_networks_on_numpy() -> None:
 @pytest.mark.parametrize(
     ("params", "backend", "message"),
     [
-        (stacked(5), CPU, r"the parameters have leading axes \(5,\); it runs one network"),
         (
             nn.init_params(*BEYOND),
             CPU,
@@ -674,7 +740,7 @@ def test_auto_takes_compiled_for_small_networks_on_numpy() -> None:
         ),
         (nn.init_params(3, 4), STRICT, "the backend is strict; it runs on numpy and cupy"),
     ],
-    ids=["leading axes", "size", "backend"],
+    ids=["size", "backend"],
 )
 def test_elsewhere_auto_takes_eager_and_compiled_says_why_not(params: Params, backend: Any, message: str) -> None:
     placed = Params(*map(backend.asarray, params))
@@ -731,6 +797,19 @@ def test_divergence_is_found_at_the_iteration_that_eager_finds(dtype: str, log_e
         messages.append(str(e.value))
     assert messages[0] == messages[1]
     assert "standardise the features" in messages[0]
+
+
+@pytest.mark.parametrize("engine", ["eager", "compiled"])
+def test_divergence_names_the_network(engine: str) -> None:
+    growing = Params(*(np.array([[value]]) for value in (0.0, 0.0, 0.0, -1e308)))  # yhat is 0
+    at_rest = growing._replace(b2=np.array([[1000.0]]))  # yhat is 1, and the gradient 0
+    beyond = growing._replace(b1=np.array([[1000.0]]), w2=np.array([[-1e308]]))  # z2 is -2e308
+    X, y = np.ones((1, 4)), np.ones((1, 4))
+    with pytest.raises(nn.DivergenceError, match=r"^the cost of network 2 is no longer finite at iteration 0: take"):
+        nn.fit(X, y, stacked([at_rest, growing, beyond], 3), engine=engine)
+    # The first update makes w2 2e307, so in the second dw1 is a quarter of that, and times the learning rate infinite.
+    with pytest.raises(nn.DivergenceError, match=r"^the parameters of network 1 are no longer finite at iteration 2:"):
+        nn.fit(X, y, stacked([at_rest, growing, growing, at_rest], 2, 2), learning_rate=4e307, engine=engine)
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,24 @@ def test_raw_run_of_the_article_is_the_cpus() -> None:
     assert state[:21].tobytes() == b"".join(array.tobytes() for array in expected)
 
 
+@pytest.mark.parametrize("order", ["forward", "backward"])
+def test_a_block_for_each_of_many_networks(order: str) -> None:
+    require_compiler()
+    program = step(2, 3, 1, "float32")
+    X, uniforms = draw(program, 700)
+    networks = np.stack([uniforms, -uniforms, uniforms / 2])
+    networks[:, -2:] = uniforms[-2:]
+    rows = np.array([row.ctypes.data for row in X], np.uint64)
+    state = networks.copy()
+    module = compile_cuda(print_cuda(program))
+    module.launch("iterate", 3, TILE, (rows, np.int64(700), state, np.int32(2)), order=order)
+    for start, reached in zip(networks, state, strict=True):
+        for _ in range(2):
+            results = interpret(program, X, start)
+            start[: len(results)] = results
+        assert reached.tobytes() == start.tobytes()
+
+
 def barriers(source: str) -> list[int]:
     return [found.start() for found in re.finditer(re.escape("__syncthreads();"), source)]
 
@@ -191,8 +209,10 @@ def test_gpu_gives_the_cpus_bits(m: int, dtype: str) -> None:
     X, y = X[:, :m], y[:, :m]
     start = nn.init_params(3, 4, dtype=dtype)
     iterations = 4500 if m == 300 else 50
-    here, there = (
-        nn.fit(X, y, start, iterations=iterations, engine="compiled", backend=place) for place in ("cpu", gpu)
-    )
-    assert [array.tobytes() for array in here.params] == [array.tobytes() for array in there.params]
-    assert here.history.equals(there.history)
+    many = nn.Params(*(np.stack([array, array * 2]) for array in start))
+    for params in (start, many):
+        here, there = (
+            nn.fit(X, y, params, iterations=iterations, engine="compiled", backend=place) for place in ("cpu", gpu)
+        )
+        assert [array.tobytes() for array in here.params] == [array.tobytes() for array in there.params]
+        assert here.history.equals(there.history)

@@ -229,6 +229,11 @@ START = nn.init_params(3, 4)
             r"shapes w1 \(4, 3\), b1 \(4,\).*expected w1 \(n1, n0\)",
         ),
         (
+            {"params": nn.Params(*(np.zeros((0, *a.shape)) for a in START))},
+            nn.DataError,
+            r"shapes w1 \(0, 4, 3\), b1 \(0, 4, 1\).*expected w1 \(n1, n0\)",
+        ),
+        (
             {"params": START._replace(b2=np.float32([[0]]))},
             nn.DataError,
             "dtypes are float32, float64; expected all float64",

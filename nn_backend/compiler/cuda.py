@@ -2,7 +2,8 @@
 
 Three kernels:
 
-- ``iterate`` does many iterations of a small data set in one launch: one block, one thread for each example of a tile;
+- ``iterate`` does many iterations of a small data set in one launch: a block for each network, one thread for each
+  example of a tile;
 - ``sum_tiles`` adds up runs of tiles of a large data set: one warp for each tile, every number read once;
 - ``follow`` adds the runs as `program.add_tree` does and computes what follows from the sums.
 
@@ -193,6 +194,7 @@ def _print_iterate(program: Program) -> str:
             }}
             __syncthreads();""")
     uniforms = max(len(program.uniforms), len(program.outputs))
+    mine = f"state[(long long)blockIdx.x * {uniforms} + k]"
     newline = "\n"
     return f"""\
 extern "C" __global__ void __launch_bounds__({TILE}, 1)
@@ -203,7 +205,7 @@ iterate(const unsigned long long* rows, long long m, T* state, int iterations) {
     const int lane = threadIdx.x % {LANES}, row = threadIdx.x / {LANES};
     const int tiles = (int)((m + {TILE - 1}) / {TILE});
 {_rows(program)}
-    for (int k = threadIdx.x; k < {uniforms}; k += {TILE}) numbers[k] = state[k];
+    for (int k = threadIdx.x; k < {uniforms}; k += {TILE}) numbers[k] = {mine};
     __syncthreads();
     for (int iteration = 0; iteration < iterations; ++iteration) {{
         for (int tile = 0; tile < tiles; ++tile) {{
@@ -221,7 +223,7 @@ iterate(const unsigned long long* rows, long long m, T* state, int iterations) {
         }}
         __syncthreads();
     }}
-    for (int k = threadIdx.x; k < {len(program.outputs)}; k += {TILE}) state[k] = numbers[k];
+    for (int k = threadIdx.x; k < {len(program.outputs)}; k += {TILE}) {mine} = numbers[k];
 }}"""
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import math
 import os
 import tempfile
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from nn_backend.compiler.program import TILE, Program
 
 # One rounding for each operation and subnormal numbers kept; CuPy's own way of compiling always flushes them.
 FLAGS = ("-std=c++17", "-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true")
-LAUNCH_TILES = 20_000  # tiles, times iterations, of one launch of iterate: some tens of milliseconds
+LAUNCH_TILES = 20_000  # tiles, times iterations and runs, of one launch of iterate: some tens of milliseconds at most
 
 
 class Examples:
@@ -61,34 +62,37 @@ class Kernel:
         ----------
         examples : Examples
             The numbers of each example, in the program's dtype.
-        uniforms : CuPy array (uniforms,)
-            The numbers that are the same for all examples, in the program's dtype.
+        uniforms : CuPy array (..., uniforms)
+            The numbers that are the same for all examples, in the program's dtype. Leading axes are as many runs, each
+            by itself.
         iterations : int
             How many times to run it, at least 1.
 
         Returns
         -------
-        CuPy array (outputs,)
+        CuPy array (..., outputs)
             The results of the last iteration.
         """
         import cupy
 
-        outputs = len(self.program.outputs)
-        state = cupy.zeros(max(len(uniforms), outputs), self.program.dtype)
-        state[: len(uniforms)] = uniforms
+        *lead, size = uniforms.shape
+        runs, outputs = math.prod(lead), len(self.program.outputs)
+        state = cupy.zeros((runs, max(size, outputs)), self.program.dtype)
+        state[:, :size] = uniforms.reshape(runs, size)
         m = np.int64(examples.m)
         if examples.tiles <= SMALL_TILES:
-            at_most = max(1, LAUNCH_TILES // examples.tiles)
+            at_most = max(1, LAUNCH_TILES // (examples.tiles * runs))
             for first in range(0, iterations, at_most):
                 count = np.int32(min(at_most, iterations - first))
-                self._iterate((1,), (TILE,), (examples.rows, m, state, count))
+                self._iterate((runs,), (TILE,), (examples.rows, m, state, count))
         else:
             blocks = -(-examples.tiles // RUN_TILES)
             parts = cupy.empty((blocks, len(self.program.sums)), self.program.dtype)
-            for _ in range(iterations):
-                self._sum_tiles((blocks,), (SUM_THREADS,), (examples.rows, m, state, parts))
-                self._follow((1,), (FOLLOW_THREADS,), (parts, np.int64(blocks), state))
-        return state[:outputs]
+            for numbers in state:
+                for _ in range(iterations):
+                    self._sum_tiles((blocks,), (SUM_THREADS,), (examples.rows, m, numbers, parts))
+                    self._follow((1,), (FOLLOW_THREADS,), (parts, np.int64(blocks), numbers))
+        return state[:, :outputs].reshape(*lead, outputs)
 
 
 def compile_cubin(source: str, architecture: str) -> bytes:

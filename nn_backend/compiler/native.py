@@ -1,6 +1,7 @@
 """Compiles a program's LLVM IR for this machine with llvmlite, and runs it on arrays, on as many threads as wanted."""
 
 import ctypes
+import math
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -107,7 +108,7 @@ class Kernel:
         passes.getModulePassManager().run(self._module, passes)
         self._engine = llvm.create_mcjit_compiler(self._module, self._machine)
         self._engine.finalize_object()
-        signature = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 7, *[ctypes.c_void_p] * 6)  # its calls release the GIL
+        signature = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 8, *[ctypes.c_void_p] * 6)  # its calls release the GIL
         self._run = signature(self._engine.get_function_address("run"))
 
     def assembly(self) -> str:
@@ -121,18 +122,33 @@ class Kernel:
         ----------
         examples : Examples
             The numbers of each example, in the program's dtype.
-        uniforms : ndarray (uniforms,)
-            The numbers that are the same for all examples, in the program's dtype.
+        uniforms : ndarray (..., uniforms)
+            The numbers that are the same for all examples, in the program's dtype. Leading axes are as many runs, each
+            by itself.
         iterations : int
             How many times to run it, at least 1.
 
         Returns
         -------
-        ndarray (outputs,)
+        ndarray (..., outputs)
             The results of the last iteration.
         """
+        *lead, size = uniforms.shape
+        outputs = len(self.program.outputs)
+        numbers = np.zeros((math.prod(lead), max(size, outputs)), self.program.dtype)
+        numbers[:, :size] = uniforms.reshape(len(numbers), size)
+        pool = examples.pool
+        if pool.threads == 1 or len(numbers) < pool.threads:
+            self._run_in_turn(examples, numbers, iterations, pool.threads)
+        else:
+            shares = np.array_split(numbers, pool.threads)
+            pool.run(lambda thread: self._run_in_turn(examples, shares[thread], iterations, 1), pool.threads)
+        return numbers[:, :outputs].reshape(*lead, outputs)
+
+    def _run_in_turn(self, examples: Examples, numbers: np.ndarray, iterations: int, threads: int) -> None:
+        """Run the program for each row of numbers, one after the other, each on at most so many threads."""
         program = self.program
-        threads = max(1, min(examples.pool.threads, examples.tiles // TILES_PER_THREAD))
+        threads = max(1, min(threads, examples.tiles // TILES_PER_THREAD))
         chunk_tiles = 1
         while chunk_tiles < CHUNK_TILES and 2 * chunk_tiles * CHUNKS_PER_THREAD * threads <= examples.tiles:
             chunk_tiles *= 2
@@ -140,13 +156,12 @@ class Kernel:
         partial = np.zeros((2, chunks, padded_sums(program)), program.dtype)
         arrived = np.zeros(1, np.int64)
         scratch = np.empty((threads, scratch_size(program, chunks)), program.dtype)
-        numbers = np.zeros((threads, max(len(program.uniforms), len(program.outputs))), program.dtype)
-        numbers[:, : len(uniforms)] = uniforms
+        copies = [numbers, *(numbers.copy() for _ in range(threads - 1))]
 
         def work(thread: int) -> None:
-            arrays = (numbers[thread], partial, arrived, scratch[thread])
+            arrays = (copies[thread], partial, arrived, scratch[thread])
             self._run(
-                *(thread, threads, examples.full_tiles, examples.rest, chunks, chunk_tiles, iterations),
+                *(thread, threads, examples.full_tiles, examples.rest, chunks, chunk_tiles, len(numbers), iterations),
                 *(examples.full_rows.ctypes.data, examples.tail_rows.ctypes.data),
                 *(array.ctypes.data for array in arrays),
             )
@@ -156,7 +171,6 @@ class Kernel:
         except BaseException:  # Ctrl-C may come before all threads were started: let the others pass the barrier
             arrived[0] = EVERYBODY
             raise
-        return numbers[0, : len(program.outputs)].copy()
 
 
 def _start_llvm() -> None:

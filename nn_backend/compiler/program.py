@@ -335,7 +335,7 @@ def sum_over_examples(terms: np.ndarray) -> np.ndarray:
 
 
 def add_tree(parts: np.ndarray) -> np.ndarray:
-    """Add the parts (n, sums) along the first axis in the shape of a binary tree, giving an array (sums,).
+    """Add the parts (n, ...) along the first axis in the shape of a binary tree, giving an array (...).
 
     Notes
     -----

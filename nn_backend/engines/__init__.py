@@ -40,14 +40,12 @@ def choose(engine: str, params: Params, backend: Backend) -> str:
         raise ArgumentError(f"engine {engine!r} is not known; accepted: {', '.join(ENGINES)}")
     if engine == "eager":
         return engine
-    size = sum(math.prod(array.shape) for array in params)
+    size = sum(math.prod(array.shape[-2:]) for array in params)
     on_gpu = backend.name.startswith("cupy")
     limit = MAX_COMPILED_PARAMETERS_ON_GPU if on_gpu else MAX_COMPILED_PARAMETERS
     obstacle = None
     if backend.xp is not np and not on_gpu:
         obstacle = f"the backend is {backend.name}; it runs on numpy and cupy"
-    elif params.w1.ndim > 2:
-        obstacle = f"the parameters have leading axes {params.w1.shape[:-2]}; it runs one network"
     elif size > limit:
         obstacle = f"the network has {size} parameters; it runs at most {limit}"
     if obstacle is None:

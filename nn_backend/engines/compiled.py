@@ -4,6 +4,7 @@ The bits it gives are the same on every machine, for any number of threads: see 
 """
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from nn_backend.equations import Array, Params
 
 
 class CompiledEngine:
-    """The equations compiled into one kernel.
+    """The equations compiled into one kernel, which trains each of several networks as it would train that one alone.
 
     Parameters
     ----------
@@ -40,8 +41,8 @@ class CompiledEngine:
         with backend.current():
             X, y = (a if a.strides[1] == a.itemsize else backend.xp.ascontiguousarray(a) for a in (X, y))
             kernel, bind = _machine(backend, threads)
-            sizes = params.w1.shape[1], params.w1.shape[0], params.w2.shape[0]
-            self._training, self._scoring = _kernels(kernel, backend.name, *sizes, params.w1.dtype.name)
+            (n1, n0), n2 = params.w1.shape[-2:], params.w2.shape[-2]
+            self._training, self._scoring = _kernels(kernel, backend.name, n0, n1, n2, params.w1.dtype.name)
             self._m = X.shape[1]
             self._outputs = y.size
             self._all = bind([X, y])
@@ -55,16 +56,16 @@ class CompiledEngine:
         if iterations == 0:
             return params
         flat = self._run(self._training, self._all, self._flatten(params, self._m, learning_rate), iterations)
-        ends = np.cumsum([array.size for array in params])
-        parts = (part.reshape(a.shape) for part, a in zip(np.split(flat, ends[:-1]), params, strict=True))
+        ends = np.cumsum([math.prod(array.shape[-2:]) for array in params])
+        parts = (part.reshape(a.shape) for part, a in zip(np.split(flat, ends[:-1], axis=-1), params, strict=True))
         return Params(*map(self.backend.asarray, parts))
 
     def score(self, params: Params) -> Score:
         """Give cost and accuracy at the parameters."""
         uniforms = self._flatten(params, self._m)
         parts = np.stack([self._run(self._scoring, span, uniforms, 1) for span in self._spans])
-        cost, correct = add_tree(parts)[0], parts[:, 1].astype(np.int64).sum()
-        return Score(float(cost), float(correct / self._outputs))
+        cost, correct = add_tree(parts)[..., 0], parts[..., 1].astype(np.int64).sum(axis=0)
+        return Score.of(cost.astype(np.float64), correct / self._outputs)
 
     def _run(self, kernel: Any, examples: Any, uniforms: np.ndarray, iterations: int) -> np.ndarray:
         with self.backend.current():
@@ -72,9 +73,12 @@ class CompiledEngine:
             return self.backend.to_numpy(kernel.run(examples, state, iterations))
 
     def _flatten(self, params: Params, *numbers: float) -> np.ndarray:
-        arrays = [self.backend.to_numpy(array).ravel() for array in params]
+        """Give the uniform numbers of each network in a row: its parameters, then ``numbers``."""
+        lead = params.w1.shape[:-2]
+        arrays = [self.backend.to_numpy(array).reshape(*lead, math.prod(array.shape[-2:])) for array in params]
         with np.errstate(over="ignore"):  # a rate beyond float32 becomes infinite, and fit reports where that leads
-            return np.concatenate([*arrays, np.array(numbers, arrays[0].dtype)])
+            ending = np.array(numbers, arrays[0].dtype)
+        return np.concatenate([*arrays, np.broadcast_to(ending, (*lead, len(numbers)))], axis=-1)
 
 
 def training_program(n0: int, n1: int, n2: int, dtype: str) -> Program:

@@ -93,8 +93,7 @@ class EagerEngine:
         blocks = self._blocks(params)
         with self._computing(blocks):
             cost, correct = self._sum_over(blocks, functools.partial(self._score_share, params))
-        accuracy = correct / (self._m * self._data.y.shape[0])
-        return Score(cost, accuracy) if cost.ndim else Score(float(cost), float(accuracy))
+        return Score.of(cost, correct / (self._m * self._data.y.shape[0]))
 
     def _gradient_share(self, params: Params, block: _Block) -> Params:
         layers = equations.forward(params, block.X, xp=self.backend.xp)

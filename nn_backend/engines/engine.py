@@ -3,6 +3,8 @@
 import os
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError
 
@@ -27,6 +29,11 @@ class Score(NamedTuple):
 
     cost: Any
     accuracy: Any
+
+    @classmethod
+    def of(cls, cost: np.ndarray, accuracy: np.ndarray) -> "Score":
+        """Give the score that float64 arrays of the leading shape hold."""
+        return cls(cost, accuracy) if cost.ndim else cls(float(cost), float(accuracy))
 
 
 class Engine(Protocol):

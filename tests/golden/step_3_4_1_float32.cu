@@ -33,7 +33,7 @@ iterate(const unsigned long long* rows, long long m, T* state, int iterations) {
     const T* __restrict__ row1 = (const T*)rows[1];
     const T* __restrict__ row2 = (const T*)rows[2];
     const T* __restrict__ row3 = (const T*)rows[3];
-    for (int k = threadIdx.x; k < 23; k += 512) numbers[k] = state[k];
+    for (int k = threadIdx.x; k < 23; k += 512) numbers[k] = state[(long long)blockIdx.x * 23 + k];
     __syncthreads();
     for (int iteration = 0; iteration < iterations; ++iteration) {
         for (int tile = 0; tile < tiles; ++tile) {
@@ -437,7 +437,7 @@ iterate(const unsigned long long* rows, long long m, T* state, int iterations) {
         }
         __syncthreads();
     }
-    for (int k = threadIdx.x; k < 21; k += 512) state[k] = numbers[k];
+    for (int k = threadIdx.x; k < 21; k += 512) state[(long long)blockIdx.x * 23 + k] = numbers[k];
 }
 
 extern "C" __global__ void __launch_bounds__(256, 2)
