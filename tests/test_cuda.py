@@ -3,16 +3,23 @@
 import functools
 import itertools
 import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
-from cuda_on_cpu import CudaError, Module, compile_cuda, require_compiler
+from cuda_on_cpu import CudaError, compile_cuda, require_compiler
 from places import require_gpu
 
 import nn_backend as nn
-from nn_backend.compiler.cuda import FOLLOW_THREADS, RUN_TILES, SMALL_TILES, SUM_THREADS, print_cuda
+from nn_backend.backend import Backend
+from nn_backend.compiler import device
+from nn_backend.compiler.cuda import RUN_TILES, SMALL_TILES, print_cuda
 from nn_backend.compiler.program import TILE, Program, interpret
+from nn_backend.engines import compiled
 from nn_backend.engines.compiled import score_program, training_program
 
 step = functools.cache(training_program)  # the same program each time, so that what it means is interpreted once
@@ -29,22 +36,87 @@ def draw(program: Program, m: int) -> tuple[np.ndarray, np.ndarray]:
     return examples.astype(program.dtype), np.array(uniforms, program.dtype)
 
 
-def run_on_cpu(module: Module, program: Program, m: int, iterations: int, order: str) -> np.ndarray:
-    """Launch the kernels as `compiler.device` does."""
+class OnDevice(np.ndarray):
+    """An array that gives its address as CuPy's arrays do."""
+
+    @property
+    def data(self) -> SimpleNamespace:
+        return SimpleNamespace(ptr=self.ctypes.data)
+
+
+class Driver:
+    """What `compiler.device` asks of CuPy, with arrays in the host's memory and kernels that run on the CPU.
+
+    Attributes
+    ----------
+    order : str
+        In which order threads run, as in `cuda_on_cpu`.
+    launches : list of (str, int)
+        Kernel and blocks of each launch.
+    """
+
+    def __init__(self) -> None:
+        self.order = "forward"
+        self.launches: list[tuple[str, int]] = []
+        names = {name: getattr(np, name) for name in ("all", "isfinite", "float32", "float64")}
+        self.xp = SimpleNamespace(**names, asarray=self.asarray, ascontiguousarray=self.ascontiguousarray)
+        self.backend = Backend("cupy:0", self.xp)
+
+    def asarray(self, values: Any, dtype: Any = None, device: Any = None) -> OnDevice:
+        return np.asarray(values, dtype).view(OnDevice)
+
+    def ascontiguousarray(self, array: np.ndarray) -> OnDevice:
+        return np.ascontiguousarray(array).view(OnDevice)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> OnDevice:
+        return np.full(shape, np.nan, dtype).view(OnDevice)
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> OnDevice:
+        return np.zeros(shape, dtype).view(OnDevice)
+
+    def modules(self) -> dict[str, Any]:
+        """Give the modules that are imported."""
+        cuda = SimpleNamespace(Device=lambda: SimpleNamespace(compute_capability="90"))
+        module = SimpleNamespace(Module=functools.partial(LoadedModule, self))
+        cupy = SimpleNamespace(asarray=self.asarray, empty=self.empty, zeros=self.zeros, cuda=cuda)
+        return {"cupy": cupy, "cupy.cuda": cuda, "cupy.cuda.function": module}
+
+
+class LoadedModule:
+    """A module of kernels."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def load(self, source: str) -> None:
+        self._module = compile_cuda(source)
+
+    def get_function(self, name: str) -> Callable[..., None]:
+        def launch(grid: tuple[int], block: tuple[int], arguments: Sequence[Any]) -> None:
+            self._driver.launches.append((name, *grid))
+            plain = [a.view(np.ndarray) if isinstance(a, OnDevice) else a for a in arguments]
+            self._module.launch(name, *grid, *block, plain, order=self._driver.order)
+
+        return launch
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
+    require_compiler()
+    played = Driver()
+    for name, module in played.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(device, "compile_cubin", lambda source, architecture: source)
+    compiled._kernels.cache_clear()
+    yield played
+    compiled._kernels.cache_clear()  # or a GPU of that name would be given these kernels
+
+
+def run_on_cpu(driver: Driver, program: Program, m: int, iterations: int, order: str) -> np.ndarray:
+    driver.order = order
     examples, uniforms = draw(program, m)
-    rows = np.array([row.ctypes.data for row in examples], np.uint64)
-    state = np.zeros(max(len(uniforms), len(program.outputs)), program.dtype)
-    state[: len(uniforms)] = uniforms
-    tiles = -(-m // TILE)
-    if tiles <= SMALL_TILES:
-        module.launch("iterate", 1, TILE, (rows, np.int64(m), state, np.int32(iterations)), order=order)
-    else:
-        blocks = -(-tiles // RUN_TILES)
-        parts = np.full((blocks, len(program.sums)), np.nan, program.dtype)
-        for _ in range(iterations):
-            module.launch("sum_tiles", blocks, SUM_THREADS, (rows, np.int64(m), state, parts), order=order)
-            module.launch("follow", 1, FOLLOW_THREADS, (parts, np.int64(blocks), state), order=order)
-    return state[: len(program.outputs)]
+    rows = device.Examples([driver.asarray(examples)])
+    return device.Kernel(program).run(rows, driver.asarray(uniforms), iterations)
 
 
 @functools.cache
@@ -64,63 +136,58 @@ def interpret_again(program: Program, m: int, iterations: int) -> np.ndarray:
         ((8, 8, 1), "float32", 513, "backward"),
     ],
 )
-def test_small_data_gives_the_interpreters_bits(sizes: tuple[int, int, int], dtype: str, m: int, order: str) -> None:
-    require_compiler()
+def test_small_data_gives_the_interpreters_bits(
+    sizes: tuple[int, int, int], dtype: str, m: int, order: str, driver: Driver
+) -> None:
     program = step(*sizes, dtype)
-    reached = run_on_cpu(compile_cuda(print_cuda(program)), program, m, 2, order)
+    reached = run_on_cpu(driver, program, m, 2, order)
     assert reached.tobytes() == interpret_again(program, m, 2).tobytes()
 
 
 @pytest.mark.parametrize("order", ["forward", "backward"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("m", [SMALL_TILES * TILE + 1, 3 * RUN_TILES * TILE + 700])
-def test_large_data_gives_the_interpreters_bits(m: int, dtype: str, order: str) -> None:
-    require_compiler()
+def test_large_data_gives_the_interpreters_bits(m: int, dtype: str, order: str, driver: Driver) -> None:
     program = step(3, 4, 1, dtype)
-    reached = run_on_cpu(compile_cuda(print_cuda(program)), program, m, 1, order)
+    reached = run_on_cpu(driver, program, m, 1, order)
     assert reached.tobytes() == interpret_again(program, m, 1).tobytes()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("m", [700, SMALL_TILES * TILE + 1])
-def test_scores_are_the_interpreters_bits(m: int, dtype: str) -> None:
-    require_compiler()
+def test_scores_are_the_interpreters_bits(m: int, dtype: str, driver: Driver) -> None:
     program = score_program(3, 4, 1, dtype)
-    reached = run_on_cpu(compile_cuda(print_cuda(program)), program, m, 1, "forward")
+    reached = run_on_cpu(driver, program, m, 1, "forward")
     assert reached.tobytes() == interpret_again(program, m, 1).tobytes()
 
 
-def test_raw_run_of_the_article_is_the_cpus() -> None:
+def test_raw_run_of_the_article_is_the_cpus(driver: Driver) -> None:
     """300 iterations here; a GPU runs all 4500 in test_gpu_gives_the_cpus_bits."""
-    require_compiler()
     X, y = nn.load_marks()
-    X, y = X[:, :300].astype(np.float32), y[:, :300].astype(np.float32)
+    X, y = X[:, :300], y[:, :300]
     start = nn.init_params(3, 4, dtype="float32")
-    expected = nn.fit(X, y, start, iterations=300, engine="compiled").params
-    kept = [np.ascontiguousarray(X), np.ascontiguousarray(y)]
-    rows = np.array([row.ctypes.data for array in kept for row in array], np.uint64)
-    state = np.concatenate([*(array.ravel() for array in start), np.float32([300, 0.2])])
-    module = compile_cuda(print_cuda(training_program(3, 4, 1, "float32")))
-    module.launch("iterate", 1, TILE, (rows, np.int64(300), state, np.int32(300)))
-    assert state[:21].tobytes() == b"".join(array.tobytes() for array in expected)
+    here, there = (nn.fit(X, y, start, iterations=300, engine="compiled", backend=b) for b in ("cpu", driver.backend))
+    assert there.backend == "cupy:0"
+    assert {name for name, _ in driver.launches} == {"iterate"}
+    assert [array.tobytes() for array in here.params] == [array.tobytes() for array in there.params]
+    assert here.history.equals(there.history)
 
 
-@pytest.mark.parametrize("order", ["forward", "backward"])
-def test_a_block_for_each_of_many_networks(order: str) -> None:
-    require_compiler()
-    program = step(2, 3, 1, "float32")
-    X, uniforms = draw(program, 700)
-    networks = np.stack([uniforms, -uniforms, uniforms / 2])
-    networks[:, -2:] = uniforms[-2:]
-    rows = np.array([row.ctypes.data for row in X], np.uint64)
-    state = networks.copy()
-    module = compile_cuda(print_cuda(program))
-    module.launch("iterate", 3, TILE, (rows, np.int64(700), state, np.int32(2)), order=order)
-    for start, reached in zip(networks, state, strict=True):
-        for _ in range(2):
-            results = interpret(program, X, start)
-            start[: len(results)] = results
-        assert reached.tobytes() == start.tobytes()
+@pytest.mark.parametrize(("lead", "m"), [((3,), 700), ((2, 2), 300), ((2,), SMALL_TILES * TILE + 1)])
+def test_many_networks_are_the_cpus(
+    lead: tuple[int, ...], m: int, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "LAUNCH_TILES", 6)  # one iteration
+    X, y = nn.simulate_marks(m, seed=1)
+    generator = np.random.default_rng(m)
+    shapes = (4, 3), (4, 1), (1, 4), (1, 1)
+    many = nn.Params(*(generator.standard_normal((*lead, *shape)).astype(np.float32) for shape in shapes))
+    here, there = (nn.fit(X, y, many, iterations=6, engine="compiled", backend=b) for b in ("cpu", driver.backend))
+    assert [array.tobytes() for array in here.params] == [array.tobytes() for array in there.params]
+    assert here.history.equals(there.history)
+    networks = np.prod(lead)
+    small = m <= SMALL_TILES * TILE
+    assert {blocks for name, blocks in driver.launches if name == "iterate"} == ({networks} if small else set())
 
 
 def barriers(source: str) -> list[int]:
@@ -128,13 +195,12 @@ def barriers(source: str) -> list[int]:
 
 
 @pytest.mark.parametrize("number", range(len(barriers(print_cuda(training_program(3, 4, 1, "float32"))))))
-def test_a_missing_barrier_is_noticed(number: int) -> None:
+def test_a_missing_barrier_is_noticed(number: int, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each barrier that a run of several tiles and iterations needs: without it some order gives other bits."""
-    require_compiler()
     program = step(3, 4, 1, "float32")
     source = print_cuda(program)
     at = barriers(source)[number]
-    module = compile_cuda(source[:at] + source[at + len("__syncthreads();") :])
+    monkeypatch.setattr(device, "print_cuda", lambda _: source[:at] + source[at + len("__syncthreads();") :])
     seen = set()
     for m, iterations in ((1500, 3), (SMALL_TILES * TILE + 600, 2), (3 * RUN_TILES * TILE, 1)):
         expected = interpret_again(program, m, iterations).tobytes()
@@ -142,18 +208,18 @@ def test_a_missing_barrier_is_noticed(number: int) -> None:
             if False in seen:
                 break
             try:
-                seen.add(run_on_cpu(module, program, m, iterations, order).tobytes() == expected)
+                seen.add(run_on_cpu(driver, program, m, iterations, order).tobytes() == expected)
             except CudaError:
                 seen.add(False)
     assert False in seen
 
 
-def test_a_divergent_barrier_is_noticed() -> None:
-    require_compiler()
+def test_a_divergent_barrier_is_noticed(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     program = step(3, 4, 1, "float32")
     source = print_cuda(program).replace("if (threadIdx.x == 0) {", "if (threadIdx.x == 0) { __syncthreads();", 1)
+    monkeypatch.setattr(device, "print_cuda", lambda _: source)
     with pytest.raises(CudaError):
-        run_on_cpu(compile_cuda(source), program, 300, 1, "forward")
+        run_on_cpu(driver, program, 300, 1, "forward")
 
 
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
