@@ -6,6 +6,7 @@ import json
 import math
 import platform
 import statistics
+import sys
 import time
 import timeit
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ import threadpoolctl
 
 from nn_backend import engines
 from nn_backend.backend import Backend, get_backend
-from nn_backend.command_line import DONE, Parser, run
+from nn_backend.command_line import DONE, INTERRUPTED, Parser, run
 from nn_backend.engines.engine import count_threads
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, BackendUnavailableError
@@ -94,22 +95,29 @@ def main() -> int:
         columns = [c.name for c in contenders] + ["transfer to the GPU"] * (not missing)
         print(f"| rows | {' | '.join(columns)} | same bits |")
         print(f"|--:|{'--:|' * len(columns)}:-:|")
-    done = []
-    for rows in sizes:
-        done.append(compare(rows, start, contenders, args.threads))
-        if not args.json:
-            _print_row(done[-1], with_gpu=not missing)
+    done, interrupted = [], False
+    try:
+        for rows in sizes:
+            done.append(compare(rows, start, contenders, args.threads))
+            if not args.json:
+                _print_row(done[-1], with_gpu=not missing)
+    except KeyboardInterrupt:  # the sizes measured until then are not lost
+        interrupted = True
     gpu_pays_from = None if missing else pays_from(done, backends[1].name)
     if args.json:
         measured = [comparison._asdict() for comparison in done]
         document = {"machines": machines, "no_gpu": missing, "hidden": args.hidden, "dtype": args.dtype}
-        print(json.dumps({**document, "comparisons": measured, "gpu_pays_from_rows": gpu_pays_from}, indent=2))
+        document |= {"comparisons": measured, "gpu_pays_from_rows": gpu_pays_from, "interrupted": interrupted}
+        print(json.dumps(document, indent=2))
     elif not missing:
         where = "at none of these sizes" if gpu_pays_from is None else f"from {gpu_pays_from:,} rows on"
         print(f"\nThe GPU pays {where} (the faster engine of each, transfer not counted).")
-    if args.plot:
+    if args.plot and done:
         lines = {c.name: [(d.rows, s) for d in done if (s := d.seconds[c.name]) is not None] for c in contenders}
         plot_times(args.plot, lines, f"One iteration of gradient descent, {network}")
+    if interrupted:
+        print(f"interrupted after {len(done)} of {len(sizes)} sizes", file=sys.stderr)
+        return INTERRUPTED
     return DONE
 
 

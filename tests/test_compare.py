@@ -15,6 +15,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import Mock
 
 import array_api_compat.numpy
 import numpy as np
@@ -194,7 +195,7 @@ def test_json_is_one_complete_document(run_here, dtype):
     assert (machine["device"], machine["threads"], machine["numpy"]) == ("cpu", 2, np.__version__)
     assert machine["python"] == ".".join(map(str, sys.version_info[:3]))
     comparisons = document.pop("comparisons")
-    assert document == {"no_gpu": NO_GPU, "hidden": 3, "dtype": dtype, "gpu_pays_from_rows": None}
+    assert document == {"no_gpu": NO_GPU, "hidden": 3, "dtype": dtype, "gpu_pays_from_rows": None, "interrupted": False}
     assert [measured["rows"] for measured in comparisons] == [5, 20]
     for measured in comparisons:
         assert set(measured) == {"rows", "seconds", "transfer_seconds", "same_bits"}
@@ -350,7 +351,7 @@ def test_a_picture_without_its_packages_is_refused_before_the_work(run_here, mon
 
 @pytest.mark.usefixtures("no_gpu")
 @pytest.mark.parametrize("text", [("--json",), ()], ids=["json", "table"])
-def test_ctrl_c_ends_it_with_one_line(run_here, monkeypatch, folder, text):
+def test_ctrl_c_ends_it_with_the_sizes_so_far(run_here, monkeypatch, folder, text):
     real = compare.compare
 
     def stop_at_20(rows: int, *rest) -> Comparison:
@@ -360,12 +361,23 @@ def test_ctrl_c_ends_it_with_one_line(run_here, monkeypatch, folder, text):
 
     monkeypatch.setattr(compare, "compare", stop_at_20)
     done = run_here("--rows", "5,20,30", "--plot", "times.svg", *text)
-    assert (done.code, done.err) == (130, "error: interrupted\n")
-    assert list(folder.iterdir()) == []
+    assert (done.code, done.err) == (130, "interrupted after 1 of 3 sizes\n")
+    assert [file.name for file in folder.iterdir()] == ["times.svg"]
     if text:
-        assert done.out == ""
+        document = json.loads(done.out)
+        assert document["interrupted"]
+        assert [measured["rows"] for measured in document["comparisons"]] == [5]
     else:
         assert [row["rows"] for row in done.table] == ["5"]
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_ctrl_c_before_the_first_size_draws_nothing(run_here, monkeypatch, folder):
+    monkeypatch.setattr(compare, "compare", Mock(side_effect=KeyboardInterrupt))
+    done = run_here("--rows", "5,20,30", "--plot", "times.svg", "--json")
+    assert (done.code, done.err) == (130, "interrupted after 0 of 3 sizes\n")
+    assert json.loads(done.out)["comparisons"] == []
+    assert list(folder.iterdir()) == []
 
 
 # Memory that does not suffice
