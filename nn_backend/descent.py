@@ -142,7 +142,7 @@ def fit(
         score = bound.score(state.params)
         finite = np.isfinite(score.cost)
         if not finite.all():
-            raise _divergence("cost{} is", finite, state.iteration, learning_rate)
+            raise _divergence("cost", "is", finite, state.iteration, learning_rate)
         rows.append((state.iteration, score))
         return callback is None or not callback(state.iteration, score)
 
@@ -196,7 +196,7 @@ def _advance(engine: Engine, backend: Backend, state: _State, steps: int, learni
             last = _State(middle, params)
         else:
             first_not, finite = middle, at_middle
-    raise _divergence("parameters{} are", finite, first_not, learning_rate)
+    raise _divergence("parameters", "are", finite, first_not, learning_rate)
 
 
 def _finite(params: Params, backend: Backend) -> np.ndarray:
@@ -205,10 +205,10 @@ def _finite(params: Params, backend: Backend) -> np.ndarray:
     return finite
 
 
-def _divergence(what: str, finite: np.ndarray, iteration: int, learning_rate: float) -> DivergenceError:
-    network = f" of network {int(np.argmin(finite))}" if finite.ndim else ""
+def _divergence(what: str, verb: str, finite: np.ndarray, iteration: int, learning_rate: float) -> DivergenceError:
+    whose = f" of network {int(np.argmin(finite))}" if finite.ndim else ""
     return DivergenceError(
-        f"the {what.format(network)} no longer finite at iteration {iteration}: "
+        f"the {what}{whose} {verb} no longer finite at iteration {iteration}: "
         f"take a learning rate smaller than {learning_rate:g}, or standardise the features"
     )
 

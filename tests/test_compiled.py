@@ -326,7 +326,7 @@ def test_any_number_of_threads_gives_the_same_bytes(dtype: str, threads_used: li
         for _ in range(2):
             reached.add(flat(engine.descend(params, 20, 0.3)).tobytes())
             scores.add(engine.score(params))
-        assert threads_used == [threads] * 4
+        assert set(threads_used) == {threads}
         threads_used.clear()
     assert len(reached) == 1
     assert len(scores) == 1
@@ -356,7 +356,7 @@ def test_sums_over_many_tiles_have_the_interpreters_order(dtype: str, threads: i
     X = np.random.default_rng(7).standard_normal((2, m)).astype(dtype)
     factor = np.array([0.1], dtype)
     actual = Kernel(program).run(Examples([X], Pool(threads)), factor, 1)
-    assert threads_used == [threads]
+    assert set(threads_used) == {threads}
     assert actual.tobytes() == interpret(program, X, factor).tobytes()
     assert actual[0] != (X[0] * factor).sum()  # the order matters, or this would show nothing
 

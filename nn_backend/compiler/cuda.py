@@ -2,8 +2,8 @@
 
 Three kernels:
 
-- ``iterate`` does many iterations of a small data set in one launch: a block for each network, one thread for each
-  example of a tile;
+- ``iterate`` does many iterations of a small data set in one launch: one block for each set of uniform numbers, one
+  thread for each example of a tile;
 - ``sum_tiles`` adds up runs of tiles of a large data set: one warp for each tile, every number read once;
 - ``follow`` adds the runs as `program.add_tree` does and computes what follows from the sums.
 

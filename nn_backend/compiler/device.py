@@ -16,7 +16,7 @@ from nn_backend.compiler.program import TILE, Program
 
 # One rounding for each operation and subnormal numbers kept; CuPy's own way of compiling always flushes them.
 FLAGS = ("-std=c++17", "-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true")
-LAUNCH_TILES = 20_000  # tiles, times iterations and runs, of one launch of iterate: some tens of milliseconds at most
+LAUNCH_TILES = 20_000  # tiles, times iterations and sets, of one launch of iterate: some tens of milliseconds at most
 
 
 class Examples:
@@ -63,8 +63,8 @@ class Kernel:
         examples : Examples
             The numbers of each example, in the program's dtype.
         uniforms : CuPy array (..., uniforms)
-            The numbers that are the same for all examples, in the program's dtype. Leading axes are as many runs, each
-            by itself.
+            The numbers that are the same for all examples, in the program's dtype. Leading axes are as many sets of
+            these, for each of which the program is run by itself.
         iterations : int
             How many times to run it, at least 1.
 
@@ -76,15 +76,15 @@ class Kernel:
         import cupy
 
         *lead, size = uniforms.shape
-        runs, outputs = math.prod(lead), len(self.program.outputs)
-        state = cupy.zeros((runs, max(size, outputs)), self.program.dtype)
-        state[:, :size] = uniforms.reshape(runs, size)
+        sets, outputs = math.prod(lead), len(self.program.outputs)
+        state = cupy.zeros((sets, max(size, outputs)), self.program.dtype)
+        state[:, :size] = uniforms.reshape(sets, size)
         m = np.int64(examples.m)
         if examples.tiles <= SMALL_TILES:
-            at_most = max(1, LAUNCH_TILES // (examples.tiles * runs))
+            at_most = max(1, LAUNCH_TILES // (examples.tiles * sets))
             for first in range(0, iterations, at_most):
                 count = np.int32(min(at_most, iterations - first))
-                self._iterate((runs,), (TILE,), (examples.rows, m, state, count))
+                self._iterate((sets,), (TILE,), (examples.rows, m, state, count))
         else:
             blocks = -(-examples.tiles // RUN_TILES)
             parts = cupy.empty((blocks, len(self.program.sums)), self.program.dtype)

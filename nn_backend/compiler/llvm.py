@@ -5,10 +5,10 @@ the processor has. Three functions:
 
 - ``tile`` runs the operations on up to 512 examples and adds up their lanes;
 - ``tree`` adds rows of sums as `program.add_tree` does;
-- ``run`` is what a thread does: for each network and iteration its share of the tiles, a barrier, the tree over
-  everybody's sums, and what follows from the sums, whose results become the first of the network's uniform numbers.
-  Each thread computes those for itself, so that one barrier is enough; sums of odd and even iterations, counted over
-  all networks, are kept apart, so that no thread overtakes.
+- ``run`` is what a thread does: for each set of uniform numbers, and in each iteration, its share of the tiles, a
+  barrier, the tree over everybody's sums, and what follows from the sums, whose results become the first numbers of the
+  set. Each thread computes those for itself, so that one barrier is enough; sums of odd and even iterations, counted
+  over all sets, are kept apart, so that no thread overtakes.
 """
 
 import struct
@@ -256,7 +256,7 @@ exit:
 
 
 def _print_run(program: Program) -> str:
-    """Print ``run``: network by network the iterations of one thread, whose chunks of tiles are first to last."""
+    """Print ``run``: set by set the iterations of one thread, whose chunks of tiles are first to last."""
     size = np.dtype(program.dtype).itemsize
     row = padded_sums(program)
     uniforms = max(len(program.uniforms), len(program.outputs))
@@ -270,8 +270,8 @@ def _print_run(program: Program) -> str:
         follow.lines.append(f"%out{k} = getelementptr {scalar}, ptr %numbers, i64 {k}")
         follow.lines.append(f"store {scalar} {follow.operand(value)}, ptr %out{k}")
     return f"""
-define void @run(i64 %thread, i64 %threads, i64 %full, i64 %rest, i64 %chunks, i64 %chunktiles, i64 %networks,
-                 i64 %iterations, ptr noalias %rows, ptr noalias %tailrows, ptr noalias %allnumbers, ptr %partial,
+define void @run(i64 %thread, i64 %threads, i64 %full, i64 %rest, i64 %chunks, i64 %chunktiles, i64 %sets,
+                 i64 %iterations, ptr noalias %rows, ptr noalias %tailrows, ptr noalias %setnumbers, ptr %partial,
                  ptr %arrived, ptr noalias %total) {{
 entry:
   %all.size = mul i64 %chunks, {row}
@@ -286,16 +286,16 @@ entry:
   %thread.next = add i64 %thread, 1
   %last.scaled = mul i64 %chunks, %thread.next
   %last = sdiv i64 %last.scaled, %threads
-  br label %network
-network:
-  %n = phi i64 [ 0, %entry ], [ %n.next, %network.end ]
+  br label %set
+set:
+  %n = phi i64 [ 0, %entry ], [ %n.next, %set.end ]
   %n.k = mul i64 %n, {uniforms}
-  %numbers = getelementptr {scalar}, ptr %allnumbers, i64 %n.k
+  %numbers = getelementptr {scalar}, ptr %setnumbers, i64 %n.k
   %it.first = mul i64 %n, %iterations
   %it.last = add i64 %it.first, %iterations
   br label %iteration
 iteration:
-  %it = phi i64 [ %it.first, %network ], [ %it.next, %follow ]
+  %it = phi i64 [ %it.first, %set ], [ %it.next, %follow ]
   %it.next = add i64 %it, 1
   %odd = and i64 %it, 1
   %sums.k = mul i64 %odd, %all.size
@@ -354,11 +354,11 @@ follow:
   call void @tree(ptr %total, i64 %chunks)
 {follow}
   %again = icmp slt i64 %it.next, %it.last
-  br i1 %again, label %iteration, label %network.end
-network.end:
+  br i1 %again, label %iteration, label %set.end
+set.end:
   %n.next = add i64 %n, 1
-  %n.more = icmp slt i64 %n.next, %networks
-  br i1 %n.more, label %network, label %exit
+  %n.more = icmp slt i64 %n.next, %sets
+  br i1 %n.more, label %set, label %exit
 exit:
   ret void
 }}

@@ -123,8 +123,8 @@ class Kernel:
         examples : Examples
             The numbers of each example, in the program's dtype.
         uniforms : ndarray (..., uniforms)
-            The numbers that are the same for all examples, in the program's dtype. Leading axes are as many runs, each
-            by itself.
+            The numbers that are the same for all examples, in the program's dtype. Leading axes are as many sets of
+            these, for each of which the program is run by itself.
         iterations : int
             How many times to run it, at least 1.
 
@@ -138,7 +138,7 @@ class Kernel:
         numbers = np.zeros((math.prod(lead), max(size, outputs)), self.program.dtype)
         numbers[:, :size] = uniforms.reshape(len(numbers), size)
         pool = examples.pool
-        if pool.threads == 1 or len(numbers) < pool.threads:
+        if len(numbers) < pool.threads:
             self._run_in_turn(examples, numbers, iterations, pool.threads)
         else:
             shares = np.array_split(numbers, pool.threads)
@@ -146,7 +146,7 @@ class Kernel:
         return numbers[:, :outputs].reshape(*lead, outputs)
 
     def _run_in_turn(self, examples: Examples, numbers: np.ndarray, iterations: int, threads: int) -> None:
-        """Run the program for each row of numbers, one after the other, each on at most so many threads."""
+        """Run the program for each row of numbers in place, one after the other, each on at most so many threads."""
         program = self.program
         threads = max(1, min(threads, examples.tiles // TILES_PER_THREAD))
         chunk_tiles = 1

@@ -484,8 +484,8 @@ exit:
   ret void
 }
 
-define void @run(i64 %thread, i64 %threads, i64 %full, i64 %rest, i64 %chunks, i64 %chunktiles, i64 %networks,
-                 i64 %iterations, ptr noalias %rows, ptr noalias %tailrows, ptr noalias %allnumbers, ptr %partial,
+define void @run(i64 %thread, i64 %threads, i64 %full, i64 %rest, i64 %chunks, i64 %chunktiles, i64 %sets,
+                 i64 %iterations, ptr noalias %rows, ptr noalias %tailrows, ptr noalias %setnumbers, ptr %partial,
                  ptr %arrived, ptr noalias %total) {
 entry:
   %all.size = mul i64 %chunks, 32
@@ -500,16 +500,16 @@ entry:
   %thread.next = add i64 %thread, 1
   %last.scaled = mul i64 %chunks, %thread.next
   %last = sdiv i64 %last.scaled, %threads
-  br label %network
-network:
-  %n = phi i64 [ 0, %entry ], [ %n.next, %network.end ]
+  br label %set
+set:
+  %n = phi i64 [ 0, %entry ], [ %n.next, %set.end ]
   %n.k = mul i64 %n, 23
-  %numbers = getelementptr float, ptr %allnumbers, i64 %n.k
+  %numbers = getelementptr float, ptr %setnumbers, i64 %n.k
   %it.first = mul i64 %n, %iterations
   %it.last = add i64 %it.first, %iterations
   br label %iteration
 iteration:
-  %it = phi i64 [ %it.first, %network ], [ %it.next, %follow ]
+  %it = phi i64 [ %it.first, %set ], [ %it.next, %follow ]
   %it.next = add i64 %it, 1
   %odd = and i64 %it, 1
   %sums.k = mul i64 %odd, %all.size
@@ -760,11 +760,11 @@ follow:
   %out20 = getelementptr float, ptr %numbers, i64 20
   store float %r30, ptr %out20
   %again = icmp slt i64 %it.next, %it.last
-  br i1 %again, label %iteration, label %network.end
-network.end:
+  br i1 %again, label %iteration, label %set.end
+set.end:
   %n.next = add i64 %n, 1
-  %n.more = icmp slt i64 %n.next, %networks
-  br i1 %n.more, label %network, label %exit
+  %n.more = icmp slt i64 %n.next, %sets
+  br i1 %n.more, label %set, label %exit
 exit:
   ret void
 }
