@@ -686,13 +686,23 @@ def test_many_networks_are_as_many_runs_of_the_interpreter() -> None:
         assert (score.cost[k], score.accuracy[k]) == interpreted_score(network, X, y)
 
 
-def test_few_networks_share_the_threads_and_many_have_one_each(threads_used: list[int]) -> None:
-    X, y, params = draw((3, 4, 1), ROWS_FOR_7_THREADS, "float32")
-    for count, expected in ((2, [7, 7]), (8, [7, *[1] * 7])):
-        many = stacked([params] * count, count)
-        CompiledEngine(X, y, many, threads=7, backend=CPU).descend(many, 1, 0.3)
-        assert threads_used in (expected, expected[:1]), count
-        threads_used.clear()
+@pytest.mark.parametrize(
+    ("networks", "m", "expected"),
+    [
+        (1, ROWS_FOR_7_THREADS, [7]),
+        (6, ROWS_FOR_7_THREADS, [7]),  # one after the other, each on all threads
+        (7, ROWS_FOR_7_THREADS, [7, *[1] * 7]),
+        (99, ROWS_FOR_7_THREADS, [7, *[1] * 7]),
+        (1, 300, [1, 1]),
+        (2, 300, [2, 1, 1]),  # side by side, since one could use but one thread
+        (9, 300, [7, *[1] * 7]),
+    ],
+)
+def test_threads_share_data_or_networks(networks: int, m: int, expected: list[int], threads_used: list[int]) -> None:
+    X, y, params = draw((3, 4, 1), m, "float32")
+    many = stacked([params] * networks, networks)
+    CompiledEngine(X, y, many, threads=7, backend=CPU).descend(many, 1, 0.3)
+    assert threads_used == expected
 
 
 def test_the_limit_of_parameters_is_that_of_one_network() -> None:

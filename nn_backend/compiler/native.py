@@ -138,17 +138,18 @@ class Kernel:
         numbers = np.zeros((math.prod(lead), max(size, outputs)), self.program.dtype)
         numbers[:, :size] = uniforms.reshape(len(numbers), size)
         pool = examples.pool
-        if len(numbers) < pool.threads:
-            self._run_in_turn(examples, numbers, iterations, pool.threads)
-        else:
-            shares = np.array_split(numbers, pool.threads)
-            pool.run(lambda thread: self._run_in_turn(examples, shares[thread], iterations, 1), pool.threads)
+        for_one_set = max(1, min(pool.threads, examples.tiles // TILES_PER_THREAD))
+        for_all_sets = min(pool.threads, len(numbers))
+        if for_all_sets < for_one_set:
+            self._run_in_turn(examples, numbers, iterations, for_one_set)
+        else:  # no thread waits for another
+            shares = np.array_split(numbers, for_all_sets)
+            pool.run(lambda thread: self._run_in_turn(examples, shares[thread], iterations, 1), for_all_sets)
         return numbers[:, :outputs].reshape(*lead, outputs)
 
     def _run_in_turn(self, examples: Examples, numbers: np.ndarray, iterations: int, threads: int) -> None:
-        """Run the program for each row of numbers in place, one after the other, each on at most so many threads."""
+        """Run the program for each row of numbers in place, one after the other, each on so many threads."""
         program = self.program
-        threads = max(1, min(threads, examples.tiles // TILES_PER_THREAD))
         chunk_tiles = 1
         while chunk_tiles < CHUNK_TILES and 2 * chunk_tiles * CHUNKS_PER_THREAD * threads <= examples.tiles:
             chunk_tiles *= 2
