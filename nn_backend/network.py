@@ -139,7 +139,8 @@ def score(params: Params, X: Any, y: Any, *, backend: str | Backend | None = Non
     params = place_params(params, place)
     X = place_features(params, X, place)
     y = place_targets(params, X, y, place)
-    return engines.bind("eager", X, y, params, backend=place).score(params)
+    engine = "eager" if params.w1.ndim == 2 else "auto"  # one pass is worth compiling for many networks only
+    return engines.bind(engine, X, y, params, backend=place).score(params)
 
 
 def place_params(params: Params, backend: Backend) -> Params:

@@ -667,6 +667,11 @@ def test_each_of_many_networks_is_trained_as_it_would_be_alone(
     assert flat(many).tobytes() == before.tobytes()
     assert result.history.columns.tolist() == ["iteration", "network", "cost", "accuracy"]
     assert result.history[["cost", "accuracy"]].dtypes.tolist() == [np.float64, np.float64]
+    score = nn.score(result.params, X, y)
+    last = result.history[result.history["iteration"] == 7]
+    assert score.cost.shape == score.accuracy.shape == lead
+    assert last["cost"].tolist() == score.cost.ravel().tolist()
+    assert last["accuracy"].tolist() == score.accuracy.ravel().tolist()
     for number, index in enumerate(np.ndindex(lead)):
         alone = nn.fit(X, y, networks[number], iterations=7, log_every=5, threads=1, engine="compiled")
         for one, array in zip(alone.params, result.params, strict=True):
