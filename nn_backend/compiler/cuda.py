@@ -193,19 +193,19 @@ def _print_iterate(program: Program) -> str:
                 if (lane == 0) sums[tile][{first} + row] = total;
             }}
             __syncthreads();""")
-    uniforms = max(len(program.uniforms), len(program.outputs))
-    mine = f"state[(long long)blockIdx.x * {uniforms} + k]"
+    size = program.state_size
+    mine = f"state[(long long)blockIdx.x * {size} + k]"
     newline = "\n"
     return f"""\
 extern "C" __global__ void __launch_bounds__({TILE}, 1)
 iterate(const unsigned long long* rows, long long m, T* state, int iterations) {{
     __shared__ T terms[{group}][{TILE_ROWS}][{LANES}];
     __shared__ T sums[{SMALL_TILES}][SUMS];
-    __shared__ T numbers[{uniforms}];
+    __shared__ T numbers[{size}];
     const int lane = threadIdx.x % {LANES}, row = threadIdx.x / {LANES};
     const int tiles = (int)((m + {TILE - 1}) / {TILE});
 {_rows(program)}
-    for (int k = threadIdx.x; k < {uniforms}; k += {TILE}) numbers[k] = {mine};
+    for (int k = threadIdx.x; k < {size}; k += {TILE}) numbers[k] = {mine};
     __syncthreads();
     for (int iteration = 0; iteration < iterations; ++iteration) {{
         for (int tile = 0; tile < tiles; ++tile) {{

@@ -77,7 +77,7 @@ class Kernel:
 
         *lead, size = uniforms.shape
         sets, outputs = math.prod(lead), len(self.program.outputs)
-        state = cupy.zeros((sets, max(size, outputs)), self.program.dtype)
+        state = cupy.zeros((sets, self.program.state_size), self.program.dtype)
         state[:, :size] = uniforms.reshape(sets, size)
         m = np.int64(examples.m)
         if examples.tiles <= SMALL_TILES:

@@ -259,7 +259,6 @@ def _print_run(program: Program) -> str:
     """Print ``run``: set by set the iterations of one thread, whose chunks of tiles are first to last."""
     size = np.dtype(program.dtype).itemsize
     row = padded_sums(program)
-    uniforms = max(len(program.uniforms), len(program.outputs))
     follow = _Lines(program)
     scalar = follow.types["f"]
     follow.uniforms(program, (*program.after, *program.outputs))
@@ -289,7 +288,7 @@ entry:
   br label %set
 set:
   %n = phi i64 [ 0, %entry ], [ %n.next, %set.end ]
-  %n.k = mul i64 %n, {uniforms}
+  %n.k = mul i64 %n, {program.state_size}
   %numbers = getelementptr {scalar}, ptr %setnumbers, i64 %n.k
   %it.first = mul i64 %n, %iterations
   %it.last = add i64 %it.first, %iterations

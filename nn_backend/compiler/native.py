@@ -135,7 +135,7 @@ class Kernel:
         """
         *lead, size = uniforms.shape
         outputs = len(self.program.outputs)
-        numbers = np.zeros((math.prod(lead), max(size, outputs)), self.program.dtype)
+        numbers = np.zeros((math.prod(lead), self.program.state_size), self.program.dtype)
         numbers[:, :size] = uniforms.reshape(len(numbers), size)
         pool = examples.pool
         for_one_set = max(1, min(pool.threads, examples.tiles // TILES_PER_THREAD))

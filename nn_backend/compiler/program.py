@@ -207,6 +207,11 @@ class Program:
     after: tuple[Value, ...]
     outputs: tuple[Value, ...]
 
+    @property
+    def state_size(self) -> int:
+        """Numbers that a run keeps: the uniform ones, which its results replace from the first on, or all results."""
+        return max(len(self.uniforms), len(self.outputs))
+
     def listing(self) -> str:
         """Give the program as text, one operation a line."""
         names: dict[Value, str] = {}

@@ -75,7 +75,7 @@ class CompiledEngine:
     def _flatten(self, params: Params, *numbers: float) -> np.ndarray:
         """Give the uniform numbers of each network in a row: its parameters, then ``numbers``."""
         lead = params.w1.shape[:-2]
-        arrays = [self.backend.to_numpy(array).reshape(*lead, math.prod(array.shape[-2:])) for array in params]
+        arrays = [self.backend.to_numpy(array).reshape(*lead, -1) for array in params]
         with np.errstate(over="ignore"):  # a rate beyond float32 becomes infinite, and fit reports where that leads
             ending = np.array(numbers, arrays[0].dtype)
         return np.concatenate([*arrays, np.broadcast_to(ending, (*lead, len(numbers)))], axis=-1)
