@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nn_backend import compare, equations
+from nn_backend import equations
 from nn_backend.backend import Backend
 from nn_backend.engines import bind
 from nn_backend.network import init_params
@@ -157,6 +157,7 @@ def test_iteration(
     request: pytest.FixtureRequest,
     settle: Callable[..., None],
     benchmark,
+    description,
     problem,
     backend: Backend,
     case,
@@ -174,9 +175,8 @@ def test_iteration(
             installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    device = {"backend": backend.name, **compare.describe(backend)}
-    size = {"rows": case.rows, "networks": networks, "dtype": dtype, "iterations": iterations, "case": str(case)}
-    benchmark.extra_info.update(contender=contender, **device, **size, versions=installed)
+    measured = {"contender": contender, "rows": case.rows, "networks": networks, "iterations": iterations}
+    benchmark.extra_info.update(description | measured, versions=installed)
     settle(run)  # also until the threads of the contender before have stopped waiting actively
     benchmark.pedantic(run, rounds=1 if request.config.getoption("smallest") else ROUNDS)
 

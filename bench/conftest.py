@@ -171,6 +171,13 @@ def problem(case: Case, dtype: str) -> Problem:
 
 
 @pytest.fixture
+def description(backend: Backend, case: Case, dtype: str) -> dict[str, Any]:
+    """Say what runs where, for the JSON file of a run."""
+    shapes = {"X": [case.n0, case.rows], "y": [case.n2, case.rows], "layers": [case.n0, case.n1, case.n2]}
+    return {"backend": backend.name, **compare.describe(backend), "shapes": shapes, "dtype": dtype}
+
+
+@pytest.fixture
 def waiting_timer(request: pytest.FixtureRequest, backend: Backend) -> None:
     """Have `benchmark`, which must be made after this, wait for the device before it reads the clock."""
 
@@ -204,6 +211,7 @@ def timed(
     waiting_timer: None,
     settle: Callable[[Callable[[], Any]], None],
     benchmark: Any,
+    description: dict[str, Any],
     case: Case,
     dtype: str,
 ) -> Callable[..., None]:
@@ -212,7 +220,7 @@ def timed(
     ``before()``, where it is given, runs untimed before every round and sees to it that the task has settled.
     """
     smallest = request.config.getoption("smallest")
-    benchmark.extra_info.update(describe(backend, case, dtype))
+    benchmark.extra_info.update(description)
 
     def measure(group: str, task: Callable[[], Any], before: Callable[[], None] | None = None) -> None:
         benchmark.group = f"{group}, {case}, {dtype}"
@@ -224,9 +232,3 @@ def timed(
             benchmark(task)
 
     return measure
-
-
-def describe(backend: Backend, case: Case, dtype: str) -> dict[str, Any]:
-    """Say what runs where, for the JSON file of a run."""
-    shapes = {"X": [case.n0, case.rows], "y": [case.n2, case.rows], "layers": [case.n0, case.n1, case.n2]}
-    return {"backend": backend.name, **compare.describe(backend), "shapes": shapes, "dtype": dtype}
