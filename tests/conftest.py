@@ -9,6 +9,7 @@ import pytest
 
 pytest.register_assert_rewrite("places")  # so that its comparison says what differed
 
+from commands import Run  # noqa: E402
 from places import STRICT, Place, require_gpu  # noqa: E402
 
 import nn_backend as nn  # noqa: E402
@@ -48,15 +49,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def run_main(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
+def run_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
     """Run a command's main in this process, where a warning is an error."""
 
-    def run_once(main: Callable[[], int], *arguments: str) -> tuple[int, str, str]:
+    def run_once(main: Callable[[], int], *arguments: str) -> Run:
         monkeypatch.setattr(sys, "argv", ["command", *arguments])
         with pytest.raises(SystemExit) as ended:
             command_line.run(main)
-        return ended.value.code or 0, *capsys.readouterr()
+        return Run(ended.value.code or 0, *capsys.readouterr())
 
     return run_once

@@ -14,12 +14,12 @@ import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 from unittest.mock import Mock
 
 import array_api_compat.numpy
 import numpy as np
 import pytest
+from commands import Run
 from places import STRICT, require_gpu
 
 import nn_backend as nn
@@ -33,11 +33,7 @@ CPU = nn.get_backend("cpu")
 OTHER = Backend("other:0", array_api_compat.numpy, device_name="NumPy by another name")  # its arrays are NumPy's
 
 
-class Run(NamedTuple):
-    code: int
-    out: str
-    err: str
-
+class Measured(Run):
     @property
     def table(self) -> list[dict[str, str]]:
         """The Markdown table, by the names of its columns."""
@@ -68,8 +64,8 @@ def _hurry(monkeypatch) -> None:
 
 
 @pytest.fixture
-def run_here(run_main: Callable[..., tuple[int, str, str]]) -> Callable[..., Run]:
-    return lambda *arguments: Run(*run_main(compare.main, *arguments))
+def run_here(run_main: Callable[..., Run]) -> Callable[..., Measured]:
+    return lambda *arguments: Measured(*run_main(compare.main, *arguments))
 
 
 def play(monkeypatch, gpu: Backend | None) -> None:
@@ -122,13 +118,13 @@ class Descending:
 
 
 @pytest.fixture(scope="module")
-def measured() -> Run:
+def measured() -> Measured:
     """Run the command in a process of its own that sees no GPU, at its real pace."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("NN_BACKEND")}
     environment["CUDA_VISIBLE_DEVICES"] = ""
     command = [sys.executable, "-m", "nn_backend.compare", "--rows", "300,10000", "--dtype", "float32"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
-    return Run(done.returncode, done.stdout, done.stderr)
+    return Measured(done.returncode, done.stdout, done.stderr)
 
 
 def test_a_table_without_a_gpu(measured):
@@ -709,7 +705,7 @@ def test_pays_from_is_what_its_words_say():
 # With a GPU, played or real
 
 
-def check_table_with(backend: Backend, done: Run, engine_names: list[str]) -> None:
+def check_table_with(backend: Backend, done: Measured, engine_names: list[str]) -> None:
     assert (done.code, done.err) == (0, "")
     numpy, other = done.out.splitlines()[:2]
     assert numpy.startswith("numpy: device cpu, ")

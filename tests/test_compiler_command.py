@@ -1,5 +1,6 @@
 """python -m nn_backend.compiler: what it prints at each stage, and its errors."""
 
+import functools
 import os
 import re
 import shlex
@@ -7,9 +8,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from commands import Run, run_module
 
 from nn_backend.compiler import __main__ as compiler
 
@@ -17,22 +18,12 @@ GOLDEN = Path(__file__).parent / "golden"
 STAGES = ("program", "llvm", "asm", "cuda")
 
 
-class Run(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-def run(*arguments: str, **environment: str) -> Run:
-    """Run the command in a process of its own."""
-    command = [sys.executable, "-m", "nn_backend.compiler", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
-    return Run(done.returncode, done.stdout, done.stderr)
+run = functools.partial(run_module, "nn_backend.compiler")
 
 
 @pytest.fixture
-def run_here(run_main: Callable[..., tuple[int, str, str]]) -> Callable[..., Run]:
-    return lambda *arguments: Run(*run_main(compiler.main, *arguments))
+def run_here(run_main: Callable[..., Run]) -> Callable[..., Run]:
+    return functools.partial(run_main, compiler.main)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """python -m nn_backend.explain: every number against the article and its equations written out, in three renderings."""
 
 import ast
+import functools
 import importlib
 import inspect
 import json
@@ -10,14 +11,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
+from commands import Run, run_module
 
 from nn_backend import explain, train
 
-COMMAND = [sys.executable, "-m", "nn_backend.explain"]
+MODULE = "nn_backend.explain"
+COMMAND = [sys.executable, "-m", MODULE]
 MARKS = np.loadtxt(Path(__file__).parents[1] / "data" / "marks.csv", delimiter=",", skiprows=1)
 NUMBER = re.compile(r"-?\d+\.\d*(?:e[+-]\d+)?")
 UPDATED = {"w1", "b1", "w2", "b2"}
@@ -59,23 +62,12 @@ CASES = [
 ]
 
 
-class Run(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-def run(*arguments: str, **environment: str) -> Run:
-    """Run the command in a process of its own."""
-    done = subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=60, env={**os.environ, **environment}
-    )
-    return Run(done.returncode, done.stdout, done.stderr)
+run = functools.partial(run_module, MODULE)
 
 
 @pytest.fixture
-def run_here(run_main: Callable[..., tuple[int, str, str]]) -> Callable[..., Run]:
-    return lambda arguments="": Run(*run_main(explain.main, *arguments.split()))
+def run_here(run_main: Callable[..., Run]) -> Callable[..., Run]:
+    return lambda arguments="": run_main(explain.main, *arguments.split())
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """python -m nn_backend.predict: a row for each row, the same in one chunk as in many, and no file lost."""
 
 import csv
+import functools
 import gzip
 import importlib
 import io
@@ -13,11 +14,12 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from commands import Run, run_module
 
 import nn_backend as nn
 
@@ -29,22 +31,12 @@ HEADER = ["probability", "label"]
 predict = importlib.import_module(MODULE)
 
 
-class Run(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-def run(*arguments: str, given: bytes | None = None, **environment: str) -> Run:
-    """Run the command in a process of its own, with bytes on its standard input."""
-    settings: dict[str, Any] = {"capture_output": True, "timeout": 60, "env": {**os.environ, **environment}}
-    done = subprocess.run([*COMMAND, *arguments], input=given, **settings)
-    return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+run = functools.partial(run_module, MODULE)
 
 
 @pytest.fixture
-def run_here(run_main: Callable[..., tuple[int, str, str]]) -> Callable[..., Run]:
-    return lambda *arguments: Run(*run_main(predict.main, *arguments))
+def run_here(run_main: Callable[..., Run]) -> Callable[..., Run]:
+    return functools.partial(run_main, predict.main)
 
 
 @pytest.fixture

@@ -9,18 +9,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import array_api_strict
 import numpy as np
 import pytest
+from commands import Run, run_module
 
 import nn_backend as nn
 from nn_backend import train
 from nn_backend.engines.eager import EagerEngine
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and terminals as POSIX has them")
-COMMAND = [sys.executable, "-m", "nn_backend.train"]
+MODULE = "nn_backend.train"
+COMMAND = [sys.executable, "-m", MODULE]
 OPTIONS = (
     "--device --engine --data --target --features --train-rows --hidden --learning-rate --iterations --factor --seed "
     "--dtype --standardize --log-every --threads --json --save --onnx --plot --help"
@@ -28,11 +29,7 @@ OPTIONS = (
 LONG_RUN = ["--data", "simulated:200000", "--iterations", "100000000", "--log-every", "1"]
 
 
-class Run(NamedTuple):
-    code: int
-    out: str
-    err: str
-
+class Training(Run):
     @property
     def rows(self) -> list[tuple[int, float, float]]:
         """The table: iteration, cost, accuracy."""
@@ -44,17 +41,13 @@ class Run(NamedTuple):
         return float(re.search(r"^test +95 +\d\S+ +(\S+)$", self.out, re.MULTILINE)[1])
 
 
-def run(*arguments: str, **environment: str) -> Run:
-    """Run the command in a process of its own."""
-    done = subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=120, env={**os.environ, **environment}
-    )
-    return Run(done.returncode, done.stdout, done.stderr)
+def run(*arguments: str, **environment: str) -> Training:
+    return Training(*run_module(MODULE, *arguments, timeout=120, **environment))
 
 
 @pytest.fixture
-def run_here(run_main: Callable[..., tuple[int, str, str]]) -> Callable[..., Run]:
-    return lambda *arguments: Run(*run_main(train.main, *arguments))
+def run_here(run_main: Callable[..., Run]) -> Callable[..., Training]:
+    return lambda *arguments: Training(*run_main(train.main, *arguments))
 
 
 def write(name: str, rows: list[str]) -> str:
@@ -66,7 +59,7 @@ def write(name: str, rows: list[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def article() -> Run:
+def article() -> Training:
     return run()
 
 
@@ -513,7 +506,7 @@ def test_ctrl_c_gives_the_table_so_far():
             out, err = process.communicate(timeout=60)
         finally:
             process.kill()
-    done = Run(process.returncode, "".join(head) + out, err)
+    done = Training(process.returncode, "".join(head) + out, err)
     assert done.code == 130
     said = re.fullmatch(r"interrupted after (\d+) of 100000000 iterations\n", done.err)
     iterations = [row[0] for row in done.rows]
@@ -596,7 +589,7 @@ def test_progress_bar_goes_to_the_terminal_only():
         out = process.stdout.read()
     assert process.returncode == 0
     assert b"training" in shown
-    assert [row[0] for row in Run(0, out, "").rows] == [0, 50, 100]
+    assert [row[0] for row in Training(0, out, "").rows] == [0, 50, 100]
     assert out.isascii()
     assert "\x1b" not in out
 
@@ -635,7 +628,7 @@ def test_a_full_disk_is_said_in_one_line():
 def test_without_stderr_it_trains_all_the_same():
     closing = ["sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND, "--iterations", "1"]
     done = subprocess.run(closing, stdout=subprocess.PIPE, text=True, timeout=60)
-    assert [row[0] for row in Run(0, done.stdout, "").rows] == [0, 1]
+    assert [row[0] for row in Training(0, done.stdout, "").rows] == [0, 1]
     assert done.returncode == 0
 
 
