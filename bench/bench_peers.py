@@ -22,7 +22,6 @@ import pytest
 
 from nn_backend import equations
 from nn_backend.backend import Backend
-from nn_backend.engines import bind
 from nn_backend.network import init_params
 
 ITERATIONS = {300: 4500, 10_000: 300, 100_000: 30, 1_000_000: 10, 10_000_000: 10}
@@ -32,9 +31,7 @@ LEARNING_RATE = 0.2
 
 
 def run_nn_backend(problem: Any, iterations: int, backend: Backend, engine: str) -> Callable[[], Any]:
-    X, y, params = problem.on(backend)
-    bound = bind(engine, X, y, params, backend=backend)
-    return lambda: [*map(backend.to_numpy, bound.descend(params, iterations, LEARNING_RATE))]
+    return problem.descending(backend, engine, iterations, LEARNING_RATE)
 
 
 def run_numpy(problem: Any, iterations: int, backend: Backend | None = None) -> Callable[[], Any]:
@@ -44,8 +41,7 @@ def run_numpy(problem: Any, iterations: int, backend: Backend | None = None) -> 
         reached = params
         with np.errstate(over="ignore"):
             for _ in range(iterations):
-                layers = equations.forward(reached, X, xp=np)
-                gradients = equations.backward(reached, layers, X, y, float(X.shape[1]), xp=np)
+                gradients = equations.gradient(reached, X, y, float(X.shape[1]), xp=np)
                 reached = equations.update(reached, gradients, LEARNING_RATE)
         return reached
 
@@ -62,8 +58,7 @@ def run_jax(problem: Any, iterations: int, backend: Backend) -> Callable[[], Any
     X, y, start = jax.device_put((problem.X, problem.y, problem.params), device)
 
     def step(_: int, params: Any) -> Any:
-        layers = equations.forward(params, X, xp=jax.numpy)
-        gradients = equations.backward(params, layers, X, y, float(X.shape[1]), xp=jax.numpy)
+        gradients = equations.gradient(params, X, y, float(X.shape[1]), xp=jax.numpy)
         return equations.update(params, gradients, LEARNING_RATE)
 
     run = jax.jit(lambda params: jax.lax.fori_loop(0, iterations, step, params))
@@ -144,7 +139,7 @@ CASES = [
 
 
 def draw_networks(problem: Any, networks: int) -> Any:
-    """Give the problem for as many networks, each drawn by itself; one has no leading axis."""
+    """Return the problem for as many networks, each drawn by itself; one has no leading axis."""
     if networks == 1:
         return problem
     n1, n0 = problem.params.w1.shape

@@ -9,14 +9,11 @@ from collections.abc import Callable
 import pytest
 
 import nn_backend as nn
-from nn_backend import engines
 from nn_backend.backend import Backend
 
 
 def test_step(timed: Callable[..., None], problem, backend: Backend, engine: str) -> None:
-    X, y, params = problem.on(backend)
-    bound = engines.bind(engine, X, y, params, backend=backend)
-    timed("one step", lambda: bound.descend(params, 1, 0.2))
+    timed("one step", problem.descending(backend, engine, 1, 0.2))
 
 
 def test_run(timed: Callable[..., None], problem, backend: Backend, engine: str) -> None:

@@ -46,8 +46,13 @@ class Backend:
     device_name: str = "cpu"
     host: Any = "cpu"
 
+    @property
+    def is_cupy(self) -> bool:
+        """Whether its arrays are CuPy's, whatever its name."""
+        return getattr(self.xp, "__name__", "").rpartition(".")[2] == "cupy"
+
     def asarray(self, values: Any, dtype: str | None = None) -> Array:
-        """Give ``values`` as an array of this backend, moved to its device.
+        """Return ``values`` as an array of this backend, moved to its device.
 
         Parameters
         ----------
@@ -65,6 +70,10 @@ class Backend:
         OutOfMemoryError
             If the device has no room for it.
         """
+        if (
+            type(values) is np.ndarray and self.xp is np and values.dtype.char in "df"
+        ):  # nothing to check: this is often
+            return values if dtype is None else values.astype(dtype, copy=False)
         if array_api_compat.is_array_api_obj(values) and not array_api_compat.is_numpy_array(values):
             owner = array_api_compat.array_namespace(values)
             if owner is not self.xp:
@@ -84,12 +93,12 @@ class Backend:
             return self.xp.asarray(values, dtype=getattr(self.xp, dtype) if dtype else None, device=self.device)
 
     def to_numpy(self, array: Array) -> np.ndarray:
-        """Give an array of this backend as a NumPy array of the same shape and dtype, waiting for the device."""
+        """Return an array of this backend as a NumPy array of the same shape and dtype, waiting for the device."""
         return np.asarray(array_api_compat.to_device(array, self.host))
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Give a context in which the module creates arrays on this device; CuPy's devices are such contexts.
+        """Return a context in which the module creates arrays on this device; CuPy's devices are such contexts.
 
         Raises
         ------
@@ -99,13 +108,18 @@ class Backend:
         with self.device if hasattr(self.device, "__enter__") else nullcontext():
             try:
                 yield
+            except OutOfMemoryError:  # a context inside this one has said it
+                raise
             except MemoryError as error:
-                sizes = ""
+                where, sizes = self.name, ""
                 if hasattr(self.device, "mem_info"):
-                    free, total = self.device.mem_info
-                    sizes = f"; {free:,} of the device's {total:,} bytes are free"
+                    if type(error).__module__.startswith("numpy"):  # NumPy's, on the way to the device
+                        where = "the host"
+                    else:
+                        free, total = self.device.mem_info
+                        sizes = f"; {free:,} of the device's {total:,} bytes are free"
                 raise OutOfMemoryError(
-                    f"{self.name} is out of memory: {_first_line(error)}{sizes}. "
+                    f"{where} is out of memory: {_first_line(error)}{sizes}. "
                     f"Take fewer rows or hidden units, float32, or a device with more memory"
                 ) from None
 
@@ -116,12 +130,13 @@ class Backend:
 
 
 def dtype_name(array: Array) -> str:
-    """Give the dtype of any module's array as NumPy would name it, such as ``"float64"``."""
-    return str(array.dtype).rpartition(".")[2]
+    """Return the dtype of any module's array as NumPy would name it, such as ``"float64"``."""
+    known = _NAMES.get(array.dtype.char) if type(array) is np.ndarray else None  # NumPy takes long to name a dtype
+    return known or str(array.dtype).rpartition(".")[2]
 
 
 def get_backend(backend: "str | Backend | None" = None) -> Backend:
-    """Give the backend that a name stands for.
+    """Return the backend that a name stands for.
 
     Parameters
     ----------
@@ -184,7 +199,7 @@ def set_default_backend(backend: str | Backend | None) -> None:
 
 
 def register_backend(name: str, factory: Callable[[int | None], Backend]) -> None:
-    """Give a name to a new array module.
+    """Return a name to a new array module.
 
     Parameters
     ----------
@@ -207,7 +222,7 @@ def register_backend(name: str, factory: Callable[[int | None], Backend]) -> Non
 
 
 def available_backends() -> list[str]:
-    """Give the names of the backends that can run here, such as ``["numpy", "cupy"]``."""
+    """Return the names of the backends that can run here, such as ``["numpy", "cupy"]``."""
     names = []
     for name, factory in _FACTORIES.items():
         try:
@@ -251,7 +266,7 @@ def _numpy(number: int | None) -> Backend:
 
 
 @functools.cache  # the diagnosis takes longer than a small training; a failure raises and is not kept
-def _cupy(number: int | None) -> Backend:
+def _cupy_of(process: int, number: int | None) -> Backend:
     problem = _gpu_problem()
     if problem is not None:
         raise BackendUnavailableError(problem)
@@ -266,17 +281,23 @@ def _cupy(number: int | None) -> Backend:
     return Backend(f"cupy:{number}", xp, cupy.cuda.Device(number), words)
 
 
+def _cupy(number: int | None) -> Backend:
+    return _cupy_of(os.getpid(), number)  # CUDA does not survive a fork: a child asks anew, and is told
+
+
+_NAMES = {"d": "float64", "f": "float32"}
 _ALIASES = {"cpu": "numpy", "gpu": "cupy"}
 _FACTORIES: dict[str, Callable[[int | None], Backend]] = {"numpy": _numpy, "cupy": _cupy}
 _context_backend: ContextVar[Backend | None] = ContextVar("backend", default=None)
 _default_backend: Backend | None = None
 
 _CUPY_WHEELS = ("amd-cupy", "cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x", "cupy-cuda14x")
-_NO_DRIVER_OR_TOO_OLD, _NO_DEVICE = 35, 100  # cudaErrorInsufficientDriver, cudaErrorNoDevice
+# cudaErrorInsufficientDriver, cudaErrorNoDevice, cudaErrorInitializationError
+_NO_DRIVER_OR_TOO_OLD, _NO_DEVICE, _NOT_AFTER_FORK = 35, 100, 3
 
 
 def _version(number: int) -> str:
-    """Give CUDA's version number, 13010, as people write it: 13.1."""
+    """Return CUDA's version number, 13010, as people write it: 13.1."""
     return f"{number // 1000}.{number % 1000 // 10}"
 
 
@@ -327,6 +348,11 @@ def _gpu_problem() -> str | None:
                 f"The NVIDIA driver is too old: it supports CUDA {_version(driver)}, but {named} needs CUDA {needed}; "
                 f"update the driver or install {fitting}."
             )
+        if error.status == _NOT_AFTER_FORK:
+            return (
+                "This process was forked from one that had used CUDA, which does not survive that: start worker "
+                "processes with the method 'spawn' or 'forkserver'."
+            )
         if error.status == _NO_DEVICE:
             count = 0
         else:
@@ -350,7 +376,7 @@ def _gpu_problem() -> str | None:
 
 
 def _cupy_wheels() -> dict[str, str]:
-    """Give the installed distributions that own the module cupy, with their versions."""
+    """Return the installed distributions that own the module cupy, with their versions."""
     found = {}
     for name in _CUPY_WHEELS:
         with suppress(importlib.metadata.PackageNotFoundError):

@@ -56,7 +56,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
 
 
 def read_data(args: argparse.Namespace) -> Table:
-    """Give the data that the options name, and say on stderr which of two words is 1."""
+    """Return the data that the options name, and say on stderr which of two words is 1."""
     features = [name.strip() for name in args.features.split(",")] if args.features else None
     table = load_data(args.data, target=args.target, features=features)
     if table.labels:

@@ -23,7 +23,7 @@ from nn_backend.engines.engine import count_threads
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, BackendUnavailableError
 from nn_backend.marks import MAX_ROWS, simulate_marks
-from nn_backend.network import DTYPES, init_params
+from nn_backend.network import DTYPES, init_params, place_examples, place_params
 from nn_backend.plots import FORMATS, check_plot, plot_times
 
 ROWS = tuple(10**exponent for exponent in range(2, 8))
@@ -70,7 +70,7 @@ class Comparison(NamedTuple):
 
 
 def main() -> int:
-    """Compare as the arguments say, print a row for each size, and give the exit code."""
+    """Compare as the arguments say, print a row for each size, and return the exit code."""
     args = _parser().parse_args()
     sizes = _read_sizes(args.rows)
     if args.plot:
@@ -83,7 +83,7 @@ def main() -> int:
         missing = str(error)
     if len(backends) == 2 and backends[1].xp is np:
         raise ArgumentError(f"--device is {args.device}, which is the CPU here; expected a GPU, such as gpu or cupy:1")
-    contenders = [Contender(backend, engine) for backend in backends for engine in _engines(start, backend)]
+    contenders = [Contender(backend, engine) for backend in backends for engine in _engines(backend)]
     network = f"3-{args.hidden}-1 network, {args.dtype}"
     machines = {backend.name: describe(backend, args.threads) for backend in backends}
     if not args.json:
@@ -167,7 +167,7 @@ def compare(rows: int, start: Params, contenders: Sequence[Contender], threads: 
 
 
 def pays_from(comparisons: Sequence[Comparison], gpu: str) -> int | None:
-    """Give the size from which on the GPU's fastest engine is faster than the CPU's, or None.
+    """Return the size from which on the GPU's fastest engine is faster than the CPU's, or None.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def describe(backend: Backend, threads: int | None = None) -> dict[str, str | in
 
 
 def format_seconds(seconds: float) -> str:
-    """Give a time in three digits with a fitting unit.
+    """Return a time in three digits with a fitting unit.
 
     Examples
     --------
@@ -231,12 +231,13 @@ def _describe_blas() -> str:
 
 
 def _bind(contender: Contender, X: np.ndarray, y: np.ndarray, start: Params, threads: int | None) -> Advance:
-    """Give a function that does that many iterations from the start, and gives what they reached as NumPy arrays."""
+    """Return a function that does that many iterations from the start, and gives what they reached as NumPy arrays."""
     backend = contender.backend
-    data = backend.asarray(X), backend.asarray(y)
-    params = Params(*map(backend.asarray, start))
-    engine = engines.bind(contender.engine, *data, params, backend=backend, threads=threads)
-    return lambda count: Params(*map(backend.to_numpy, engine.descend(params, count, LEARNING_RATE)))
+    params = place_params(start, backend)
+    examples = place_examples(params, X, y, backend)
+    engine = engines.bind(contender.engine, examples, params, backend=backend, threads=threads, tasks=("step",))
+    state, numbers = engine.start(params), {"learning_rate": LEARNING_RATE}
+    return lambda count: engine.params(engine.descend(state, count, numbers))
 
 
 def _bytes(params: Params) -> bytes:
@@ -244,7 +245,7 @@ def _bytes(params: Params) -> bytes:
 
 
 def _time_iteration(advance: Advance) -> float:
-    """Give the seconds of an iteration, once these take as long as they will from then on."""
+    """Return the seconds of an iteration, once these take as long as they will from then on."""
     iterations, settled = 1, time.monotonic() + SETTLE_SECONDS
     while True:
         seconds = timeit.timeit(functools.partial(advance, iterations), number=1)
@@ -255,7 +256,7 @@ def _time_iteration(advance: Advance) -> float:
 
 
 def _time_transfer(backend: Backend, *arrays: np.ndarray) -> float:
-    """Give the median of the seconds it takes to move the arrays to the backend."""
+    """Return the median of the seconds it takes to move the arrays to the backend."""
 
     def move() -> None:
         moved = [backend.asarray(array) for array in arrays]
@@ -273,12 +274,12 @@ def _print_row(comparison: Comparison, *, with_gpu: bool) -> None:
     print(f"| {comparison.rows:,} |", " | ".join(cells), "|", flush=True)
 
 
-def _engines(params: Params, backend: Backend) -> list[str]:
-    """Give the engines that run a network on a backend."""
+def _engines(backend: Backend) -> list[str]:
+    """Return the engines that run on a backend."""
     found = []
     for engine in ("eager", "compiled"):
         with contextlib.suppress(ArgumentError):
-            found.append(engines.choose(engine, params, backend))
+            found.append(engines.choose(engine, backend))
     return found
 
 

@@ -1,18 +1,19 @@
 """Full-batch gradient descent: walks from log row to log row and keeps the history."""
 
+import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from nn_backend import engines
 from nn_backend.backend import Backend, get_backend
-from nn_backend.engines.engine import Engine, Score
+from nn_backend.engines.engine import Engine, Score, State
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, DivergenceError
-from nn_backend.network import place_features, place_params, place_targets
+from nn_backend.network import place_examples, place_params
 
 if TYPE_CHECKING:  # see files.py
     import pandas as pd
@@ -29,9 +30,8 @@ class FitResult:
     ----------
     params : Params
         NumPy arrays: the state of the history's last row.
-    history : DataFrame
-        Columns iteration, cost (nats per example) and accuracy; row k is the state after k updates. For parameters
-        with leading axes one row per network, and a column network with its index in flattened order.
+    rows : list of (int, Score)
+        Iteration and score of each row of the history.
     iterations : int
         Updates done.
     seconds : float
@@ -43,17 +43,33 @@ class FitResult:
     """
 
     params: Params
-    history: "pd.DataFrame"
+    rows: list[tuple[int, Score]] = field(repr=False)
     iterations: int
     seconds: float
     backend: str
     engine: str
     interrupted: bool
 
+    @functools.cached_property
+    def history(self) -> "pd.DataFrame":
+        """Columns iteration, cost (nats per example) and accuracy; row k is the state after k updates.
 
-class _State(NamedTuple):
+        For parameters with leading axes one row per network, and a column network with its index in flattened order.
+        """
+        import pandas as pd  # when somebody reads it: a small run is over long before pandas is there
+
+        table: dict[str, Any] = {"iteration": [iteration for iteration, _ in self.rows]}
+        cost, accuracy = (np.array([score[field] for _, score in self.rows]) for field in (0, 1))
+        if cost.ndim > 1:
+            networks = cost[0].size
+            table = {"iteration": np.repeat(table["iteration"], networks), "network": [*range(networks)] * len(cost)}
+        return pd.DataFrame({**table, "cost": cost.ravel(), "accuracy": accuracy.ravel()})
+
+
+class _Reached(NamedTuple):
     iteration: int
-    params: Params
+    state: State
+    params: Params  # of the state, NumPy arrays
 
 
 def fit(
@@ -89,7 +105,7 @@ def fit(
     engine : str
         How an iteration is executed: ``"eager"``, ``"compiled"``, or ``"auto"`` for the one that serves best.
     threads : int, optional
-        Threads on the CPU; by default as `count_threads` gives it: one for each core.
+        Threads of the compiled engine on the CPU; by default as `count_threads` gives it: one for each core.
     log_every : int
         Iterations between the history's rows; the first and the last state always have one.
     callback : callable, optional
@@ -130,37 +146,31 @@ def fit(
         raise ArgumentError(f"log_every is {log_every}; expected at least 1")
     place = get_backend(backend)
     params = place_params(params, place)
-    X = place_features(params, X, place)
-    y = place_targets(params, X, y, place)
-    bound = engines.bind(engine, X, y, params, backend=place, threads=threads)
-    learning_rate = float(learning_rate)
-
+    examples = place_examples(params, X, y, place)
+    bound = engines.bind(engine, examples, params, backend=place, threads=threads)
+    numbers = {"learning_rate": float(learning_rate)}
     rows: list[tuple[int, Score]] = []
 
-    def log(state: _State) -> bool:
-        """Add the state's row to the history; give whether the run goes on."""
-        score = bound.score(state.params)
+    def log(reached: _Reached) -> bool:
+        """Add the state's row to the history; return whether the run goes on."""
+        score = bound.score(reached.state)
         finite = np.isfinite(score.cost)
         if not finite.all():
-            raise _divergence("cost", "is", finite, state.iteration, learning_rate)
-        rows.append((state.iteration, score))
-        return callback is None or not callback(state.iteration, score)
+            raise _divergence("cost", "is", finite, reached.iteration, learning_rate)
+        rows.append((reached.iteration, score))
+        return callback is None or not callback(reached.iteration, score)
 
     started = time.perf_counter()
-    reached = _State(0, params)
-    stretch, interrupted = 1, False
+    reached = _Reached(0, bound.start(params), Params(*map(place.to_numpy, params)))
+    stretch, interrupted = max(1, int(STRETCH_SECONDS / bound.seconds)), False
     try:
         going_on = log(reached)
         while going_on and reached.iteration < iterations:
             to_row = min(iterations, (reached.iteration // log_every + 1) * log_every) - reached.iteration
             steps = min(stretch, to_row)
             stretch_started = time.perf_counter()
-            reached = _advance(bound, place, reached, steps, learning_rate)
-            elapsed = time.perf_counter() - stretch_started
-            if elapsed > STRETCH_SECONDS:
-                stretch = max(1, stretch // 2)
-            elif elapsed < STRETCH_SECONDS / 2 and steps == stretch:
-                stretch *= 2
+            reached = _advance(bound, reached, steps, numbers)
+            stretch = max(1, int(steps * STRETCH_SECONDS / (time.perf_counter() - stretch_started)))
             if progress is not None:
                 progress(reached.iteration)
             if steps == to_row:
@@ -171,8 +181,8 @@ def fit(
             log(reached)
     seconds = time.perf_counter() - started
     return FitResult(
-        params=Params(*map(place.to_numpy, reached.params)),
-        history=_history(rows),
+        params=reached.params,
+        rows=rows,
         iterations=reached.iteration,
         seconds=seconds,
         backend=place.name,
@@ -181,27 +191,29 @@ def fit(
     )
 
 
-def _advance(engine: Engine, backend: Backend, state: _State, steps: int, learning_rate: float) -> _State:
-    """Give the state that many updates on; raise with the first iteration whose parameters are not finite."""
-    params = engine.descend(state.params, steps, learning_rate)
-    finite = _finite(params, backend)
+def _advance(engine: Engine, reached: _Reached, steps: int, numbers: dict[str, float]) -> _Reached:
+    """Return the state that many updates on; raise with the first iteration whose parameters are not finite."""
+    state = engine.descend(reached.state, steps, numbers)
+    params = engine.params(state)
+    finite = _finite(params)
     if finite.all():
-        return _State(state.iteration + steps, params)
-    last, first_not = state, state.iteration + steps
+        return _Reached(reached.iteration + steps, state, params)
+    # Bisection: a state that is not finite stays so, and the runs up to the middle are repeated to the same bits.
+    last, first_not = reached, reached.iteration + steps
     while first_not - last.iteration > 1:
         middle = (last.iteration + first_not) // 2
-        params = engine.descend(last.params, middle - last.iteration, learning_rate)
-        at_middle = _finite(params, backend)
+        state = engine.descend(last.state, middle - last.iteration, numbers)
+        at_middle = _finite(engine.params(state))
         if at_middle.all():
-            last = _State(middle, params)
+            last = last._replace(iteration=middle, state=state)
         else:
             first_not, finite = middle, at_middle
-    raise _divergence("parameters", "are", finite, first_not, learning_rate)
+    raise _divergence("parameters", "are", finite, first_not, numbers["learning_rate"])
 
 
-def _finite(params: Params, backend: Backend) -> np.ndarray:
-    """Say of each network, in the shape of the leading axes, whether its parameters are finite."""
-    finite: np.ndarray = np.all([np.isfinite(backend.to_numpy(a)).all(axis=(-2, -1)) for a in params], axis=0)
+def _finite(params: Params) -> np.ndarray:
+    """Return for each network, in the shape of the leading axes, whether its parameters are finite."""
+    finite: np.ndarray = np.all([np.isfinite(array).all(axis=(-2, -1)) for array in params], axis=0)
     return finite
 
 
@@ -211,14 +223,3 @@ def _divergence(what: str, verb: str, finite: np.ndarray, iteration: int, learni
         f"the {what}{whose} {verb} no longer finite at iteration {iteration}: "
         f"take a learning rate smaller than {learning_rate:g}, or standardise the features"
     )
-
-
-def _history(rows: list[tuple[int, Score]]) -> "pd.DataFrame":
-    import pandas as pd
-
-    table: dict[str, Any] = {"iteration": [iteration for iteration, _ in rows]}
-    cost, accuracy = (np.array([score[field] for _, score in rows]) for field in (0, 1))
-    if cost.ndim > 1:
-        networks = cost[0].size
-        table = {"iteration": np.repeat(table["iteration"], networks), "network": [*range(networks)] * len(rows)}
-    return pd.DataFrame({**table, "cost": cost.ravel(), "accuracy": accuracy.ravel()})

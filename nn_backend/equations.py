@@ -53,8 +53,23 @@ class Layers(NamedTuple):
     yhat: Array
 
 
+class Tally(NamedTuple):
+    """What tells how well a network does, as sums over the examples.
+
+    Attributes
+    ----------
+    cost : array ()
+        Binary cross-entropy in nats, divided by the number of examples.
+    correct : array ()
+        Number of outputs on the right side of 0.5.
+    """
+
+    cost: Array
+    correct: Array
+
+
 def sigmoid(z: Array, *, xp: Any) -> Array:
-    """Give g(z) = 1 / (1 + exp(-z)) element by element, in the shape and dtype of z.
+    """Return g(z) = 1 / (1 + exp(-z)) element by element, in the shape and dtype of z.
 
     Where exp(-z) overflows to infinity the quotient is 0, the right limit; NumPy may warn about the overflow.
     """
@@ -62,7 +77,7 @@ def sigmoid(z: Array, *, xp: Any) -> Array:
 
 
 def forward(params: Params, X: Array, *, xp: Any) -> Layers:
-    """Give the output of both layers.
+    """Return the output of both layers.
 
     Parameters
     ----------
@@ -95,7 +110,7 @@ def forward(params: Params, X: Array, *, xp: Any) -> Layers:
 
 
 def cost(z2: Array, y: Array, m: float, *, xp: Any) -> Array:
-    """Give the binary cross-entropy E = -sum(y log(yhat) + (1 - y) log(1 - yhat)) / m in nats per example.
+    """Return the binary cross-entropy E = -sum(y log(yhat) + (1 - y) log(1 - yhat)) / m in nats per example.
 
     Parameters
     ----------
@@ -132,8 +147,20 @@ def count_correct(yhat: Array, y: Array, *, xp: Any) -> Array:
     return xp.sum(xp.where(yhat >= 0.5, y, 1 - y), axis=(-2, -1))
 
 
+def tally(params: Params, X: Array, y: Array, m: float, *, xp: Any) -> Tally:
+    """Return `cost` and `count_correct` of the network on the examples.
+
+    Parameters
+    ----------
+    params, X, y, m
+        As in `backward`.
+    """
+    layers = forward(params, X, xp=xp)
+    return Tally(cost(layers.z2, y, m, xp=xp), count_correct(layers.yhat, y, xp=xp))
+
+
 def backward(params: Params, layers: Layers, X: Array, y: Array, m: float, *, xp: Any) -> Params:
-    """Give the gradient of the cost by equations (1) to (3) and (6) to (8).
+    """Return the gradient of the cost by equations (1) to (3) and (6) to (8).
 
     Parameters
     ----------
@@ -163,8 +190,24 @@ def backward(params: Params, layers: Layers, X: Array, y: Array, m: float, *, xp
     return Params(dw1, db1, dw2, db2)
 
 
+def gradient(params: Params, X: Array, y: Array, m: float, *, xp: Any) -> Params:
+    """Return the gradient of the cost at the parameters: a forward pass, then `backward`.
+
+    Parameters
+    ----------
+    params, X, y, m
+        As in `backward`.
+
+    Returns
+    -------
+    Params
+        dw1, db1, dw2, db2 in the shapes of w1, b1, w2, b2; sums over the examples.
+    """
+    return backward(params, forward(params, X, xp=xp), X, y, m, xp=xp)
+
+
 def update(params: Params, gradients: Params, learning_rate: float) -> Params:
-    """Give the parameters after one step of gradient descent, equations (4), (5), (9) and (10).
+    """Return the parameters after one step of gradient descent, equations (4), (5), (9) and (10).
 
     Parameters
     ----------

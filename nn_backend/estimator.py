@@ -12,7 +12,7 @@ from nn_backend.descent import fit
 from nn_backend.engines.engine import Score
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, MissingPackageError
-from nn_backend.network import compute_layers, init_params
+from nn_backend.network import compute_layer, init_params
 from nn_backend.tables import standardization
 
 try:
@@ -187,25 +187,24 @@ class ShallowNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Give z2, the logit of the second label's probability, for each row of X (m, n_features), as an array (m,)."""
+        """Return z2 (m,), the logit of the second label's probability, for each row of X (m, n_features)."""
         check_is_fitted(self, "params_")
         features = np.ascontiguousarray(validate_data(self, X, dtype=np.float64, reset=False).T)
         if self.standardization_ is not None:
             features = self.standardization_.apply(features)
-        # float64 after any training: BLAS rounds an example's result by its row, and scikit-learn lets it vary by 1e-7.
+        # float64 after any training: where a GPU rounds an example's result by its row, scikit-learn allows for 1e-7.
         params = Params(*(array.astype(np.float64) for array in self.params_))
-        place = get_backend(self.device)
-        logits: np.ndarray = place.to_numpy(compute_layers(params, features, place).z2)[0]
+        logits: np.ndarray = compute_layer("z2", params, features, get_backend(self.device))[0]
         return logits
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Give the probability of each label, in the order of ``classes_``, as an array (m, 2)."""
+        """Return the probability of each label, in the order of ``classes_``, as an array (m, 2)."""
         logits = self.decision_function(X)
         with np.errstate(over="ignore"):  # as sigmoid wants; 1 - yhat instead of the sigmoid of -z2 would round to 0
             return np.asarray(equations.sigmoid(np.stack([-logits, logits], axis=1), xp=np))
 
     def predict(self, X: Any) -> np.ndarray:
-        """Give the label of each row, as an array (m,): the second where `decision_function` is above 0."""
+        """Return the label of each row, as an array (m,): the second where `decision_function` is above 0."""
         second = self.decision_function(X) > 0
         return np.asarray(self.classes_[second.astype(int)])
 
@@ -231,7 +230,7 @@ class ShallowNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
 
 def _two_classes(y: np.ndarray) -> np.ndarray:
-    """Give the two labels in y, sorted; raise where there are not two."""
+    """Return the two labels in y, sorted; raise where there are not two."""
     check_classification_targets(y)
     kind, classes = type_of_target(y, input_name="y", raise_unknown=True), np.unique(y)
     if kind != "binary":

@@ -86,7 +86,7 @@ class Step(NamedTuple):
 
 
 def main() -> int:
-    """Print the steps that the arguments ask for, and give the exit code."""
+    """Print the steps that the arguments ask for, and return the exit code."""
     args = _parser().parse_args()
     table = read_data(args)
     _check(args, table.X.shape[1])
@@ -110,7 +110,7 @@ def main() -> int:
 
 
 def explain(X: np.ndarray, y: np.ndarray, start: Params, learning_rate: float, iterations: int) -> Iterator[Step]:
-    """Give each step of training on one example: the start, and for each iteration the forward pass and ten equations.
+    """Return each step of training on one example: the start, then in each iteration forward pass and ten equations.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def _check(args: argparse.Namespace, rows: int) -> None:
 
 
 def _fields(step: Step) -> dict[str, Any]:
-    """Give a step as JSON has it."""
+    """Return a step as JSON has it."""
     before = None if step.before is None else step.before.tolist()
     return {**step._asdict(), "shape": step.values.shape, "values": step.values.tolist(), "before": before}
 

@@ -124,7 +124,7 @@ def load(path: str | Path) -> Model:
 
 
 def to_onnx(result: FitResult | Model) -> Any:
-    """Give a trained network as an ONNX graph: standardisation, network and probabilities; needs the extra ``export``.
+    """Return a trained network as an ONNX graph: standardisation, network, probabilities; needs the extra ``export``.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def to_onnx(result: FitResult | Model) -> Any:
 
 
 def import_extra(name: str) -> Any:
-    """Give a module of the extra ``export``, or say how to get it."""
+    """Return a module of the extra ``export``, or say how to get it."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -209,7 +209,7 @@ def _checksum(tensors: Mapping[str, np.ndarray], meaning: Mapping[str, Any]) -> 
 
 
 def _read_model(tensors: Mapping[str, np.ndarray], meaning: Mapping[str, Any]) -> Model:
-    """Give the model; raise one of several errors where its parts do not fit together."""
+    """Return the model; raise one of several errors where its parts do not fit together."""
     if set(tensors) != set(TENSORS.values()):
         raise DataError(f"its tensors are {', '.join(sorted(tensors))}")
     w1, b1, w2, b2 = (tensors[TENSORS[name]] for name in Params._fields)

@@ -103,7 +103,7 @@ def check_output(path: Path, *sources: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Give a file to write to, which takes the place of ``path`` when the block ends well.
+    """Return a file to write to, which takes the place of ``path`` when the block ends well.
 
     It is written beside ``path``, synced and renamed: whatever happens, there is either the old file or the new one.
     `STDOUT` and what is no regular file are written as it goes.

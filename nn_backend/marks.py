@@ -20,7 +20,7 @@ _PASS_MARK = 10
 
 
 def load_marks() -> tuple[np.ndarray, np.ndarray]:
-    """Give the article's data: three marks (0 to 20) of 395 students and whether each passed.
+    """Return the article's data: three marks (0 to 20) of 395 students and whether each passed.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def simulate_marks(rows: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
 
 
 def load_data(name: str, *, target: str = "y", features: Sequence[str] | None = None) -> Table:
-    """Give the data set a command line names.
+    """Return the data set a command line names.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def load_data(name: str, *, target: str = "y", features: Sequence[str] | None = 
 
 @contextlib.contextmanager
 def marks_file() -> Iterator[Path]:
-    """Give the CSV file of the article's data, from wherever the package was installed."""
+    """Return the CSV file of the article's data, from wherever the package was installed."""
     packaged = importlib.resources.files("nn_backend") / "data" / "marks.csv"
     checkout = Path(__file__).parents[1] / "data" / "marks.csv"  # an editable install leaves the data where it is
     with importlib.resources.as_file(packaged) as path:

@@ -93,7 +93,7 @@ class Model:
 
     @classmethod
     def of(cls, result: FitResult, **meaning: Any) -> "Model":
-        """Give the model that `fit` reached.
+        """Return the model that `fit` reached.
 
         Parameters
         ----------
@@ -117,7 +117,7 @@ class Model:
         return cls(result.params, training=training, cost=cost, accuracy=accuracy, **meaning)
 
     def predict_proba(self, X: Any, *, backend: str | Backend | None = None) -> np.ndarray:
-        """Give the probability that the true value is 1.
+        """Return the probability that the true value is 1.
 
         Parameters
         ----------
@@ -135,7 +135,7 @@ class Model:
         return predict_proba(self.params, self._scale(X, place), backend=place)
 
     def score(self, X: Any, y: Any, *, backend: str | Backend | None = None) -> Score:
-        """Give cost and accuracy on a data set.
+        """Return cost and accuracy on a data set.
 
         Parameters
         ----------
@@ -158,7 +158,7 @@ class Model:
 
 
 def digest(X: np.ndarray, y: np.ndarray) -> str:
-    """Give the SHA-256 of a data set: of X (n0, m) and then y (n2, m), row by row as little-endian float64."""
+    """Return the SHA-256 of a data set: of X (n0, m) and then y (n2, m), row by row as little-endian float64."""
     hashed = hashlib.sha256()
     for array in (X, y):
         hashed.update(np.ascontiguousarray(array, "<f8").data)

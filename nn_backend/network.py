@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from nn_backend import engines, equations
+from nn_backend import engines
 from nn_backend.backend import Backend, dtype_name, get_backend
-from nn_backend.engines.engine import Score
-from nn_backend.equations import Array, Layers, Params
+from nn_backend.engines.engine import Examples, Score
+from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, ArrayTypeError, DataError
 
 DTYPES = ("float64", "float32")
@@ -59,12 +59,12 @@ def init_params(
 
 
 def predict_proba(params: Params, X: Any, *, backend: str | Backend | None = None) -> np.ndarray:
-    """Give the network's output yhat for each example.
+    """Return the network's output yhat for each example.
 
     Parameters
     ----------
     params : Params
-        The network; its dtype is that of the result.
+        The network; its dtype is that of the result. Leading axes are as many networks.
     X : array (n0, m)
         One example per column.
     backend : str or Backend, optional
@@ -73,27 +73,26 @@ def predict_proba(params: Params, X: Any, *, backend: str | Backend | None = Non
     Returns
     -------
     ndarray (n2, m)
-        Probability that the true value is 1.
+        Probability that the true value is 1, after the leading axes; computed in chunks of bounded memory.
 
     Raises
     ------
     DataError, ArrayTypeError, BackendUnavailableError
         If the arrays do not fit the network, or the backend cannot run here.
     """
-    place = get_backend(backend)
-    return place.to_numpy(compute_layers(params, X, place).yhat)
+    return compute_layer("yhat", params, X, get_backend(backend))
 
 
-def compute_layers(params: Params, X: Any, backend: Backend) -> Layers:
-    """Check params and X (n0, m), and give both layers' arrays, which stay on the backend."""
+def compute_layer(layer: str, params: Params, X: Any, backend: Backend) -> np.ndarray:
+    """Check params and X (n0, m), and return ``"yhat"`` or ``"z2"`` (..., n2, m) of all examples."""
     params = place_params(params, backend)
-    X = place_features(params, X, backend)
-    with backend.current(), np.errstate(over="ignore"):
-        return equations.forward(params, X, xp=backend.xp)
+    examples = place_examples(params, X, None, backend)
+    engine = engines.bind("auto", examples, params, backend=backend, tasks=(layer,))
+    return engine.predict(engine.start(params), layer)
 
 
 def predict(params: Params, X: Any, *, backend: str | Backend | None = None) -> np.ndarray:
-    """Give the more probable value for each example.
+    """Return the more probable value for each example.
 
     Parameters
     ----------
@@ -110,7 +109,7 @@ def predict(params: Params, X: Any, *, backend: str | Backend | None = None) -> 
 
 
 def score(params: Params, X: Any, y: Any, *, backend: str | Backend | None = None) -> Score:
-    """Give cost and accuracy of the network on a data set.
+    """Return cost and accuracy of the network on a data set.
 
     Parameters
     ----------
@@ -137,10 +136,9 @@ def score(params: Params, X: Any, y: Any, *, backend: str | Backend | None = Non
     """
     place = get_backend(backend)
     params = place_params(params, place)
-    X = place_features(params, X, place)
-    y = place_targets(params, X, y, place)
-    engine = "eager" if params.w1.ndim == 2 else "auto"  # one pass is worth compiling for many networks only
-    return engines.bind(engine, X, y, params, backend=place).score(params)
+    examples = place_examples(params, X, y, place)
+    engine = engines.bind("auto", examples, params, backend=place, tasks=("score",))
+    return engine.score(engine.start(params))
 
 
 def place_params(params: Params, backend: Backend) -> Params:
@@ -162,36 +160,34 @@ def place_params(params: Params, backend: Backend) -> Params:
     dtypes = {dtype_name(array) for array in placed}
     if len(dtypes) > 1 or not dtypes <= set(DTYPES):
         raise DataError(f"the parameters' dtypes are {', '.join(sorted(dtypes))}; expected all float64 or all float32")
-    for name, array in zip(Params._fields, placed, strict=True):
-        if not backend.xp.all(backend.xp.isfinite(array)):
-            raise DataError(f"{name} holds NaN or infinity; expected finite parameters")
+    with backend.current():
+        for name, array in zip(Params._fields, placed, strict=True):
+            if not backend.xp.all(backend.xp.isfinite(array)):
+                raise DataError(f"{name} holds NaN or infinity; expected finite parameters")
     return placed
 
 
-def place_features(params: Params, X: Any, backend: Backend) -> Array:
-    """Check X against the network, and move it to the backend in the parameters' dtype."""
-    n0 = params.w1.shape[-1]
+def place_examples(params: Params, X: Any, y: Any, backend: Backend) -> Examples:
+    """Check X and y, where it is given, against the network, and move them to the backend in the parameters' dtype."""
+    n0, n2, dtype = params.w1.shape[-1], params.w2.shape[-2], dtype_name(params.w1)
     with np.errstate(over="ignore"):
-        X = backend.asarray(X, dtype_name(params.w1))
+        X = backend.asarray(X, dtype)
     shape = tuple(X.shape)
     if len(shape) != 2 or shape[0] != n0:
         remedy = " Pass X.T." if shape[1:] == (n0,) else ""
         raise DataError(f"X has shape {shape}; expected (n0, m) with n0 = {n0}, one example per column.{remedy}")
     if shape[1] == 0:
         raise DataError(f"X has shape {shape}; expected at least one example")
-    if not backend.xp.all(backend.xp.isfinite(X)):
-        raise DataError(f"X holds NaN or infinity (as {dtype_name(X)}); expected finite numbers")
-    return X
-
-
-def place_targets(params: Params, X: Array, y: Any, backend: Backend) -> Array:
-    """Check y against the network and X, and move it to the backend in the parameters' dtype."""
-    expected = (params.w2.shape[-2], X.shape[1])
-    y = backend.asarray(y, dtype_name(params.w1))
-    shape = tuple(y.shape)
-    if shape != expected:
-        remedy = " Pass y.reshape(1, -1)." if expected[0] == 1 and shape in ((expected[1],), expected[::-1]) else ""
-        raise DataError(f"y has shape {shape}; expected (n2, m) = {expected}.{remedy}")
-    if not backend.xp.all((y == 0) | (y == 1)):
-        raise DataError("y holds values other than 0 and 1; expected only these")
-    return y
+    with backend.current():
+        if not backend.xp.all(backend.xp.isfinite(X)):
+            raise DataError(f"X holds NaN or infinity (as {dtype}); expected finite numbers")
+        if y is None:
+            return Examples(X)
+        y = backend.asarray(y, dtype)
+        expected, shape = (n2, shape[1]), tuple(y.shape)
+        if shape != expected:
+            remedy = " Pass y.reshape(1, -1)." if n2 == 1 and shape in ((expected[1],), expected[::-1]) else ""
+            raise DataError(f"y has shape {shape}; expected (n2, m) = {expected}.{remedy}")
+        if not backend.xp.all((y == 0) | (y == 1)):
+            raise DataError("y holds values other than 0 and 1; expected only these")
+    return Examples(X, y)

@@ -150,7 +150,7 @@ def _shown(label: str) -> str:
 
 
 def _figure(down: int, across: int) -> tuple["Figure", Any]:
-    """Give an empty figure and its axes."""
+    """Return an empty figure and its axes."""
     try:
         import sklearn.metrics  # noqa: F401
         from matplotlib.figure import Figure

@@ -27,7 +27,7 @@ STREAM = "-"
 
 
 def main() -> int:
-    """Predict as the arguments say, write a row for each row read, and give the exit code."""
+    """Predict as the arguments say, write a row for each row read, and return the exit code."""
     args = _parser().parse_args()
     backend = get_backend(args.device)
     model = load(args.model)
@@ -82,7 +82,7 @@ def _parser() -> Parser:
 
 
 def _match(model: Model, names: Sequence[str], asked: str | None, where: str) -> tuple[Sequence[str], str | None]:
-    """Give the columns of the inputs, and that of the true values or None; tell on stderr what is not used."""
+    """Return the columns of the inputs, and that of the true values or None; tell on stderr what is not used."""
     target = model.target if asked is None else asked
     features = model.features
     n0 = model.params.w1.shape[1]
@@ -117,7 +117,7 @@ def _write(file: IO[bytes], yhat: np.ndarray, labels: tuple[str, str] | None, *,
 
 @contextlib.contextmanager
 def _opened(data: str) -> Iterator[tuple[Path, str]]:
-    """Give the path of the table, and what to call it; standard input is put into a file first, to be read in turns."""
+    """Return the path of the table, and what to call it; standard input is put into a file, to be read in turns."""
     if data == "marks":
         with marks_file() as path:
             yield path, data

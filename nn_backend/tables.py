@@ -53,13 +53,13 @@ class Standardization(NamedTuple):
     deviation: np.ndarray
 
     def apply(self, X: np.ndarray) -> np.ndarray:
-        """Give (X - mean) / deviation, shape (n0, m)."""
+        """Return (X - mean) / deviation, shape (n0, m)."""
         with np.errstate(over="ignore"):  # fit and score refuse infinity
             scaled: np.ndarray = (X - self.mean) / self.deviation
         return scaled
 
     def to_lists(self) -> dict[str, list[float]]:
-        """Give the numbers by name, one for each feature, as JSON can hold them."""
+        """Return the numbers by name, one for each feature, as JSON can hold them."""
         return {name: array.ravel().tolist() for name, array in self._asdict().items()}
 
 
@@ -118,12 +118,12 @@ def load_table(
 
 
 def column_names(frame: "pd.DataFrame") -> list[str]:
-    """Give the columns' names, without spaces around them."""
+    """Return the columns' names, without spaces around them."""
     return [str(name).strip() for name in frame.columns]
 
 
 def read_features(frame: "pd.DataFrame", features: Sequence[str], where: str, *, first_row: int = 1) -> np.ndarray:
-    """Give columns of a frame as X (n0, m), float64.
+    """Return columns of a frame as X (n0, m), float64.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def read_features(frame: "pd.DataFrame", features: Sequence[str], where: str, *,
 def read_targets(
     frame: "pd.DataFrame", target: str, labels: tuple[str, str] | None, where: str, *, first_row: int = 1
 ) -> np.ndarray:
-    """Give the target column of a frame as y (1, m), float64, where it is known what stands for 0 and 1.
+    """Return the target column of a frame as y (1, m), float64, where it is known what stands for 0 and 1.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def read_targets(
 
 
 def standardization(X: np.ndarray) -> Standardization:
-    """Give mean and deviation of each feature over the examples of X (n0, m).
+    """Return mean and deviation of each feature over the examples of X (n0, m).
 
     Raises
     ------
@@ -217,7 +217,7 @@ def _mean_and_deviation(row: np.ndarray, number: int) -> tuple[float, float]:
 
 
 def _choose(names: list[str], target: str, features: Sequence[str] | None, where: str) -> list[str]:
-    """Give the feature columns to take, having checked that each column needed stands in the header once."""
+    """Return the feature columns to take, having checked that each column needed stands in the header once."""
     chosen = [name for name in names if name != target] if features is None else list(features)
     if not chosen:
         raise DataError(f"{where} has no feature column; expected at least one beside the target {target!r}")
@@ -234,12 +234,12 @@ def _choose(names: list[str], target: str, features: Sequence[str] | None, where
 
 
 def quoted(names: Sequence[str]) -> str:
-    """Give names as errors show them: in quotation marks, none too long and not too many."""
+    """Return names as errors show them: in quotation marks, none too long and not too many."""
     return ", ".join(repr(name[:50]) for name in names[:10]) + ", …" * (len(names) > 10)
 
 
 def _numbers(column: "pd.Series[Any]", name: str, where: str, first_row: int = 1) -> np.ndarray:
-    """Give a column as float64, or say in which row it holds something else. Rows count from 1 below the header."""
+    """Return a column as float64, or say in which row it holds something else. Rows count from 1 below the header."""
     import pandas as pd
 
     _refuse_missing(column, f"column {name!r}", where, first_row)
@@ -289,7 +289,7 @@ def _words(column: "pd.Series[Any]", name: str, where: str, first_row: int = 1) 
 
 
 def _target(column: "pd.Series[Any]", name: str, where: str) -> tuple[np.ndarray, tuple[str, str] | None]:
-    """Give the target as 0.0 and 1.0, and the two labels where they were text or booleans."""
+    """Return the target as 0.0 and 1.0, and the two labels where they were text or booleans."""
     import pandas as pd
 
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):

@@ -25,7 +25,7 @@ ARTICLE_TRAIN_ROWS = 300
 
 
 def main() -> int:
-    """Train as the arguments say, print what was reached, and give the exit code."""
+    """Train as the arguments say, print what was reached, and return the exit code."""
     args = _parser().parse_args()
     backend = get_backend(args.device)
     _check_outputs(args)
@@ -38,7 +38,7 @@ def main() -> int:
         scale = standardization(X[:, :train_rows])
         X = scale.apply(X)
     start = init_params(len(X), args.hidden, seed=args.seed, factor=args.factor, dtype=args.dtype)
-    engine = engines.choose(args.engine, start, backend)
+    engine = engines.choose(args.engine, backend)
 
     def print_row(iteration: int, reached: Score) -> None:
         if iteration == 0:
@@ -201,7 +201,7 @@ def _document(
 
 @contextlib.contextmanager
 def _progress_bar(iterations: int) -> Iterator[Callable[[int], object] | None]:
-    """Give a function that shows the iteration reached, or None where stderr is no terminal."""
+    """Return a function that shows the iteration reached, or None where stderr is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return

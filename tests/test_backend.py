@@ -36,7 +36,7 @@ BLOCK_CORE = "import sys; sys.modules['cupy._core'] = None"  # what CuPy meets w
 @pytest.fixture(autouse=True)
 def _fresh_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start each test without defaults, registered names or a remembered GPU, and take back what it sets."""
-    factories = {"numpy": backend_module._numpy, "cupy": backend_module._cupy.__wrapped__}
+    factories = {"numpy": backend_module._numpy, "cupy": lambda number: backend_module._cupy_of.__wrapped__(0, number)}
     monkeypatch.setattr(backend_module, "_FACTORIES", factories)
     monkeypatch.setattr(backend_module, "_default_backend", None)
 

@@ -1,47 +1,95 @@
 """The printed CUDA kernels: the interpreter's bits when run on the CPU, and compiled by NVRTC for real devices."""
 
 import functools
-import itertools
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from cuda_on_cpu import CudaError, compile_cuda, require_compiler
+from cuda_on_cpu import ORDERS, CudaError, compile_cuda, require_compiler
 from places import require_gpu
 
 import nn_backend as nn
-from nn_backend.backend import Backend
+from nn_backend import equations
 from nn_backend.compiler import device
-from nn_backend.compiler.cuda import RUN_TILES, SMALL_TILES, print_cuda
-from nn_backend.compiler.program import TILE, Program, interpret
-from nn_backend.engines import compiled
-from nn_backend.engines.compiled import score_program, training_program
+from nn_backend.compiler.cuda import COLUMNS, WIDE_THREADS, Printer
+from nn_backend.compiler.interpreter import add_tree, interpret
+from nn_backend.compiler.plan import Plan
+from nn_backend.compiler.program import STRIP, TILE, Program
+from nn_backend.compiler.trace import record
+from nn_backend.equations import Params
+from nn_backend.errors import ArgumentError, BackendUnavailableError
 
-step = functools.cache(training_program)  # the same program each time, so that what it means is interpreted once
+DTYPE = pytest.mark.parametrize("dtype", ["float32", "float64"])
+ARTICLE = (3, 4, 1)
 
 
-def draw(program: Program, m: int) -> tuple[np.ndarray, np.ndarray]:
-    """Give numbers for the examples, and uniform numbers that end with m and, for a training step, a learning rate."""
+def _step(*, xp, X, y, m, learning_rate, **state):
+    params = Params(**state)
+    gradient = equations.backward(params, equations.forward(params, X, xp=xp), X, y, m, xp=xp)
+    return equations.update(params, gradient, learning_rate)._asdict()
+
+
+def _score(*, xp, X, y, m, **state):
+    layers = equations.forward(Params(**state), X, xp=xp)
+    return {"cost": equations.cost(layers.z2, y, m, xp=xp), "correct": equations.count_correct(layers.yhat, y, xp=xp)}
+
+
+def _yhat(*, xp, X, **state):
+    return {"yhat": equations.forward(Params(**state), X, xp=xp).yhat}
+
+
+def _softmax(*, xp, X, y, m, learning_rate, w, b):
+    """Unlike the equations: folds over rows, results of each example, two products and a sum with one left factor."""
+    z = w @ X + b
+    e = xp.exp(z - xp.max(z, axis=-2, keepdims=True))
+    p = e / xp.sum(e, axis=-2, keepdims=True)
+    d = p - y
+    dw, moment = d @ xp.matrix_transpose(X), d @ xp.matrix_transpose(p)
+    db = xp.sum(d, axis=-1, keepdims=True)
+    size = xp.sum(xp.abs(z), axis=(-2, -1))
+    return {
+        "w": w - learning_rate * (dw / xp.sqrt(size)),
+        "b": xp.maximum(xp.minimum(b - learning_rate * (db / m), 0.25), -0.25),
+        "moment": moment,
+        "p": p,
+        "lowest": xp.min(z, axis=-2, keepdims=True),
+    }
+
+
+@functools.cache
+def program(task: str, sizes: tuple[int, int, int], dtype: str) -> Program:
+    n0, n1, n2 = sizes
+    state = {"w": (n2, n0), "b": (n2, 1)}
+    if task != "softmax":
+        state = {"w1": (n1, n0), "b1": (n1, 1), "w2": (n2, n1), "b2": (n2, 1)}
+    examples, numbers = {"X": n0, "y": n2}, ("m", "learning_rate")
+    if task == "yhat":
+        del examples["y"]
+        numbers = ()
+    function = {"step": _step, "score": _score, "yhat": _yhat, "softmax": _softmax}[task]
+    return record(function, dtype=dtype, examples=examples, state=state, numbers=numbers[: 1 if task == "score" else 2])
+
+
+@functools.cache
+def source(task: str = "step", sizes: tuple[int, int, int] = ARTICLE, dtype: str = "float32") -> str:
+    return Printer(Plan(program(task, sizes, dtype))).print()
+
+
+def draw(drawn: Program, m: int, networks: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return numbers for the examples, and for the state and numbers of some networks."""
     generator = np.random.default_rng(m)
-    targets = sum(name.startswith("y") for name in program.rows)
-    examples = generator.standard_normal((len(program.rows), m)) * 3
-    examples[-targets:] = examples[-targets:] > 0
-    ending = [m, 0.5] if program.uniforms[-1] == "learning_rate" else [m]
-    uniforms = [*generator.standard_normal(len(program.uniforms) - len(ending)), *ending]
-    return examples.astype(program.dtype), np.array(uniforms, program.dtype)
-
-
-class OnDevice(np.ndarray):
-    """An array that gives its address as CuPy's arrays do."""
-
-    @property
-    def data(self) -> SimpleNamespace:
-        return SimpleNamespace(ptr=self.ctypes.data)
+    arrays = {value.attribute: generator.standard_normal((value.rows, m)) * 3 for value in drawn.examples}
+    once = {value.attribute: generator.standard_normal((networks, *value.shape)) for value in drawn.state}
+    rates = {"m": np.full(networks, m), "learning_rate": np.linspace(0.5, 1, networks)}
+    once |= {value.attribute: rates[value.attribute] for value in drawn.numbers}
+    if "y" in arrays:
+        arrays["y"] = arrays["y"] > 0
+    return tuple({name: array.astype(drawn.dtype) for name, array in part.items()} for part in (arrays, once))
 
 
 class Driver:
@@ -51,35 +99,62 @@ class Driver:
     ----------
     order : str
         In which order threads run, as in `cuda_on_cpu`.
+    edit : callable
+        What is done to the source before it is compiled.
     launches : list of (str, int)
         Kernel and blocks of each launch.
     """
 
     def __init__(self) -> None:
         self.order = "forward"
+        self.edit = lambda text: text
         self.launches: list[tuple[str, int]] = []
-        names = {name: getattr(np, name) for name in ("all", "isfinite", "float32", "float64")}
-        self.xp = SimpleNamespace(**names, asarray=self.asarray, ascontiguousarray=self.ascontiguousarray)
-        self.backend = Backend("cupy:0", self.xp)
+        self.waits = 0
 
-    def asarray(self, values: Any, dtype: Any = None, device: Any = None) -> OnDevice:
-        return np.asarray(values, dtype).view(OnDevice)
-
-    def ascontiguousarray(self, array: np.ndarray) -> OnDevice:
-        return np.ascontiguousarray(array).view(OnDevice)
-
-    def empty(self, shape: tuple[int, ...], dtype: Any) -> OnDevice:
-        return np.full(shape, np.nan, dtype).view(OnDevice)
-
-    def zeros(self, shape: tuple[int, ...], dtype: Any) -> OnDevice:
-        return np.zeros(shape, dtype).view(OnDevice)
+    def wait(self) -> None:
+        self.waits += 1
 
     def modules(self) -> dict[str, Any]:
-        """Give the modules that are imported."""
-        cuda = SimpleNamespace(Device=lambda: SimpleNamespace(compute_capability="90"))
+        """Return the modules that are imported."""
+        attributes = {"MaxSharedMemoryPerBlockOptin": 232_448}
+        cuda = SimpleNamespace(
+            Device=lambda: SimpleNamespace(compute_capability="90", attributes=attributes),
+            driver=SimpleNamespace(
+                CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES="dynamic",
+                funcSetAttribute=lambda function, attribute, value: function.update({attribute: value}),
+            ),
+            get_current_stream=lambda: SimpleNamespace(synchronize=self.wait),
+        )
+        arrays = {"asarray": np.asarray, "zeros": np.zeros, "empty": lambda *given: np.full(given[0], np.nan, given[1])}
+        cupy = SimpleNamespace(**arrays, cuda=cuda)
         module = SimpleNamespace(Module=functools.partial(LoadedModule, self))
-        cupy = SimpleNamespace(asarray=self.asarray, empty=self.empty, zeros=self.zeros, cuda=cuda)
         return {"cupy": cupy, "cupy.cuda": cuda, "cupy.cuda.function": module}
+
+    def run(
+        self, task: str, sizes: tuple[int, int, int], dtype: str, m: int, iterations: int = 1, spans: Any = None
+    ) -> list[dict[str, np.ndarray]]:
+        """Return the results of each network."""
+        kernel = device.Kernel(program(task, sizes, dtype))
+        examples, once = draw(kernel.plan.program, m, networks := 1 if spans is None else len(spans))
+        state, numbers = (
+            np.zeros((networks, layout.size), dtype) for layout in (kernel.plan.state, kernel.plan.numbers)
+        )
+        kernel.plan.state.pack(once, state)
+        kernel.plan.numbers.pack(once, numbers)
+        packed, outputs = kernel.run(device.Examples(examples), state, numbers, iterations, spans)
+        assert (packed is state) == kernel.plan.program.is_step
+        results = []
+        for n in range(networks):
+            count = m if spans is None else spans[n, 1]
+            found = kernel.plan.results.unpack(packed[n])
+            columns = outputs[n].swapaxes(0, 1).reshape(outputs.shape[2], outputs.shape[1] * STRIP)
+            assert not columns[:, count:].any()
+            for name, value in kernel.plan.program.results.items():
+                if value.varies:
+                    first = kernel.plan.outputs.first[value]
+                    found[name] = columns[first : first + value.rows, :count]
+            results.append(found)
+        return results
 
 
 class LoadedModule:
@@ -89,15 +164,20 @@ class LoadedModule:
         self._driver = driver
 
     def load(self, source: str) -> None:
-        self._module = compile_cuda(source)
+        self._module = compile_cuda(self._driver.edit(source))
 
-    def get_function(self, name: str) -> Callable[..., None]:
-        def launch(grid: tuple[int], block: tuple[int], arguments: Sequence[Any]) -> None:
-            self._driver.launches.append((name, *grid))
-            plain = [a.view(np.ndarray) if isinstance(a, OnDevice) else a for a in arguments]
-            self._module.launch(name, *grid, *block, plain, order=self._driver.order)
+    def get_function(self, name: str) -> Any:
+        attributes = {"dynamic": 48 * 1024}
 
-        return launch
+        class Function:
+            ptr = attributes
+
+            def __call__(_, grid: tuple[int], block: tuple[int], arguments: Sequence[Any], shared_mem: int = 0) -> None:  # noqa: N805
+                assert shared_mem <= attributes["dynamic"]
+                self._driver.launches.append((name, *grid))
+                self._module.launch(name, *grid, *block, arguments, shared_mem, self._driver.order)
+
+        return Function()
 
 
 @pytest.fixture
@@ -107,158 +187,178 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
     for name, module in played.modules().items():
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(device, "compile_cubin", lambda source, architecture: source)
-    compiled._kernels.cache_clear()
-    yield played
-    compiled._kernels.cache_clear()  # or a GPU of that name would be given these kernels
-
-
-def run_on_cpu(driver: Driver, program: Program, m: int, iterations: int, order: str) -> np.ndarray:
-    driver.order = order
-    examples, uniforms = draw(program, m)
-    rows = device.Examples([driver.asarray(examples)])
-    return device.Kernel(program).run(rows, driver.asarray(uniforms), iterations)
+    return played
 
 
 @functools.cache
-def interpret_again(program: Program, m: int, iterations: int) -> np.ndarray:
-    examples, uniforms = draw(program, m)
-    for _ in range(iterations):
-        results = interpret(program, examples, uniforms)
-        uniforms[: len(results)] = results
+def expected(
+    task: str, sizes: tuple[int, int, int], dtype: str, m: int, iterations: int, spans: tuple[tuple[int, int], ...]
+) -> list[dict[str, np.ndarray]]:
+    meant = program(task, sizes, dtype)
+    examples, once = draw(meant, m, len(spans))
+    results = []
+    for n, (first, count) in enumerate(spans):
+        mine = {name: array[:, first : first + count] for name, array in examples.items()}
+        state = {value.attribute: once[value.attribute][n] for value in meant.state}
+        numbers = {value.attribute: once[value.attribute][n] for value in meant.numbers}
+        for _ in range(iterations if meant.is_step else 1):
+            reached = interpret(meant, mine, state, numbers)
+            state = reached if meant.is_step else state
+        results.append(reached)
     return results
 
 
-@pytest.mark.parametrize(
-    ("sizes", "dtype", "m", "order"),
-    [
-        *itertools.product([(3, 4, 1)], ["float32", "float64"], [1, 33, 1500], ["forward", "backward", "random"]),
-        *itertools.product([(1, 1, 1), (2, 3, 2)], ["float32", "float64"], [513], ["backward"]),
-        ((8, 8, 1), "float32", 513, "backward"),
-    ],
-)
-def test_small_data_gives_the_interpreters_bits(
-    sizes: tuple[int, int, int], dtype: str, m: int, order: str, driver: Driver
+def agrees(driver: Driver, task: str, sizes: tuple[int, int, int], dtype: str, m: int, iterations: int = 1, spans=None):
+    """Whether the kernels give the interpreter's bits."""
+    found = driver.run(task, sizes, dtype, m, iterations, spans)
+    known = ((0, m),) if spans is None else tuple(map(tuple, spans.tolist()))
+    meant = expected(task, sizes, dtype, m, iterations, known)
+    return all(f[name].tobytes() == e[name].tobytes() for f, e in zip(found, meant, strict=True) for name in e)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@DTYPE
+@pytest.mark.parametrize("m", [1, 31, 33, 129, 700])
+@pytest.mark.parametrize("small", [True, False])
+def test_kernels_give_the_interpreters_bits(
+    small: bool, m: int, dtype: str, order: str, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = step(*sizes, dtype)
-    reached = run_on_cpu(driver, program, m, 2, order)
-    assert reached.tobytes() == interpret_again(program, m, 2).tobytes()
+    monkeypatch.setattr(device, "SMALL", 1e9 if small else 0)
+    driver.order = order
+    assert agrees(driver, "step", ARTICLE, dtype, m, 2)
+    assert agrees(driver, "softmax", (2, 0, 3), dtype, m)
+    assert {name for name, _ in driver.launches} == (
+        {"run_tiles"} if small or m < TILE else {"run_tiles", "add_runs", "follow"}
+    )
 
 
-@pytest.mark.parametrize("order", ["forward", "backward"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("m", [SMALL_TILES * TILE + 1, 3 * RUN_TILES * TILE + 700])
-def test_large_data_gives_the_interpreters_bits(m: int, dtype: str, order: str, driver: Driver) -> None:
-    program = step(3, 4, 1, dtype)
-    reached = run_on_cpu(driver, program, m, 1, order)
-    assert reached.tobytes() == interpret_again(program, m, 1).tobytes()
+@DTYPE
+@pytest.mark.parametrize("task", ["step", "score", "yhat"])
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (2, 3, 2), (3, 4, 1), (8, 8, 1), (30, 8, 2)])
+def test_networks_of_other_sizes(sizes: tuple[int, int, int], task: str, dtype: str, driver: Driver) -> None:
+    for m, driver.order in ((32, "forward"), (127, "random"), (300, "backward")):
+        assert agrees(driver, task, sizes, dtype, m, 2)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("m", [700, SMALL_TILES * TILE + 1])
-def test_scores_are_the_interpreters_bits(m: int, dtype: str, driver: Driver) -> None:
-    program = score_program(3, 4, 1, dtype)
-    reached = run_on_cpu(driver, program, m, 1, "forward")
-    assert reached.tobytes() == interpret_again(program, m, 1).tobytes()
-
-
-def test_raw_run_of_the_article_is_the_cpus(driver: Driver) -> None:
-    """300 iterations here; a GPU runs all 4500 in test_gpu_gives_the_cpus_bits."""
-    X, y = nn.load_marks()
-    X, y = X[:, :300], y[:, :300]
-    start = nn.init_params(3, 4, dtype="float32")
-    here, there = (nn.fit(X, y, start, iterations=300, engine="compiled", backend=b) for b in ("cpu", driver.backend))
-    assert there.backend == "cupy:0"
-    assert {name for name, _ in driver.launches} == {"iterate"}
-    assert [array.tobytes() for array in here.params] == [array.tobytes() for array in there.params]
-    assert here.history.equals(there.history)
-
-
-@pytest.mark.parametrize(("lead", "m"), [((3,), 700), ((2, 2), 300), ((2,), SMALL_TILES * TILE + 1)])
-def test_many_networks_are_the_cpus(
-    lead: tuple[int, ...], m: int, driver: Driver, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(("tiles", "blocks", "runs"), [(73, 1024, 73), (16, 8, 8), (17, 8, 5), (23, 4, 3)])
+def test_each_block_has_a_run_of_tiles(
+    tiles: int, blocks: int, runs: int, order: str, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device, "LAUNCH_TILES", 6)  # one iteration
-    X, y = nn.simulate_marks(m, seed=1)
-    generator = np.random.default_rng(m)
-    shapes = (4, 3), (4, 1), (1, 4), (1, 1)
-    many = nn.Params(*(generator.standard_normal((*lead, *shape)).astype(np.float32) for shape in shapes))
-    here, there = (nn.fit(X, y, many, iterations=6, engine="compiled", backend=b) for b in ("cpu", driver.backend))
-    assert [array.tobytes() for array in here.params] == [array.tobytes() for array in there.params]
-    assert here.history.equals(there.history)
-    networks = np.prod(lead)
-    small = m <= SMALL_TILES * TILE
-    assert {blocks for name, blocks in driver.launches if name == "iterate"} == ({networks} if small else set())
+    monkeypatch.setattr(device, "MAX_BLOCKS", blocks)
+    monkeypatch.setattr(device, "SMALL", 0)
+    driver.order = order
+    for m in ((tiles - 1) * TILE + 1, tiles * TILE):
+        assert agrees(driver, "step", (1, 1, 1), "float32", m)
+    assert driver.launches[0] == ("run_tiles", runs)
 
 
-def barriers(source: str) -> list[int]:
-    return [found.start() for found in re.finditer(re.escape("__syncthreads();"), source)]
+def tree_holds(text: str, n: int, order: str) -> bool:
+    """Whether the first rows of n stacks are added as `add_tree` does."""
+    sums, rows, results = 64, 3, 64  # as 3-4-1 has them
+    work = np.random.default_rng(n).standard_normal((n, rows * sums + results)).astype(np.float32)
+    work[:, :9] = -0.0
+    meant = add_tree(work[:, :sums])
+    compile_cuda(text).launch(
+        "add_runs", sums // COLUMNS, WIDE_THREADS, (work, np.int32(rows), np.int32(n)), order=order
+    )
+    return work[0, :sums].tobytes() == meant.tobytes()
 
 
-@pytest.mark.parametrize("number", range(len(barriers(print_cuda(training_program(3, 4, 1, "float32"))))))
-def test_a_missing_barrier_is_noticed(number: int, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each barrier that a run of several tiles and iterations needs: without it some order gives other bits."""
-    program = step(3, 4, 1, "float32")
-    source = print_cuda(program)
-    at = barriers(source)[number]
-    monkeypatch.setattr(device, "print_cuda", lambda _: source[:at] + source[at + len("__syncthreads();") :])
-    seen = set()
-    for m, iterations in ((1500, 3), (SMALL_TILES * TILE + 600, 2), (3 * RUN_TILES * TILE, 1)):
-        expected = interpret_again(program, m, iterations).tobytes()
-        for order in ("forward", "backward", "random"):
-            if False in seen:
-                break
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 9, 20, 65, 1024])
+def test_runs_are_added_as_a_tree(n: int, order: str) -> None:
+    require_compiler()
+    assert tree_holds(source(), n, order)
+
+
+@pytest.mark.parametrize("small", [True, False])
+@pytest.mark.parametrize("task", ["step", "softmax"])
+def test_each_network_has_its_own_examples(
+    task: str, small: bool, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "SMALL", 1e9 if small else 0)
+    monkeypatch.setattr(device, "MAX_BLOCKS", 2)  # fewer than networks: a block has several, one after the other
+    monkeypatch.setattr(device, "LAUNCH", 1)
+    spans = np.array([[0, 700], [64, 1], [96, 129], [32 * 10, 300], [0, 513]])
+    iterations = 2 if task == "step" else 1
+    for driver.order in ORDERS:
+        assert agrees(driver, task, (2, 3, 2), "float32", 700, iterations, spans)
+    launched = [blocks for name, blocks in driver.launches if name == "run_tiles"]
+    assert launched == [2] * len(launched) if small else set(launched) == {1, 2}
+    assert driver.waits == len(ORDERS) * (iterations - 1 if small else len(spans) * iterations)
+
+
+BARRIER = re.compile(r"__syncthreads\(\);")
+BROKEN = {  # what is in the source, and what stands there instead
+    "mask of a half-warp": (r"0xffffu << j / 16 \* 16", "0xffffffffu"),
+    "halving": (r", 8, 16\)", ", 4, 16)"),
+    "one rounding": (r"__fmaf_rn\((\w+), (\w+), (\w+)\)", r"__fadd_rn(__fmul_rn(\1, \2), \3)"),
+    "missing examples": (r"here = .*;", "here = true;"),
+    "strips that are there": (r"\(left \+ 31\) / 32", "4"),
+    "last tile": (r"m - first < TILE \? .* : TILE", "TILE"),
+    "order of merging": (r"n % 2 == 0;", "top - SUMS > stack;"),
+    "missing runs": (r"first \+ \(r \+ w\) \* width < n", "true"),
+    "order of runs": (
+        r"runs\[r\] = add\(.*",
+        "if (r == 0) for (int q = w; q < 2 * w; ++q) runs[0] = add(runs[0], runs[q]);",
+    ),
+    "a block's share": (r"share && .* : left", "left"),
+}
+
+
+def seen(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether some order of threads gives other bits than the interpreter, or makes a mistake."""
+    if not all(tree_holds(driver.edit(source()), n, order) for n in (3, 20) for order in ORDERS):
+        return True
+    for small, m, iterations in ((1e9, 700, 3), (0, 700, 1)):
+        monkeypatch.setattr(device, "SMALL", small)
+        for driver.order in ORDERS:
             try:
-                seen.add(run_on_cpu(driver, program, m, iterations, order).tobytes() == expected)
+                if not agrees(driver, "step", ARTICLE, "float32", m, iterations):
+                    return True
             except CudaError:
-                seen.add(False)
-    assert False in seen
+                return True
+    return False
 
 
-def test_a_divergent_barrier_is_noticed(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = step(3, 4, 1, "float32")
-    source = print_cuda(program).replace("if (threadIdx.x == 0) {", "if (threadIdx.x == 0) { __syncthreads();", 1)
-    monkeypatch.setattr(device, "print_cuda", lambda _: source)
-    with pytest.raises(CudaError):
-        run_on_cpu(driver, program, 300, 1, "forward")
+@pytest.mark.parametrize("rule", BROKEN)
+def test_a_broken_rule_is_noticed(rule: str, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver.edit = lambda text: re.sub(*BROKEN[rule], text)
+    assert driver.edit(source()) != source()
+    assert seen(driver, monkeypatch)
 
 
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_kernels_compile_for_real_devices(
-    dtype: str, architecture: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    require_nvrtc()
-    from nn_backend.compiler.device import compile_cubin
+@pytest.mark.parametrize("number", range(len(BARRIER.findall(source()))))
+def test_a_missing_barrier_is_noticed(number: int, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    def edit(text: str) -> str:
+        start, end = list(BARRIER.finditer(text))[number].span()
+        return text[:start] + text[end:]
 
+    driver.edit = edit
+    assert seen(driver, monkeypatch)
+
+
+def test_a_divergent_barrier_is_noticed(driver: Driver) -> None:
+    driver.edit = lambda text: text.replace("if (strip < strips) {", "if (strip < strips) { __syncthreads();", 1)
+    with pytest.raises(CudaError, match="divergent barrier"):
+        agrees(driver, "step", ARTICLE, "float32", 33)
+
+
+@DTYPE
+def test_a_tile_that_shared_memory_cannot_hold(dtype: str, driver: Driver) -> None:
+    assert agrees(driver, "step", (2, 70, 1), dtype, 33)  # more than a kernel has without asking
+    plan = Plan(program("step", (3, 600, 1), dtype))
+    needed, advice = f"{plan.scratch.rows * TILE * np.dtype(dtype).itemsize:,} bytes of {dtype}", "dtype='float32', "
+    with pytest.raises(ArgumentError, match=f"{needed}; this GPU has 232,448 bytes. .* or engine='eager'") as raised:
+        device.Kernel(plan.program)
+    assert (advice in str(raised.value)) == (dtype == "float64")
+
+
+@pytest.fixture
+def nvrtc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Return NVRTC with an empty cache, or skip the test."""
     monkeypatch.setenv("CUPY_CACHE_DIR", str(tmp_path))
-    source = print_cuda(training_program(3, 4, 1, dtype))
-    cubin = compile_cubin(source, architecture)
-    assert cubin.startswith(b"\x7fELF")
-    [cached] = tmp_path.iterdir()
-    assert cached.read_bytes() == cubin
-    cached.write_bytes(b"taken from the cache")
-    assert compile_cubin(source, architecture) == b"taken from the cache"
-    monkeypatch.setenv("CUPY_CACHE_DIR", str(cached / "below a file"))
-    assert compile_cubin(source, architecture) == cubin
-
-
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("program", [training_program, score_program])
-def test_registers_hold_the_kernels_of_the_articles_network(program, dtype: str, architecture: str) -> None:
-    nvrtc = require_nvrtc()
-    from nn_backend.compiler.device import FLAGS
-
-    handle = nvrtc.createProgram(print_cuda(program(3, 4, 1, dtype)), "k.cu", (), ())
-    nvrtc.compileProgram(handle, (f"-arch={architecture}", *FLAGS, "--ptxas-options=-v"))
-    log = nvrtc.getProgramLog(handle)
-    spilled = [int(count) for count in re.findall(r"(\d+) bytes spill stores", log)]
-    registers = [int(count) for count in re.findall(r"Used (\d+) registers", log)]
-    assert spilled == [0, 0, 0], log
-    assert max(registers) <= 128
-
-
-def require_nvrtc():
     nvrtc = pytest.importorskip("cupy", reason="CuPy is not installed").cuda.nvrtc
     try:
         nvrtc.getVersion()
@@ -267,7 +367,47 @@ def require_nvrtc():
     return nvrtc
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_machine_code_is_cached_where_that_is_possible(
+    nvrtc: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cubin = device.compile_cubin(source(), "sm_90")
+    assert cubin.startswith(b"\x7fELF")
+    [cached] = tmp_path.iterdir()
+    assert cached.read_bytes() == cubin
+    cached.write_bytes(b"taken from the cache")
+    assert device.compile_cubin(source(), "sm_90") == b"taken from the cache"
+    monkeypatch.setenv("CUPY_CACHE_DIR", str(cached / "below a file"))
+    assert device.compile_cubin(source(), "sm_90") == cubin
+    monkeypatch.delenv("CUPY_CACHE_DIR")
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    assert device.compile_cubin(source(), "sm_90") == cubin
+
+
+def test_what_nvrtc_refuses_is_explained(nvrtc: Any) -> None:
+    with pytest.raises(BackendUnavailableError, match=r"does not know .* sm_999: it knows .*sm_90, .*CUDA version$"):
+        device.compile_cubin(source(), "sm_999")
+    with pytest.raises(BackendUnavailableError, match=r"refuses .*\nnn_backend.cu\(1\): error: "):
+        device.compile_cubin("wrong", "sm_90")
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
+@DTYPE
+@pytest.mark.parametrize("task", ["step", "score"])
+def test_registers_hold_the_kernels_of_the_articles_network(
+    task: str, dtype: str, architecture: str, nvrtc: Any
+) -> None:
+    handle = nvrtc.createProgram(source(task, ARTICLE, dtype), "k.cu", (), ())
+    nvrtc.compileProgram(handle, (f"-arch={architecture}", *device.FLAGS, "--ptxas-options=-v"))
+    log = nvrtc.getProgramLog(handle)
+    assert re.findall(r"(\d+) bytes spill stores", log) == ["0"] * 3, log
+    assert max(map(int, re.findall(r"Used (\d+) registers", log))) <= 64
+
+
+@DTYPE
 @pytest.mark.parametrize("m", [300, 20_000])
 def test_gpu_gives_the_cpus_bits(m: int, dtype: str) -> None:
     gpu = require_gpu()

@@ -1,4 +1,4 @@
-"""The eager engine: the same result however the work is cut and shared."""
+"""The eager engine: what the equations say, on every backend and in blocks; and how many threads engines may use."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,13 @@ from places import Place, assert_close
 
 import nn_backend as nn
 from nn_backend import equations
-from nn_backend.engines import bind
-from nn_backend.engines.eager import EagerEngine, count_threads
+from nn_backend.backend import Backend
+from nn_backend.engines import Examples, eager
+from nn_backend.engines.eager import EagerEngine
+from nn_backend.engines.engine import count_threads
 from nn_backend.equations import Params
+
+CPU = nn.get_backend("cpu")
 
 
 def many_rows(m: int = 5_000) -> tuple[np.ndarray, np.ndarray, Params]:
@@ -16,17 +20,22 @@ def many_rows(m: int = 5_000) -> tuple[np.ndarray, np.ndarray, Params]:
     return X / 20, y, nn.init_params(3, 4, seed=3, factor=0.5)
 
 
-def one_pass(params: Params, X: np.ndarray, y: np.ndarray, iterations: int) -> Params:
+def one_pass(params: Params, X: np.ndarray, y: np.ndarray, iterations: int, learning_rate: float = 0.2) -> Params:
     for _ in range(iterations):
         layers = equations.forward(params, X, xp=np)
-        params = equations.update(params, equations.backward(params, layers, X, y, X.shape[1], xp=np), 0.2)
+        gradients = equations.backward(params, layers, X, y, X.shape[1], xp=np)
+        params = equations.update(params, gradients, learning_rate)
     return params
+
+
+def descend(engine: EagerEngine, params: Params, iterations: int, learning_rate: object = 0.2) -> Params:
+    return engine.descend(engine.start(params), iterations, {"learning_rate": learning_rate})
 
 
 def test_descends_as_the_equations_say(backend: Place) -> None:
     X, y, params = many_rows(300)
-    engine = EagerEngine(backend.asarray(X), backend.asarray(y), backend=backend.backend)
-    reached = engine.descend(backend.params(params), 10, 0.2)
+    engine = EagerEngine(Examples(backend.asarray(X), backend.asarray(y)), backend=backend.backend)
+    reached = descend(engine, backend.params(params), 10)
     tolerance = {"float64": 1e-12, "float32": 1e-4}[backend.dtype]
     for actual, expected in zip(reached, one_pass(params, X, y, 10), strict=True):
         assert_close(actual, expected, backend, rtol=tolerance, atol=tolerance / 10)
@@ -35,7 +44,7 @@ def test_descends_as_the_equations_say(backend: Place) -> None:
 def test_scores_on_every_backend(backend: Place) -> None:
     X, y, params = many_rows(300)
     yhat = equations.forward(params, X, xp=np).yhat
-    engine = EagerEngine(backend.asarray(X), backend.asarray(y), backend=backend.backend)
+    engine = EagerEngine(Examples(backend.asarray(X), backend.asarray(y)), backend=backend.backend)
     score = engine.score(backend.params(params))
     expected = -np.mean(np.log(np.where(y == 1, yhat, 1 - yhat)))
     assert score.cost == pytest.approx(expected, rel=1e-5 if backend.dtype == "float32" else 1e-12)
@@ -43,44 +52,52 @@ def test_scores_on_every_backend(backend: Place) -> None:
     assert type(score.cost) is type(score.accuracy) is float
 
 
-@pytest.mark.parametrize("block_columns", [1, 7, 512, 4_999, 5_000])
-def test_blocks_agree_with_one_pass(block_columns: int) -> None:
+def test_on_the_cpu_the_equations_run_on_whole_arrays() -> None:
     X, y, params = many_rows()
-    engine = EagerEngine(X, y, backend=nn.get_backend("cpu"), threads=2, block_columns=block_columns)
-    iterations = 1 if block_columns == 1 else 20
-    for actual, expected in zip(
-        engine.descend(params, iterations, 0.2), one_pass(params, X, y, iterations), strict=True
-    ):
+    engine = EagerEngine(Examples(X, y), backend=CPU)
+    for actual, expected in zip(descend(engine, params, 20), one_pass(params, X, y, 20), strict=True):
+        assert actual.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("columns", [1, 7, 512, 4_999, 5_000])
+def test_blocks_of_other_backends_agree_with_one_pass(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y, params = many_rows()
+    engine = EagerEngine(Examples(X, y), backend=Backend("elsewhere", ArrayModule()))
+    monkeypatch.setattr(eager, "BLOCK_BYTES", columns * 4 * 8)
+    blocks = [block.X for block in engine._blocks(params)]
+    assert max(block.shape[1] for block in blocks) <= columns
+    assert np.concatenate(blocks, axis=1).tobytes() == X.tobytes()
+    iterations = 1 if columns == 1 else 20
+    for actual, expected in zip(descend(engine, params, iterations), one_pass(params, X, y, iterations), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-11, atol=1e-13)
-    whole = EagerEngine(X, y, backend=nn.get_backend("cpu"), block_columns=5_000).score(params)
-    assert engine.score(params).cost == pytest.approx(whole.cost, rel=1e-13)
-    assert engine.score(params).accuracy == whole.accuracy
+    whole = EagerEngine(Examples(X, y), backend=CPU)
+    assert engine.score(params).cost == pytest.approx(whole.score(params).cost, rel=1e-13)
+    assert engine.score(params).accuracy == whole.score(params).accuracy
+    np.testing.assert_allclose(engine.predict(params, "yhat"), whole.predict(params, "yhat"), rtol=1e-13)
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3, 7])
-def test_same_bits_on_every_run_and_for_any_number_of_threads(threads: int) -> None:
-    X, y, params = many_rows()
-    cpu = nn.get_backend("cpu")
-    expected = EagerEngine(X, y, backend=cpu, threads=1, block_columns=100).descend(params, 20, 0.2)
-    engine = EagerEngine(X, y, backend=cpu, threads=threads, block_columns=100)
-    for _ in range(2):
-        for actual, one_thread in zip(engine.descend(params, 20, 0.2), expected, strict=True):
-            assert actual.tobytes() == one_thread.tobytes()
+class ArrayModule:
+    """NumPy under another name, as a module that is not the CPU's."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(np, name)
 
 
-def test_default_blocks_cover_all_rows_once() -> None:
-    X, y, params = many_rows(200_000)
-    engine = EagerEngine(X, y, backend=nn.get_backend("cpu"))
-    columns = [block.X for block in engine._blocks(params)]
-    assert len(columns) > 1
-    assert np.concatenate(columns, axis=1).tobytes() == X.tobytes()
+def test_each_network_may_have_its_own_learning_rate() -> None:
+    X, y, params = many_rows(300)
+    rates = np.array([[0.1, 0.7, 2.0], [3.0, 0.2, 0.01]])
+    many = Params(*(np.broadcast_to(array, (2, 3, *array.shape)) for array in params))
+    reached = descend(EagerEngine(Examples(X, y), backend=CPU), many, 5, rates)
+    for index in np.ndindex(rates.shape):
+        for actual, expected in zip(reached, one_pass(params, X, y, 5, rates[index]), strict=True):
+            np.testing.assert_allclose(actual[index], expected, rtol=1e-12)
 
 
 def test_float32_counts_beyond_its_24_bits() -> None:
     m = 2**24 + 3
     X, y = np.zeros((1, m), np.float32), np.ones((1, m), np.float32)
     params = nn.init_params(1, 1, factor=0, dtype="float32")
-    assert EagerEngine(X, y, backend=nn.get_backend("cpu")).score(params).accuracy == 1.0
+    assert EagerEngine(Examples(X, y), backend=CPU).score(params).accuracy == 1.0
 
 
 def test_threads_come_from_the_argument_then_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,12 +118,6 @@ def test_wrong_number_of_threads_in_the_environment_is_refused(text: str, monkey
 def test_wrong_number_of_threads_is_refused(threads: int) -> None:
     with pytest.raises(nn.ArgumentError, match=f"threads is {threads}; expected 1 to 1024"):
         count_threads(threads)
-
-
-def test_unknown_engine_is_refused() -> None:
-    X, y, params = many_rows(10)
-    with pytest.raises(nn.ArgumentError, match="engine 'fast' is not known; accepted: auto, eager, compiled"):
-        bind("fast", X, y, params, backend=nn.get_backend("cpu"))
 
 
 @pytest.mark.parametrize(("share", "own", "threads"), [("3", "", 3), ("3", "2", 2), ("1", "", 1)])

@@ -251,7 +251,7 @@ def first_settled(curve: list[float], tol: float) -> int:
     return next(k for k in range(1, len(curve)) if abs(curve[k] - curve[k - 1]) < tol)
 
 
-@pytest.mark.parametrize(("tol", "standardize"), [(1e-2, True), (1e-3, True), (1.2e-2, False)])
+@pytest.mark.parametrize(("tol", "standardize"), [(1e-2, True), (1e-3, True), (4e-3, False)])
 def test_training_ends_when_the_cost_settles(tol: float, standardize: bool) -> None:
     X, y = marks(300)
     options = {"random_state": 3, "standardize": standardize, "factor": 0.01}

@@ -81,9 +81,9 @@ def test_article_table(article):
 
 def test_article_run_is_the_same_everywhere(article):
     """The compiled engine fixes the bits, and with them the path of this chaotic run."""
-    assert [row[1] for row in article.rows] == [0.691, 0.286, 0.515, 0.213, 0.381, 0.096]
-    assert [row[2] for row in article.rows] == [0.67, 0.877, 0.777, 0.947, 0.847, 0.99]
-    assert article.test_accuracy == 93 / 95
+    assert [row[1] for row in article.rows] == [0.691, 0.317, 0.223, 0.284, 0.196, 0.164]
+    assert [row[2] for row in article.rows] == [0.67, 0.94, 0.94, 0.847, 0.913, 0.937]
+    assert article.test_accuracy == 80 / 95
 
 
 def test_article_run_of_the_eager_engine_ends_in_its_range(run_here):

@@ -1,27 +1,26 @@
-"""Command line: print a training step as a program, as LLVM IR, as this processor's machine code, or as CUDA C."""
+"""Command line: print a training step as a program, a plan, LLVM IR, this processor's machine code, or CUDA C."""
 
 from collections.abc import Callable
 
-from nn_backend.backend import get_backend
 from nn_backend.command_line import DONE, Parser, run
-from nn_backend.compiler.cuda import print_cuda
-from nn_backend.compiler.llvm import print_ir
-from nn_backend.compiler.native import Kernel
+from nn_backend.compiler import cuda, llvm
+from nn_backend.compiler.native import Kernel, host
+from nn_backend.compiler.plan import Plan
 from nn_backend.compiler.program import Program
-from nn_backend.engines import choose
-from nn_backend.engines.compiled import training_program
+from nn_backend.engines import compiled
 from nn_backend.network import DTYPES, init_params
 
 PRINTERS: dict[str, Callable[[Program], str]] = {
     "program": Program.listing,
-    "llvm": print_ir,
+    "plan": lambda program: Plan(program).listing(),
+    "llvm": lambda program: llvm.Printer(Plan(program), *host()[2:]).print(),
     "asm": lambda program: Kernel(program).assembly(),
-    "cuda": print_cuda,
+    "cuda": lambda program: cuda.Printer(Plan(program)).print(),
 }
 
 
 def main() -> int:
-    """Print the stage that the arguments ask for, and give the exit code."""
+    """Print the stage that the arguments ask for, and return the exit code."""
     parser = Parser(
         "python -m nn_backend.compiler",
         "Print one step of gradient descent on its way from ten equations to a kernel.",
@@ -34,8 +33,8 @@ def main() -> int:
     parser.add_argument("--emit", choices=tuple(PRINTERS), default="program", help="stage to print")
     args = parser.parse_args()
     sizes = (args.features, args.hidden, args.outputs)
-    choose("compiled", init_params(*sizes), get_backend("cpu"))
-    print(PRINTERS[args.emit](training_program(*sizes, args.dtype)), end="")
+    init_params(*sizes)  # says which sizes are accepted
+    print(PRINTERS[args.emit](compiled.program("step", *sizes, args.dtype)), end="")
     return DONE
 
 

@@ -1,281 +1,299 @@
-"""Prints a program as CUDA C: the same operations in the same order, and sums in the same shape, as on the CPU.
+"""Prints a plan as CUDA C: the same operations in the same order, and sums in the same shape, as on the CPU.
 
-Three kernels:
+A block of 128 threads works on a tile. In the nests, each of its four warps has a strip and each thread an example; in
+the sums over the examples, each half-warp has a block of running sums and each of its threads a lane. Three kernels:
 
-- ``iterate`` does many iterations of a small data set in one launch: one block for each set of uniform numbers, one
-  thread for each example of a tile;
-- ``sum_tiles`` adds up runs of tiles of a large data set: one warp for each tile, every number read once;
-- ``follow`` adds the runs as `program.add_tree` does and computes what follows from the sums.
+- ``run_tiles`` does many iterations of small data in one launch, each network in a block; of large data, it adds up the
+  tiles, each block an aligned run of 2**i;
+- ``add_runs`` adds the runs as `interpreter.add_tree` does;
+- ``follow`` computes what follows from the sums.
 
 All arithmetic is by intrinsics that round once and are never contracted. The order of additions is fixed: no atomics.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 
-from nn_backend.compiler.program import INTEGER_OF, LANES, TILE, TILE_ROWS, Program, Value, inputs
+from nn_backend.compiler.loops import Index, Loops
+from nn_backend.compiler.plan import Part, Plan
+from nn_backend.compiler.program import INTEGER_OF, KINDS, LANES, STRIP, TILE, Value
 
-RUN_TILES = 16  # tiles whose sums a block of sum_tiles adds up: a power of two, so that a run is a node of the tree
-SUM_THREADS = 256
-FOLLOW_THREADS = 512
-# Tiles up to which iterate is used. Derived, not measured: counted in sm_90's machine code, a tile takes it some 2,350
-# cycles (1.3 µs); two launches of 4 to 6 µs and the closing of follow (4 µs) take as long as about ten tiles.
-SMALL_TILES = 8
-SHARED_BYTES = 32 * 1024  # of iterate's table of terms; every CUDA device has 48 KiB
+HALF_WARPS = TILE // LANES
+WIDE_THREADS = 512  # of a block of add_runs and of follow
+COLUMNS = 32  # sums that a block of add_runs adds up
+FEW_SUMS = 16 * HALF_WARPS  # so many only give every half-warp something to do if blocks of sums are small
 
 _TYPES = {"float64": ("double", "long long", "d", ""), "float32": ("float", "int", "f", "f")}
-
 _TEMPLATES = {
     "add": "__{p}add_rn({0}, {1})",
     "sub": "__{p}sub_rn({0}, {1})",
     "mul": "__{p}mul_rn({0}, {1})",
     "div": "__{p}div_rn({0}, {1})",
-    "neg": "-{0}",
-    "abs": "fabs{suffix}({0})",
-    "fma": "__fma{suffix}_rn({0}, {1}, {2})",
+    "fma": "__fma{s}_rn({0}, {1}, {2})",
+    "neg": "-({0})",
+    "abs": "fabs{s}({0})",
+    "sqrt": "__{p}sqrt_rn({0})",
     "less": "{0} < {1}",
     "less_equal": "{0} <= {1}",
     "select": "{0} ? {1} : {2}",
-    "to_bits": "{to_bits}({0})",
-    "from_bits": "{from_bits}({0})",
-    "int_add": "({integer})((unsigned {integer}){0} + (unsigned {integer}){1})",
-    "int_sub": "({integer})((unsigned {integer}){0} - (unsigned {integer}){1})",
-    "shift_left": "({integer})((unsigned {integer}){0} << {1})",
+    "to_bits": "to_bits({0})",
+    "from_bits": "from_bits({0})",
+    "int_add": "(I)((U){0} + (U){1})",  # signed integers must not overflow
+    "int_sub": "(I)((U){0} - (U){1})",
+    "shift_left": "(I)((U){0} << {1})",
     "shift_right": "{0} >> {1}",
 }
+_RESULTS = {"f": "T", "i": "I", "b": "bool"}
 
+_KERNELS = """
+// Adds a row of sums to another. A thread always has the same elements: between additions none waits for another.
+static __device__ __forceinline__ void merge(T* low, const T* high) {
+    for (int k = threadIdx.x; k < SUMS; k += blockDim.x) low[k] = add(low[k], high[k]);
+}
 
-def print_cuda(program: Program) -> str:
-    """Give a program as CUDA C: the kernels iterate, sum_tiles and follow."""
-    scalar = _TYPES[program.dtype][0]
-    parts = [
-        f"typedef {scalar} T;",
-        f"constexpr int SUMS = {len(program.sums)};",
-        _print_halving(program),
-        _print_tree(program),
-        _print_iterate(program),
-        _print_sum_tiles(program),
-        _print_follow(program),
-    ]
-    return "\n\n".join(parts) + "\n"
+// Leaves the sums over m examples in the first row of a stack, on which are runs of 2^i tiles, as in a binary counter.
+static __device__ __forceinline__ void add_tiles(
+    const T* examples, T* outputs, const T* state, const T* numbers, T* stack, long long m) {
+    T* top = stack;
+    for (long long first = 0, number = 1; first < m; first += TILE, ++number) {
+        const int left = m - first < TILE ? (int)(m - first) : TILE;
+        tile(examples + first * EXAMPLES, outputs + first * OUTPUTS, state, numbers, top, left);
+        __syncthreads();  // for the sums of all half-warps, which are merged now; and the next tile overwrites scratch
+        top += SUMS;
+        for (long long n = number; n % 2 == 0; n /= 2, top -= SUMS) merge(top - 2 * SUMS, top - SUMS);
+    }
+    for (; top - SUMS > stack; top -= SUMS) merge(top - 2 * SUMS, top - SUMS);  // the rest, from the smallest run on
+}
 
+// Computes what follows from the sums, and only then replaces the results, which may be the state that it reads.
+static __device__ __forceinline__ void close(
+    const T* total, const T* state, const T* numbers, T* next, T* results) {
+    compute_results(total, state, numbers, next);
+    __syncthreads();  // for all of next: until then, old state is read
+    for (int k = threadIdx.x; k < RESULTS; k += blockDim.x) results[k] = next[k];
+}
 
-class _Lines:
-    """Prints operations one statement each."""
-
-    def __init__(self, program: Program) -> None:
-        scalar, integer, prefix, suffix = _TYPES[program.dtype]
-        self.dtype = program.dtype
-        self.kinds = {"float": "T", "int": integer, "bool": "bool"}
-        bits = "float_as_int" if scalar == "float" else "double_as_longlong"
-        back = "int_as_float" if scalar == "float" else "longlong_as_double"
-        self.names = {
-            "p": prefix,
-            "suffix": suffix,
-            "integer": integer,
-            "to_bits": f"__{bits}",
-            "from_bits": f"__{back}",
+// Small data (share = 0): each block has a network at a time, and does all of its iterations. Large data: all blocks
+// have network n, each a share of its tiles. A span is a network's first strip, examples, and first strip of outputs.
+extern "C" __global__ void __launch_bounds__(TILE)
+run_tiles(
+    const T* examples, const long long* spans, const T* states, const T* numbers, T* results, T* outputs, T* work,
+    int rows, long long n, long long networks, long long share, int iterations) {
+    T* stack = work + blockIdx.x * (long long)(rows * SUMS + RESULTS);
+    const long long first = blockIdx.x * share * TILE;
+    for (n += share ? 0 : blockIdx.x; n < networks; n += gridDim.x) {
+        const long long *span = spans + 3 * n, left = span[1] - first;
+        for (int i = 0; i < iterations; ++i) {
+            add_tiles(examples + (span[0] * STRIP + first) * EXAMPLES, outputs + (span[2] * STRIP + first) * OUTPUTS,
+                      states + n * STATE, numbers + n * NUMBERS, stack,
+                      share && share * TILE < left ? share * TILE : left);
+            if (share) return;  // all blocks alike: add_runs and follow do the rest
+            __syncthreads();  // for the total, of which each thread has added some elements and reads others
+            close(stack, states + n * STATE, numbers + n * NUMBERS, stack + rows * SUMS, results + n * RESULTS);
+            __syncthreads();  // for the new state, which the next iteration reads
         }
-        self.known: dict[Value, str] = {}
+    }
+}
+
+// Adds the sums of n runs, the first rows of as many stacks, eight at a time, whose loads do not wait for each other.
+extern "C" __global__ void __launch_bounds__(WIDE_THREADS)
+add_runs(T* work, int rows, int n) {
+    const int k = blockIdx.x * COLUMNS + threadIdx.x % COLUMNS;
+    const long long size = rows * SUMS + RESULTS;
+    for (int width = 1; width < n; width *= 8) {
+        for (int first = threadIdx.x / COLUMNS * 8 * width; k < SUMS && first < n;
+             first += WIDE_THREADS / COLUMNS * 8 * width) {
+            T runs[8];
+            #pragma unroll
+            for (int r = 0; r < 8; ++r) runs[r] = first + r * width < n ? work[(first + r * width) * size + k] : 0;
+            #pragma unroll
+            for (int w = 1; w < 8; w *= 2) {
+                #pragma unroll
+                for (int r = 0; r < 8; r += 2 * w) {  // behind the last run nothing is added, not even +0 to -0
+                    if (first + (r + w) * width < n) runs[r] = add(runs[r], runs[r + w]);
+                }
+            }
+            work[first * size + k] = runs[0];
+        }
+        __syncthreads();  // for the sums of eight, which are added to others by other threads
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(WIDE_THREADS)
+follow(const T* states, const T* numbers, T* results, T* work, int rows, long long n) {
+    close(work, states + n * STATE, numbers + n * NUMBERS, work + rows * SUMS, results + n * RESULTS);
+}
+"""
+
+
+class Printer(Loops):
+    """Prints the kernels.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to print.
+    """
+
+    row_registers = lane_parts = 1
+    together = 8
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self.scalar, self.integer, prefix, self.suffix = _TYPES[self.program.dtype]
+        self.names = {"p": prefix, "s": self.suffix}
+        self.registers = 12 if plan.sums.size <= FEW_SUMS else 40
         self.lines: list[str] = []
+        self._depth = self._count = self._dealt = 0
+        self._mine = Index()  # which of the numbers that begin somewhere is the thread's: its example, its lane
 
-    def text(self, indent: int) -> str:
-        return "\n".join(" " * indent + line for line in self.lines)
+    # ---- lines
 
-    def operand(self, value: Value) -> str:
-        """Give the text of a value: a constant, or the name it has."""
-        if value.operation != "constant":
-            return self.known[value]
-        if value.kind == "int":
+    def do(self, text: str) -> None:
+        """Print a line."""
+        self.lines.append("    " * self._depth + text)
+
+    def name(self, kind: str, text: str) -> str:
+        """Print a line that computes something; return its new name."""
+        self._count += 1
+        self.do(f"const {kind} v{self._count} = {text};")
+        return f"v{self._count}"
+
+    @contextmanager
+    def braces(self, head: str) -> Iterator[None]:
+        """Print what stands between braces."""
+        self.do(f"{head} {{")
+        self._depth += 1
+        yield
+        self._depth -= 1
+        self.do("}")
+
+    @contextmanager
+    def counted(self, first: int | str, count: int | str, step: int | str) -> Iterator[Index]:
+        """Print a loop; give its counter."""
+        self._count += 1
+        k = f"k{self._count}"
+        with self.braces(f"for (int {k} = {first}; {k} < {count}; {k} += {step})"):
+            yield Index(((k, 1),))
+
+    # ---- what loops are made of
+
+    def emit(self, operation: str, *operands: str) -> str:
+        return self.name(_RESULTS[KINDS[operation][-1]], _TEMPLATES[operation].format(*operands, **self.names))
+
+    def literal(self, value: Value) -> str:
+        if value.kind == "i":
             return str(value.attribute)
-        number = float(value.attribute)
-        if not np.isfinite(number):  # no literal says so, but its bits do
-            return f"{self.names['from_bits']}({np.array(number, self.dtype).view(INTEGER_OF[self.dtype])})"
-        return f"{number.hex()}{self.names['suffix']}"
+        if not np.isfinite(value.attribute):  # no literal says so, but its bits do
+            return f"from_bits({np.array(value.attribute, self.program.dtype).view(INTEGER_OF[self.program.dtype])})"
+        return f"{float(value.attribute).hex()}{self.suffix}"
 
-    def operations(self, values: Sequence[Value], letter: str) -> None:
-        """Print the operations in order."""
-        for number, value in enumerate(values):
-            text = _TEMPLATES[value.operation].format(*map(self.operand, value.arguments), **self.names)
-            self.lines.append(f"const {self.kinds[value.kind]} {letter}{number} = {text};")
-            self.known[value] = f"{letter}{number}"
+    def number(self, array: str, at: Index) -> str:
+        return self.name("T", f"{array}[{_text(at)}]")
 
-    def uniforms(self, program: Program, values: Sequence[Value], array: str) -> None:
-        """Print the loads of the uniform numbers that the values need, and what is computed from them alone."""
-        for value in inputs((*program.before, *values)):
-            if not value.varies:
-                place = value.attribute.place
-                self.lines.append(f"const T u{place} = {array}[{place}];")
-                self.known[value] = f"u{place}"
-        self.operations(program.before, "b")
+    def load(self, array: str, at: Index) -> str:
+        return self.number(array, at + self._mine)
 
+    def store(self, array: str, at: Index, name: str) -> None:
+        self.do(f"{array}[{_text(at + self._mine)}] = {name};")
 
-def _example(program: Program, known: dict[Value, str], load: str) -> _Lines:
-    """Print the operations on example ``j``, loaded from ``row0``, ``row1``, ...; the terms keep their names."""
-    each = _Lines(program)
-    each.known.update(known)
-    for value in inputs((*program.example, *program.sums)):
-        if value.varies:
-            place = value.attribute.place
-            each.lines.append(f"const T x{place} = {load.format(place)};")
-            each.known[value] = f"x{place}"
-    each.operations(program.example, "v")
-    return each
+    def store_row(self, array: str, at: Index, name: str) -> None:
+        self.store(array, at, f"here ? {name} : 0")
 
+    def loop(self, count: int, first: int = 0) -> AbstractContextManager[Index]:
+        return nullcontext(Index(constant=first)) if count == first + 1 else self.counted(first, count, 1)
 
-def _rows(program: Program) -> str:
-    """Print the addresses of the rows that the program reads."""
-    places = sorted(value.attribute.place for value in inputs((*program.example, *program.sums)) if value.varies)
-    return "\n".join(f"    const T* __restrict__ row{place} = (const T*)rows[{place}];" for place in places)
+    def strips(self) -> AbstractContextManager[Index]:
+        return self.counted(0, "strips", 1)
 
+    def elements(self, size: int) -> AbstractContextManager[Index]:
+        return self.counted("threadIdx.x", size, "blockDim.x")
 
-def _closing(program: Program, sums: str, uniforms: str) -> str:
-    """Print what follows from the sums; its results replace the first uniform numbers, once all are computed."""
-    follow = _Lines(program)
-    follow.uniforms(program, (*program.after, *program.outputs), uniforms)
-    for s, value in enumerate(program.sums):
-        follow.lines.append(f"const T s{s} = {sums}[{s}];")
-        follow.known[value] = f"s{s}"
-    follow.operations(program.after, "r")
-    follow.lines += [f"{uniforms}[{k}] = {follow.operand(value)};" for k, value in enumerate(program.outputs)]
-    return follow.text(12)
+    @contextmanager
+    def blocks(self, columns: Part, rows: Part) -> Iterator[tuple[Index, Index]]:
+        # Half-warps take turns, from one group to the next too: each gets as many blocks as another, but for one.
+        first, count = f"(half + {-self._dealt % HALF_WARPS}) % {HALF_WARPS}", columns.count * rows.count
+        self._dealt += count
+        with self.counted(first, count, HALF_WARPS) as number:
+            column, row = (Index(((f"({_text(number)} {sign} {rows.count})", 1),)) for sign in "/%")
+            yield column * columns.size + columns.first, row * rows.size + rows.first
 
+    def variable(self, name: str | None = None) -> str:
+        self._count += 1
+        self.do(f"T v{self._count} = {name or 0};")
+        return f"v{self._count}"
 
-def _print_halving(program: Program) -> str:
-    """Print the sum of a warp's lanes, right in lane 0: the upper half is added to the lower until one is left."""
-    halves = [LANES >> k for k in range(1, LANES.bit_length())]
-    steps = [f"    value = {_add(program)}(value, __shfl_down_sync(0xffffffffu, value, {half}));" for half in halves]
-    newline = "\n"
-    return f"""\
-__device__ __forceinline__ T sum_lanes(T value) {{
-{newline.join(steps)}
-    return value;
-}}"""
+    def value(self, variable: str) -> str:
+        return variable
 
+    def put(self, variable: str, name: str) -> None:
+        self.do(f"{variable} = {name};")
 
-def _print_tree(program: Program) -> str:
-    """Print the sum of n rows of sums in place by all threads of the block; row 0 becomes the total."""
-    return f"""\
-__device__ __forceinline__ void add_tree(T* parts, long long n) {{
-    for (long long width = 1; width < n; width *= 2) {{
-        const long long pairs = (n - width + 2 * width - 1) / (2 * width);
-        for (long long k = threadIdx.x; k < pairs * SUMS; k += blockDim.x) {{
-            T* left = parts + k / SUMS * 2 * width * SUMS + k % SUMS;
-            *left = {_add(program)}(*left, left[width * SUMS]);
-        }}
-        __syncthreads();
-    }}
-}}"""
+    def add_lanes(self, parts: list[list[str]], places: list[Index]) -> None:
+        [names] = parts
+        h = LANES
+        while h > 1:  # the upper half of the lanes is added to the lower: right in lane 0, the others are of no account
+            h //= 2
+            names = [self.emit("add", name, f"__shfl_down_sync(mask, {name}, {h}, {LANES})") for name in names]
+        with self.braces("if (lane == 0)"):
+            for name, place in zip(names, places, strict=True):
+                self.do(f"sums[{_text(place)}] = {name};")
 
+    # ---- the functions
 
-def _print_iterate(program: Program) -> str:
-    once = _Lines(program)
-    once.uniforms(program, (*program.example, *program.sums), "numbers")
-    each = _example(program, once.known, "row{}[j]")
-    group = min(TILE_ROWS, SHARED_BYTES // (TILE * np.dtype(program.dtype).itemsize))
-    terms = [value.arguments[0] for value in program.sums]
-    declared = "\n".join(f"            T c{s} = 0;" for s in range(len(terms)))
-    each.lines += [f"c{s} = {each.operand(term)};" for s, term in enumerate(terms)]
-    rounds = []
-    for first in range(0, len(terms), group):
-        stores = [
-            f"            terms[{k - first}][row][lane] = c{k};" for k in range(first, min(first + group, len(terms)))
+    def print(self) -> str:
+        """Return the source of the kernels."""
+        plan = self.plan
+        bits = ("float_as_int", "int_as_float") if self.suffix else ("double_as_longlong", "longlong_as_double")
+        sizes = {
+            **{"TILE": TILE, "STRIP": STRIP, "WIDE_THREADS": WIDE_THREADS, "COLUMNS": COLUMNS},
+            **{"EXAMPLES": plan.examples.rows, "OUTPUTS": plan.outputs.rows, "STATE": plan.state.size},
+            **{"NUMBERS": plan.numbers.size, "SUMS": plan.sums.size, "RESULTS": plan.results.size},
+        }
+        inline = "static __device__ __forceinline__"
+        rows = "const T* examples, T* outputs, const T* state, const T* numbers, T* sums, int left"
+        total = "const T* total, const T* state, const T* numbers, T* next"
+        self.lines = [
+            f"typedef {self.scalar} T;",
+            f"typedef {self.integer} I;",
+            f"typedef unsigned {self.integer} U;",
+            *(f"constexpr int {name} = {size};" for name, size in sizes.items()),
+            "extern __shared__ T scratch[];  // of a tile: in strips, each row of a strip 32 examples side by side",
+            f"{inline} I to_bits(T x) {{ return __{bits[0]}(x); }}",
+            f"{inline} T from_bits(I x) {{ return __{bits[1]}(x); }}",
+            f"{inline} T add(T x, T y) {{ return {_TEMPLATES['add'].format('x', 'y', **self.names)}; }}",
+            "",
         ]
-        count = len(stores)
-        rounds.append("\n".join(stores))
-        rounds.append(f"""\
-            __syncthreads();
-            if (row < {count}) {{
-                T total = 0;
-                for (int k = 0; k < {TILE_ROWS}; ++k) total = {_add(program)}(total, terms[row][k][lane]);
-                total = sum_lanes(total);
-                if (lane == 0) sums[tile][{first} + row] = total;
-            }}
-            __syncthreads();""")
-    size = program.state_size
-    mine = f"state[(long long)blockIdx.x * {size} + k]"
-    newline = "\n"
-    return f"""\
-extern "C" __global__ void __launch_bounds__({TILE}, 1)
-iterate(const unsigned long long* rows, long long m, T* state, int iterations) {{
-    __shared__ T terms[{group}][{TILE_ROWS}][{LANES}];
-    __shared__ T sums[{SMALL_TILES}][SUMS];
-    __shared__ T numbers[{size}];
-    const int lane = threadIdx.x % {LANES}, row = threadIdx.x / {LANES};
-    const int tiles = (int)((m + {TILE - 1}) / {TILE});
-{_rows(program)}
-    for (int k = threadIdx.x; k < {size}; k += {TILE}) numbers[k] = {mine};
-    __syncthreads();
-    for (int iteration = 0; iteration < iterations; ++iteration) {{
-        for (int tile = 0; tile < tiles; ++tile) {{
-            const long long j = (long long)tile * {TILE} + threadIdx.x;
-{declared}
-            if (j < m) {{
-{once.text(16)}
-{each.text(16)}
-            }}
-{newline.join(rounds)}
-        }}
-        add_tree(sums[0], tiles);
-        if (threadIdx.x == 0) {{
-{_closing(program, "sums[0]", "numbers")}
-        }}
-        __syncthreads();
-    }}
-    for (int k = threadIdx.x; k < {len(program.outputs)}; k += {TILE}) {mine} = numbers[k];
-}}"""
+        with self.braces(f"{inline} void tile({rows})"):
+            self.tile()
+        self.do("")
+        with self.braces(f"{inline} void compute_results({total})"):
+            self.follow()
+        return "\n".join(self.lines) + "\n" + _KERNELS
+
+    def tile(self) -> None:
+        """Print what is done to a tile, of which ``left`` examples are there."""
+        self.do(f"const int strip = threadIdx.x / {STRIP}, j = threadIdx.x % {STRIP}, lane = threadIdx.x % {LANES};")
+        self.do(f"const int strips = (left + {STRIP - 1}) / {STRIP};")
+        self.do("// The halves of a warp have numbers far apart: where their blocks differ, one waits for the other.")
+        self.do(f"const int half = strip + threadIdx.x / {LANES} % 2 * {HALF_WARPS // 2};")
+        self.do(
+            f"const unsigned mask = 0x{(1 << LANES) - 1:x}u << j / {LANES} * {LANES};  // only this half-warp's lanes"
+        )
+        with self.braces("if (strip < strips)"):
+            self.do(f"const bool here = strip * {STRIP} + j < left;  // missing examples leave zeros in whole strips")
+            self._mine = Index((("j", 1),))
+            for nest in self.plan.nests:  # which read the thread's own example only, so none waits for another thread
+                self.nest(nest, Index((("strip", 1),)))
+        self.do("__syncthreads();  // for all examples' rows in scratch, which the sums read")
+        self._mine = Index((("lane", 1),))
+        for group in self.plan.groups:
+            self.group(group)
+        self._mine = Index()
 
 
-def _print_sum_tiles(program: Program) -> str:
-    once = _Lines(program)
-    once.uniforms(program, (*program.example, *program.sums), "state")
-    # Streamed: each number is read once. And read early: NVRTC moves a plain load down to its first use, behind the
-    # divisions, so that every example would wait for memory twice.
-    each = _example(program, once.known, "__ldcs(row{} + j)")
-    add = _add(program)
-    terms = [value.arguments[0] for value in program.sums]
-    count = range(len(terms))
-    newline = "\n"
-    return f"""\
-extern "C" __global__ void __launch_bounds__({SUM_THREADS}, 2)
-sum_tiles(const unsigned long long* rows, long long m, const T* __restrict__ state, T* __restrict__ parts) {{
-    __shared__ T sums[{RUN_TILES}][SUMS];
-    const int lane = threadIdx.x % {LANES}, warp = threadIdx.x / {LANES};
-    const long long tiles = (m + {TILE - 1}) / {TILE}, first = (long long)blockIdx.x * {RUN_TILES};
-    const int run = (int)(tiles - first < {RUN_TILES} ? tiles - first : {RUN_TILES});
-{_rows(program)}
-{once.text(4)}
-    for (int tile = warp; tile < run; tile += {SUM_THREADS // LANES}) {{
-{newline.join(f"        T c{s} = 0;" for s in count)}
-        for (int row = 0; row < {TILE_ROWS}; ++row) {{
-            const long long j = (first + tile) * {TILE} + row * {LANES} + lane;
-            if (j < m) {{
-{each.text(16)}
-{newline.join(f"                c{s} = {add}(c{s}, {each.operand(term)});" for s, term in enumerate(terms))}
-            }}
-        }}
-{newline.join(f"        c{s} = sum_lanes(c{s});" for s in count)}
-        if (lane == 0) {{
-{newline.join(f"            sums[tile][{s}] = c{s};" for s in count)}
-        }}
-    }}
-    __syncthreads();
-    add_tree(sums[0], run);
-    for (int s = threadIdx.x; s < SUMS; s += {SUM_THREADS}) parts[(long long)blockIdx.x * SUMS + s] = sums[0][s];
-}}"""
-
-
-def _print_follow(program: Program) -> str:
-    return f"""\
-extern "C" __global__ void __launch_bounds__({FOLLOW_THREADS}, 1)
-follow(T* parts, long long n, T* state) {{
-    add_tree(parts, n);
-    if (threadIdx.x == 0) {{
-{_closing(program, "parts", "state")}
-    }}
-}}"""
-
-
-def _add(program: Program) -> str:
-    return f"__{_TYPES[program.dtype][2]}add_rn"
+def _text(at: Index) -> str:
+    terms = [name if factor == 1 else f"{name} * {factor}" for name, factor in at.terms]
+    return " + ".join([*terms, *[str(at.constant)] * (at.constant != 0 or not terms)])

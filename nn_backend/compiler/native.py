@@ -1,22 +1,29 @@
-"""Compiles a program's LLVM IR for this machine with llvmlite, and runs it on arrays, on as many threads as wanted."""
+"""Compiles a plan's LLVM IR for this machine with llvmlite, and runs it on arrays, on as many threads as wanted."""
 
 import ctypes
+import functools
+import itertools
 import math
+import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
 import numpy as np
 
-from nn_backend.compiler.llvm import CHUNK_TILES, padded_sums, print_ir, scratch_size
-from nn_backend.compiler.program import TILE, Program
+from nn_backend.compiler.llvm import Printer
+from nn_backend.compiler.plan import Plan
+from nn_backend.compiler.program import STRIP, TILE, Program, in_strips
+from nn_backend.compiler.threads import schedule
 
-TILES_PER_THREAD = 2  # fewer are not worth a thread
 EVERYBODY = 2**62  # arrivals, more than any barrier waits for
-CHUNKS_PER_THREAD = 8  # so that threads get nearly equal shares
+LINE = 64  # bytes of a cache line, and of the longest vector
+MAX_WORKERS = 1024
+WORTH_A_THREAD = 10_000  # operations (see Plan.work) of one iteration, 0.2 to 0.5 µs; a barrier takes some 0.1 µs
+WORTH_STARTING = 8_000_000  # operations of a call, some 0.3 ms; waking a thread takes as long on a virtual machine
 
 
 class Target(NamedTuple):
@@ -24,61 +31,82 @@ class Target(NamedTuple):
 
     cpu: str
     features: str = ""
+    registers: int = 16
+    vector_bytes: int = 16
 
 
+@functools.cache
 def host() -> Target:
-    """Give the processor this process runs on."""
-    return Target(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    """Return the processor this process runs on."""
+    features = llvm.get_host_cpu_features()
+    registers, size = (32, 64) if features.get("avx512f") else (16, 32) if features.get("avx2") else (16, 16)
+    return Target(llvm.get_host_cpu_name(), features.flatten(), registers, size)
 
 
 class Examples:
-    """The numbers of all examples where a kernel finds them, and the threads that share them.
+    """The numbers of each example where a kernel finds them: in strips, the rows of a strip one after the other.
 
     Parameters
     ----------
-    arrays : sequence of ndarray (rows, m)
-        One example per column, all of one dtype, each row contiguous in memory. They are read in place.
-    pool : Pool
-        The threads; results do not depend on them.
+    arrays : mapping of str to ndarray (rows, m)
+        One example per column, all of one dtype, in the order of the program's examples.
+    threads : int
+        How many share the work at most.
     """
 
-    def __init__(self, arrays: Sequence[np.ndarray], pool: "Pool") -> None:
-        self.pool = pool
-        self._arrays = arrays  # kept alive: the kernel is given addresses
-        rows = [row for array in arrays for row in array]
-        m = arrays[0].shape[1]
-        self.full_tiles, self.rest = divmod(m, TILE)
-        self.tiles = self.full_tiles + (self.rest > 0)
-        self._tail = np.zeros((len(rows), TILE), arrays[0].dtype)
-        for copied, row in zip(self._tail, rows, strict=True):
-            copied[: self.rest] = row[m - self.rest :]
-        self.full_rows = np.array([row.ctypes.data for row in rows], np.int64)
-        self.tail_rows = np.array([row.ctypes.data for row in self._tail], np.int64)
+    def __init__(self, arrays: Mapping[str, np.ndarray], threads: int = 1) -> None:
+        self.m = next(iter(arrays.values())).shape[1]
+        self.threads = threads
+        self.data = in_strips(arrays, zeros)
+
+
+def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Return an array of zeros that begins where a cache line does."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + LINE, np.uint8)
+    first = -address(memory) % LINE
+    array: np.ndarray = memory[first : first + size].view(dtype).reshape(shape)
+    return array
+
+
+def address(array: np.ndarray) -> int:
+    """Return where an array's numbers are; ``array.ctypes.data`` takes four times as long."""
+    place: int = array.__array_interface__["data"][0]
+    return place
+
+
+def copied(array: np.ndarray) -> np.ndarray:
+    """Return an aligned copy."""
+    copy = zeros(array.shape, array.dtype)
+    copy[...] = array
+    return copy
 
 
 class Pool:
-    """Threads that are started when first needed, and then kept.
+    """Threads of this process that kernels share: started when first needed, and then kept."""
 
-    Parameters
-    ----------
-    threads : int
-        How many at most.
-    """
-
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
+    def __init__(self) -> None:
         self._workers: ThreadPoolExecutor | None = None
         self._busy = threading.Lock()  # two calls whose work is mixed in the queue would wait for each other
 
-    def run(self, work: Callable[[int], None], threads: int) -> None:
-        """Call ``work`` with 0, 1, ... in that many threads at the same time, and wait for all of them."""
+    def run(self, work: Callable[[int], None], threads: int, release: Callable[[], None]) -> None:
+        """Call ``work`` with 0, 1, ... at the same time, 0 in this thread, and wait; ``release`` ends it early."""
         if threads == 1:
             work(0)
             return
         with self._busy:
             if self._workers is None:
-                self._workers = ThreadPoolExecutor(self.threads)
-            for future in [self._workers.submit(work, thread) for thread in range(threads)]:
+                self._workers = ThreadPoolExecutor(MAX_WORKERS, "nn_backend")
+            futures: list[Future[None]] = []
+            try:
+                futures += (self._workers.submit(work, thread) for thread in range(1, threads))
+                work(0)
+            except BaseException:  # Ctrl-C may come before all threads were started: the others would wait for them
+                release()
+                raise
+            finally:
+                wait(futures)
+            for future in futures:
                 future.result()
 
 
@@ -94,84 +122,128 @@ class Kernel:
     """
 
     def __init__(self, program: Program, target: Target | None = None) -> None:
-        cpu, features = target or host()
-        self.program = program
-        self.ir = print_ir(program)
+        cpu, features, *registers = target or host()
+        self.plan = Plan(program)
+        self.ir = Printer(self.plan, *registers).print()
         self._machine = llvm.Target.from_default_triple().create_target_machine(
-            cpu=cpu, features=features, opt=1, jit=True
+            cpu=cpu, features=features, opt=2, jit=True
         )
         self._module = llvm.parse_assembly(self.ir)
         self._module.verify()
-        tuning = llvm.create_pipeline_tuning_options(speed_level=2)
-        tuning.loop_unrolling = tuning.loop_vectorization = False
-        passes = llvm.create_pass_builder(self._machine, tuning)
-        passes.getModulePassManager().run(self._module, passes)
+        passes = llvm.create_pass_builder(self._machine, llvm.create_pipeline_tuning_options())
+        manager = llvm.create_new_module_pass_manager()
+        manager.add_sroa_pass()
+        manager.add_instruction_combine_pass()
+        manager.run(self._module, passes)
         self._engine = llvm.create_mcjit_compiler(self._module, self._machine)
         self._engine.finalize_object()
-        signature = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 8, *[ctypes.c_void_p] * 6)  # its calls release the GIL
+        signature = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 5, *[ctypes.c_void_p] * 12)  # its calls release the GIL
         self._run = signature(self._engine.get_function_address("run"))
 
     def assembly(self) -> str:
-        """Give the machine code as text."""
+        """Return the machine code as text."""
         return str(self._machine.emit_assembly(self._module))
 
-    def run(self, examples: Examples, uniforms: np.ndarray, iterations: int) -> np.ndarray:
-        """Run the program over all examples; the results replace the first uniform numbers, and so on.
+    def run(
+        self,
+        examples: Examples,
+        state: np.ndarray,
+        numbers: np.ndarray,
+        iterations: int,
+        spans: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Run the program over all examples, for each network by itself.
 
         Parameters
         ----------
         examples : Examples
             The numbers of each example, in the program's dtype.
-        uniforms : ndarray (..., uniforms)
-            The numbers that are the same for all examples, in the program's dtype. Leading axes are as many sets of
-            these, for each of which the program is run by itself.
+        state : ndarray (networks, state)
+            What is the same for all examples, as the plan's layout packs it; a step replaces it in place.
+        numbers : ndarray (networks, numbers)
+            The same of its numbers.
         iterations : int
             How many times to run it, at least 1.
+        spans : ndarray (networks, 2) or (1, 2) of int64, optional
+            Each network's first example, a multiple of 32, and its number of examples; by default all use all.
 
         Returns
         -------
-        ndarray (..., outputs)
-            The results of the last iteration.
+        results : ndarray (networks, results)
+            The results of the last iteration as the plan's layout packs them; of a step, the state.
+        outputs : ndarray (networks, strips, rows, 32)
+            Those that differ between examples, in strips.
         """
-        *lead, size = uniforms.shape
-        outputs = len(self.program.outputs)
-        numbers = np.zeros((math.prod(lead), self.program.state_size), self.program.dtype)
-        numbers[:, :size] = uniforms.reshape(len(numbers), size)
-        pool = examples.pool
-        for_one_set = max(1, min(pool.threads, examples.tiles // TILES_PER_THREAD))
-        for_all_sets = min(pool.threads, len(numbers))
-        if for_all_sets < for_one_set:
-            self._run_in_turn(examples, numbers, iterations, for_one_set)
+        networks, plan = len(state), self.plan
+        places = np.zeros((networks, 4), np.int64)
+        places[:, :2] = (0, examples.m) if spans is None else spans
+        places[:, 0] //= STRIP
+        most = examples.m if spans is None else int(places[:, 1].max())
+        strips = -(-most // STRIP)
+        places[:, 2] = np.arange(0, networks * strips, strips)
+        outputs = zeros((networks, strips, plan.outputs.rows, STRIP), plan.program.dtype)
+        results = state if plan.is_step else zeros((networks, plan.results.size), plan.program.dtype)
+
+        def call(first: int, last: int, threads: int) -> None:
+            rows = slice(first, last)
+            self._call(places[rows], examples, outputs, state[rows], numbers[rows], results[rows], iterations, threads)
+
+        operations = plan.work * most
+        total = int(operations * networks * iterations // WORTH_STARTING)
+        together = min(examples.threads, -(-most // TILE), int(operations // WORTH_A_THREAD), total)
+        apart = max(1, min(examples.threads, networks, total))
+        if apart < together:
+            call(0, networks, together)
         else:  # no thread waits for another
-            shares = np.array_split(numbers, for_all_sets)
-            pool.run(lambda thread: self._run_in_turn(examples, shares[thread], iterations, 1), for_all_sets)
-        return numbers[:, :outputs].reshape(*lead, outputs)
+            edges = [networks * k // apart for k in range(apart + 1)]
+            _pool.run(lambda k: call(edges[k], edges[k + 1], 1), apart, lambda: None)
+        return results, outputs
 
-    def _run_in_turn(self, examples: Examples, numbers: np.ndarray, iterations: int, threads: int) -> None:
-        """Run the program for each row of numbers in place, one after the other, each on so many threads."""
-        program = self.program
-        chunk_tiles = 1
-        while chunk_tiles < CHUNK_TILES and 2 * chunk_tiles * CHUNKS_PER_THREAD * threads <= examples.tiles:
-            chunk_tiles *= 2
-        chunks = -(-examples.tiles // chunk_tiles)
-        partial = np.zeros((2, chunks, padded_sums(program)), program.dtype)
-        arrived = np.zeros(1, np.int64)
-        scratch = np.empty((threads, scratch_size(program, chunks)), program.dtype)
-        copies = [numbers, *(numbers.copy() for _ in range(threads - 1))]
+    def _call(
+        self,
+        places: np.ndarray,
+        examples: Examples,
+        outputs: np.ndarray,
+        state: np.ndarray,
+        numbers: np.ndarray,
+        results: np.ndarray,
+        iterations: int,
+        threads: int,
+    ) -> None:
+        """Run the program for some networks in turn, each on so many threads."""
+        plan, dtype = self.plan, self.plan.program.dtype
+        tiles: list[int] = (-(-places[:, 1] // TILE)).tolist()
+        rows = 2 * max(tiles).bit_length() + 2  # nodes of the tree that a thread may hold at a time
+        # In one piece, cache lines apart: the barrier, the sums that threads leave for each other, and for each thread
+        # its scratch, its stack of sums, what follows from them, and, beside the first's, its own state or results.
+        reached = state if plan.is_step else results
+        stack = rows * plan.sums.size
+        shares = plan.scratch.rows * TILE, stack, plan.results.size, reached.size if threads > 1 else 0
+        memory = zeros((LINE + 2 * threads * stack + threads * sum(shares),), dtype)
+        partial, own = LINE, LINE + 2 * threads * stack
+        base, size = address(memory), memory.itemsize
+        given = address(examples.data), address(outputs), address(state), address(numbers), address(reached)
+        for thread in range(1, threads):
+            memory[own + (thread + 1) * sum(shares) - shares[3] :][: shares[3]] = reached.ravel()
 
-        def work(thread: int) -> None:
-            arrays = (copies[thread], partial, arrived, scratch[thread])
+        held = memory, places, examples, outputs, state, numbers, results
+
+        def work(thread: int, held: Any = held) -> None:  # so that arrays live as long as a thread that nobody awaits
+            ours = places.copy()  # networks of as many tiles share their instructions
+            lists = [schedule(count, threads, thread, rows) for count in dict.fromkeys(tiles)]
+            instructions = lists[0]
+            if len(lists) > 1:
+                instructions = np.concatenate(lists)
+                first = dict(zip(dict.fromkeys(tiles), itertools.accumulate(map(len, lists), initial=0), strict=False))
+                ours[:, 3] = [first[count] for count in tiles]
+            *mine, ends = (base + size * (own + thread * sum(shares) + sum(shares[:k])) for k in range(4))
+            ends = ends if thread else given[4]
             self._run(
-                *(thread, threads, examples.full_tiles, examples.rest, chunks, chunk_tiles, len(numbers), iterations),
-                *(examples.full_rows.ctypes.data, examples.tail_rows.ctypes.data),
-                *(array.ctypes.data for array in arrays),
+                *(thread, threads, len(places), iterations, rows, address(ours), address(instructions), *given[:2]),
+                *(ends if plan.is_step else given[2], given[3], ends, base + size * partial, base, *mine),
             )
 
-        try:
-            examples.pool.run(work, threads)
-        except BaseException:  # Ctrl-C may come before all threads were started: let the others pass the barrier
-            arrived[0] = EVERYBODY
-            raise
+        _pool.run(work, threads, lambda: memory[:LINE].view(np.int64).fill(EVERYBODY))
 
 
 def _start_llvm() -> None:
@@ -185,4 +257,7 @@ def _start_llvm() -> None:
     llvm.add_symbol("nn_backend_yield", ctypes.cast(give_up, ctypes.c_void_p).value)
 
 
+_pool = Pool()
 _start_llvm()
+if hasattr(os, "register_at_fork"):  # a fork copies the pool, but not its threads
+    os.register_at_fork(after_in_child=_pool.__init__)  # type: ignore[misc]

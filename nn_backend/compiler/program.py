@@ -1,41 +1,35 @@
-"""A program: scalar operations for one example, sums over the examples, and what follows from the sums.
+"""A program: what happens to the arrays of each example, sums over the examples, and what follows from the sums.
 
-`Builder` makes values, `Program` holds and lists them, and `interpret` says what they mean: it runs one operation at a
-time in NumPy, and is the definition that every compiled kernel is held to, bit by bit.
-
-Only operations whose result IEEE 754 fixes are in the set, rounded to nearest even, subnormal numbers kept. A ``mul``
-and an ``add`` that follow each other stay two roundings; where one rounding is meant, the program says ``fma``.
+A value has rows, and either differs between examples (one column for each) or not. Only operations whose result
+IEEE 754 fixes are in the closed set, rounded to nearest even, subnormal numbers kept. A ``mul`` and an ``add`` that
+follow each other stay two roundings; where one rounding is meant, the program says ``fma``. `interpret` says what a
+program means.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nn_backend.errors import DataError, TraceError
+from nn_backend.errors import TraceError
 
-TILE_ROWS, LANES = 16, 32
-TILE = TILE_ROWS * LANES  # examples in a tile of the reduction
+# The shape of a sum over the examples: a tile is cut into rows of lanes. Measured with 8 x 16, 16 x 16 and 8 x 32: what
+# small tiles cost (2 to 5 %) they bring back where 300 rows are shared by two threads (1.4 times as fast).
+TILE_ROWS, LANES = 8, 16
+TILE = TILE_ROWS * LANES
+STRIP = 2 * LANES  # examples are stored in strips, each row of a strip contiguous; missing ones of the last are zeros
+PAD = 16  # arrays of numbers begin at multiples of this, so that they are read as whole vectors
 
 INTEGER_OF = {"float64": "int64", "float32": "int32"}
-
-
-class Operation(NamedTuple):
-    """One of the closed set: the kinds of its arguments, that of its result, and its meaning in NumPy."""
-
-    arguments: tuple[str, ...]
-    result: str
-    meaning: Callable[..., Any]
-
-
-class Input(NamedTuple):
-    """A number from outside: of each example, or the same for all of them ("uniform")."""
-
-    name: str
-    place: int
-    varies: bool
+KINDS = {  # of each operation: its arguments and its result; f: floating point, i: integer as wide, b: truth value
+    "add": "ff f", "sub": "ff f", "mul": "ff f", "div": "ff f", "fma": "fff f",
+    "neg": "f f", "abs": "f f", "sqrt": "f f", "less": "ff b", "less_equal": "ff b", "select": "bff f",
+    "to_bits": "f i", "from_bits": "i f",
+    "int_add": "ii i", "int_sub": "ii i", "shift_left": "ii i", "shift_right": "ii i",
+    "exp": "f f", "log1p": "f f", "max": "ff f", "min": "ff f",  # sequences of the others: see functions.py
+}  # fmt: skip
+_IN_WORDS = {"f": "a number", "i": "an integer", "b": "the result of a comparison"}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -45,376 +39,227 @@ class Value:
     Attributes
     ----------
     operation : str
-        A name in `OPERATIONS`, or ``"input"``, ``"constant"`` or ``"sum"`` (over the examples).
+        A name in `KINDS`, or ``"input"``, ``"constant"``, ``"product"`` (of a matrix with each example's column),
+        ``"fold"`` (of an example's rows into one) or ``"sum"`` (over the examples, of one array or of the products of
+        two arrays' rows).
     arguments : tuple of Value
         What it is computed from.
     attribute : object
-        An `Input`, or the constant.
+        The name of an input, a constant, whether a product's matrix is transposed, or a fold's operation.
+    rows, columns : int
+        Its shape; where it varies, it has one column for each example, and ``columns`` is 1.
     kind : str
-        ``"float"``, ``"int"`` (of the same width) or ``"bool"``.
+        ``"f"``, ``"i"`` or ``"b"``, as in `KINDS`.
     varies : bool
         Whether it differs between examples.
-    follows_sum : bool
+    follows : bool
         Whether a sum over the examples has to be known first.
     """
 
-    builder: "Builder" = field(repr=False)
     operation: str
     arguments: tuple["Value", ...] = field(repr=False)
     attribute: Any
+    rows: int
+    columns: int
     kind: str
     varies: bool
-    follows_sum: bool
+    follows: bool
 
-    def __add__(self, other: "Value | float") -> "Value":
-        return self.builder.apply("add", self, other)
-
-    def __radd__(self, other: float) -> "Value":
-        return self.builder.apply("add", other, self)
-
-    def __sub__(self, other: "Value | float") -> "Value":
-        return self.builder.apply("sub", self, other)
-
-    def __rsub__(self, other: float) -> "Value":
-        return self.builder.apply("sub", other, self)
-
-    def __mul__(self, other: "Value | float") -> "Value":
-        return self.builder.apply("mul", self, other)
-
-    def __rmul__(self, other: float) -> "Value":
-        return self.builder.apply("mul", other, self)
-
-    def __truediv__(self, other: "Value | float") -> "Value":
-        return self.builder.apply("div", self, other)
-
-    def __rtruediv__(self, other: float) -> "Value":
-        return self.builder.apply("div", other, self)
-
-    def __neg__(self) -> "Value":
-        return self.builder.apply("neg", self)
-
-    def __abs__(self) -> "Value":
-        return self.builder.apply("abs", self)
-
-    def __lt__(self, other: "Value | float") -> "Value":
-        return self.builder.apply("less", self, other)
-
-    def __gt__(self, other: "Value | float") -> "Value":
-        return self.builder.apply("less", other, self)
-
-    def __le__(self, other: "Value | float") -> "Value":
-        return self.builder.apply("less_equal", self, other)
-
-    def __ge__(self, other: "Value | float") -> "Value":
-        return self.builder.apply("less_equal", other, self)
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.rows, self.columns
 
 
 class Builder:
-    """Makes values of one dtype; the same operation on the same values is made once.
-
-    Parameters
-    ----------
-    dtype : str
-        ``"float64"`` or ``"float32"``.
-    """
+    """Makes values of one dtype; the same operation on the same values is made once."""
 
     def __init__(self, dtype: str) -> None:
         self.dtype = dtype
-        self._made: dict[tuple[Any, ...], Value] = {}
+        self.made: dict[tuple[Any, ...], Value] = {}  # arguments before what is computed from them
 
-    @property
-    def made(self) -> Sequence[Value]:
-        """All values, arguments before what is computed from them."""
-        return tuple(self._made.values())
+    def input(self, name: str, rows: int, columns: int = 1, *, varies: bool) -> Value:
+        """Return a named array from outside."""
+        return self._make("input", (), name, rows, columns, "f", varies)
 
-    def input(self, name: str, place: int, *, varies: bool) -> Value:
-        """Give a number from outside: row ``place`` of the examples, or entry ``place`` of the uniform numbers."""
-        return self._make("input", (), Input(name, place, varies), "float", varies=varies)
-
-    def constant(self, number: float) -> Value:
-        """Give a floating-point constant, rounded to the dtype."""
-        return self._make("constant", (), float(np.dtype(self.dtype).type(number)), "float")
-
-    def integer(self, number: int) -> Value:
-        """Give an integer constant of the dtype's width."""
-        return self._make("constant", (), int(number), "int")
+    def constant(self, number: float, kind: str = "f") -> Value:
+        """Return a constant; a floating-point one is rounded to the dtype."""
+        exact = int(number) if kind == "i" else float(np.dtype(self.dtype).type(number))
+        return self._make("constant", (), exact, 1, 1, kind, False)
 
     def apply(self, operation: str, *arguments: Value | float) -> Value:
-        """Give the result of an operation; Python numbers among the arguments become constants of the kind expected."""
-        kinds, result, _ = OPERATIONS[operation]
+        """Return the result of an element-wise operation; Python numbers become constants of the kind expected."""
+        kinds, result = KINDS[operation].split()
         values = tuple(
-            argument
-            if isinstance(argument, Value)
-            else (self.integer(int(argument)) if kind == "int" else self.constant(argument))
+            argument if isinstance(argument, Value) else self.constant(argument, "i" if kind == "i" else "f")
             for argument, kind in zip(arguments, kinds, strict=True)
         )
         for value, kind in zip(values, kinds, strict=True):
             if value.kind != kind:
-                raise TraceError(f"{operation} of a {value.kind} where a {kind} is expected cannot be recorded")
-        return self._make(operation, values, None, result)
+                raise TraceError(
+                    f"{operation} of {_IN_WORDS[value.kind]} where {_IN_WORDS[kind]} is expected cannot be recorded"
+                )
+        rows, columns = max(value.rows for value in values), max(value.columns for value in values)
+        return self._make(operation, values, None, rows, columns, result, any(value.varies for value in values))
 
-    def sum(self, value: Value) -> Value:
-        """Give the sum of a value over the examples, in the order that `sum_over_examples` defines."""
-        if value.kind != "float":
-            raise TraceError(f"the sum of a {value.kind} where a float is expected cannot be recorded")
-        return self._make("sum", (value,), None, "float", varies=False, follows_sum=True)
+    def product(self, matrix: Value, x: Value, *, transposed: bool) -> Value:
+        """Return matrix @ x in each example, or that of the transposed matrix."""
+        return self._make("product", (matrix, x), transposed, matrix.shape[transposed], 1, "f", True)
+
+    def fold(self, operation: str, x: Value) -> Value:
+        """Return the rows of x in each example, combined from the first to the last."""
+        return x if x.rows == 1 else self._make("fold", (x,), operation, 1, 1, "f", True)
+
+    def sum(self, left: Value, right: Value | None = None) -> Value:
+        """Return the sum over the examples of left, or of left's rows times right's rows."""
+        arguments = (left,) if right is None else (left, right)
+        return self._make("sum", arguments, None, left.rows, 1 if right is None else right.rows, "f", False)
 
     def _make(
         self,
         operation: str,
         arguments: tuple[Value, ...],
         attribute: Any,
+        rows: int,
+        columns: int,
         kind: str,
-        varies: bool | None = None,
-        follows_sum: bool | None = None,
+        varies: bool,
     ) -> Value:
-        key = (operation, *map(id, arguments), repr(attribute), kind)  # repr tells -0.0 from 0.0
-        if key not in self._made:
-            if varies is None:
-                varies = any(value.varies for value in arguments)
-            if follows_sum is None:
-                follows_sum = any(value.follows_sum for value in arguments)
-            self._made[key] = Value(self, operation, arguments, attribute, kind, varies, follows_sum)
-        return self._made[key]
+        key = (operation, *map(id, arguments), repr(attribute), rows, columns, kind, varies)  # repr tells -0.0 from 0.0
+        if key not in self.made:
+            follows = operation == "sum" or any(argument.follows for argument in arguments)
+            if varies and follows:
+                raise TraceError(
+                    "a number of each example depends on a sum over the examples; expected one pass over them"
+                )
+            self.made[key] = Value(operation, arguments, attribute, rows, columns, kind, varies, follows)
+        return self.made[key]
 
 
-@dataclass(frozen=True)
-class Program:
+class Layout:
+    """Where the elements of arrays stand in a row of numbers: the arrays in turn, each from a multiple of ``pad`` on.
+
+    Parameters
+    ----------
+    shapes : mapping of object to (rows, columns)
+        The arrays, by name or by value.
+    pad : int
+        Multiple at which arrays begin, and the row ends.
+    """
+
+    def __init__(self, shapes: Mapping[Any, tuple[int, int]], pad: int = PAD) -> None:
+        self.shapes = dict(shapes)
+        self.offsets: dict[Hashable, int] = {}
+        self.size = 0
+        for key, (rows, columns) in self.shapes.items():
+            self.offsets[key] = self.size
+            self.size += -(-rows * columns // pad) * pad
+
+    def slice(self, key: Hashable) -> slice:
+        """Return where an array's elements are, in row-major order."""
+        rows, columns = self.shapes[key]
+        return slice(self.offsets[key], self.offsets[key] + rows * columns)
+
+    def pack(self, arrays: Mapping[Any, Any], row: Any) -> None:
+        """Write arrays (..., rows, columns), or numbers (...), into rows (..., size) of any array module."""
+        for key in self.shapes:
+            part = row[..., self.slice(key)]
+            array = arrays[key]
+            part[...] = array.reshape(*array.shape[:-2], -1) if np.ndim(array) > 1 else np.asarray(array)[..., None]
+
+    def unpack(self, row: Any) -> dict[Any, Any]:
+        """Return the arrays (..., rows, columns) that rows (..., size) hold."""
+        return {key: row[..., self.slice(key)].reshape(*row.shape[:-1], *shape) for key, shape in self.shapes.items()}
+
+
+class Program(NamedTuple):
     """What one pass over the examples computes.
 
     Attributes
     ----------
     dtype : str
         ``"float64"`` or ``"float32"``.
-    rows : tuple of str
-        Names of the numbers each example has.
-    uniforms : tuple of str
-        Names of the numbers that are the same for all examples.
-    before, example, after : tuple of Value
-        Operations in an order that can be executed: once before the examples, for each example, once after the sums.
-    sums : tuple of Value
-        The sums over the examples.
-    outputs : tuple of Value
-        The results.
+    examples, state, numbers : tuple of Value
+        The inputs: arrays with a column for each example, arrays that are the same for all of them, and numbers.
+    values : tuple of Value
+        What is computed, in an order that can be executed.
+    results : mapping of str to Value
+        What is returned. Where it has the names and shapes of ``state``, it is the next state, and the program a step.
     """
 
     dtype: str
-    rows: tuple[str, ...]
-    uniforms: tuple[str, ...]
-    before: tuple[Value, ...]
-    example: tuple[Value, ...]
-    sums: tuple[Value, ...]
-    after: tuple[Value, ...]
-    outputs: tuple[Value, ...]
+    examples: tuple[Value, ...]
+    state: tuple[Value, ...]
+    numbers: tuple[Value, ...]
+    values: tuple[Value, ...]
+    results: Mapping[str, Value]
 
     @property
-    def state_size(self) -> int:
-        """Numbers that a run keeps: the uniform ones, which its results replace from the first on, or all results."""
-        return max(len(self.uniforms), len(self.outputs))
+    def is_step(self) -> bool:
+        """Whether the results are the next state."""
+        fixed = not any(value.varies for value in self.results.values())
+        return fixed and shapes(self.state) == {name: value.shape for name, value in self.results.items()}
+
+    def names(self) -> dict[Value, str]:
+        """Return a name for each value: that of an input, v0 … in each example, s0 … for sums, u0 … and r0 … else."""
+        names = {value: value.attribute for value in (*self.examples, *self.state, *self.numbers)}
+        counts = dict.fromkeys("vsur", 0)
+        for value in self.values:
+            letter = _letter(value)
+            names[value] = f"{letter}{counts[letter]}"
+            counts[letter] += 1
+        return names
 
     def listing(self) -> str:
-        """Give the program as text, one operation a line."""
-        names: dict[Value, str] = {}
+        """Return the program as text, one operation a line."""
+        names = self.names()
+
+        def text(value: Value) -> str:
+            arguments = [names.get(argument) or str(argument.attribute) for argument in value.arguments]
+            if value.operation == "product":
+                return f"{arguments[0]}{chr(39) * value.attribute} @ {arguments[1]}"
+            if value.operation == "sum":
+                return f"sum {' '.join(arguments)}{chr(39) * (len(arguments) > 1)}"
+            return " ".join([value.operation, *[value.attribute] * (value.operation == "fold"), *arguments])
+
+        def shape(value: Value) -> str:
+            return f"[{value.rows}]" if value.varies else f"[{value.rows},{value.columns}]"
+
+        given = [" ".join(value.attribute + shape(value) for value in group) for group in (self.examples, self.state)]
         lines = [
-            f"program {self.dtype}: {len(self.rows)} numbers per example, {len(self.uniforms)} uniform numbers, "
-            f"{len(self.sums)} sums, {len(self.outputs)} results"
+            f"program {self.dtype}: examples {given[0]}",
+            f"state {given[1]}, numbers {' '.join(value.attribute for value in self.numbers)}",
         ]
-
-        def name(value: Value) -> str:
-            if value.operation == "input":
-                return str(value.attribute.name)
-            if value.operation == "constant":
-                return str(value.attribute)
-            return names[value]
-
-        sections = (
-            ("once, before the examples", self.before, "u"),
-            ("for each example", self.example, "v"),
-            ("over the examples", self.sums, "s"),
-            ("once, after the sums", self.after, "r"),
-        )
-        for title, values, letter in sections:
-            if values:
-                lines.append(f"{title}:")
-            for number, value in enumerate(values):
-                names[value] = f"{letter}{number}"
-                lines.append(f"  {names[value]} = {value.operation} {' '.join(map(name, value.arguments))}")
-        lines.append("results:")
-        lines.append(f"  {' '.join(map(name, self.outputs))}")
+        titles = {"u": "once, before the examples", "v": "in each example"}
+        titles |= {"s": "over the examples", "r": "once, after the sums"}
+        for letter, title in titles.items():
+            values = [value for value in self.values if _letter(value) == letter]
+            lines += [f"{title}:"] * bool(values)
+            lines += [f"  {names[value] + shape(value):10} = {text(value)}" for value in values]
+        lines.append("results: " + ", ".join(f"{key} = {names[value]}" for key, value in self.results.items()))
         return "\n".join(lines) + "\n"
 
 
-def finish(builder: Builder, rows: Sequence[str], uniforms: Sequence[str], outputs: Sequence[Value]) -> Program:
-    """Give the program that computes the outputs, in the order the values were made; what none needs is dropped."""
-    needed: set[Value] = set()
-    waiting = list(outputs)
-    while waiting:
-        value = waiting.pop()
-        if value not in needed:
-            needed.add(value)
-            waiting.extend(value.arguments)
-    computed = [value for value in builder.made if value in needed and value.operation not in ("input", "constant")]
-    sums = [value for value in computed if value.operation == "sum"]
-    for value in computed:
-        if value.varies and value.follows_sum:
-            raise TraceError("a number of each example depends on a sum over the examples; expected one pass over them")
-    scalar = [value for value in computed if value.operation != "sum" and not value.varies]
-    return Program(
-        builder.dtype,
-        tuple(rows),
-        tuple(uniforms),
-        before=tuple(value for value in scalar if not value.follows_sum),
-        example=tuple(value for value in computed if value.varies),
-        sums=tuple(sums),
-        after=tuple(value for value in scalar if value.follows_sum),
-        outputs=tuple(outputs),
-    )
+def _letter(value: Value) -> str:
+    if value.operation == "sum":
+        return "s"
+    return "v" if value.varies else "r" if value.follows else "u"
 
 
-def inputs(values: Iterable[Value]) -> list[Value]:
-    """Give the inputs that are among the values or their arguments, each once."""
-    read = [read for value in values for read in (value, *value.arguments)]
-    return [value for value in dict.fromkeys(read) if value.operation == "input"]
+def in_strips(arrays: Mapping[str, Any], zeros: Callable[..., Any]) -> Any:
+    """Return arrays (rows, m) of one dtype in strips (strips, rows of all, 32), what is missing in the last as 0."""
+    first = next(iter(arrays.values()))
+    whole, rest = divmod(first.shape[1], STRIP)
+    data = zeros((whole + (rest > 0), sum(map(len, arrays.values())), STRIP), first.dtype)
+    row = 0
+    for array in arrays.values():
+        rows = slice(row, row + len(array))
+        data[:whole, rows] = array[:, : whole * STRIP].reshape(len(array), whole, STRIP).swapaxes(0, 1)
+        data[whole:, rows, :rest] = array[:, whole * STRIP :]
+        row = rows.stop
+    return data
 
 
-def interpret(program: Program, examples: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-    """Run a program one operation at a time: slowly, and by definition rightly.
-
-    Parameters
-    ----------
-    program : Program
-        What to run.
-    examples : ndarray (rows, m)
-        The numbers of each example, one example per column, in the program's dtype.
-    uniforms : ndarray (uniforms,)
-        The numbers that are the same for all examples.
-
-    Returns
-    -------
-    ndarray (outputs,)
-        The results.
-    """
-    dtype = np.dtype(program.dtype)
-    if examples.dtype != dtype or uniforms.dtype != dtype:
-        raise DataError(f"the numbers are {examples.dtype} and {uniforms.dtype}; the program is {dtype}")
-    known: dict[Value, np.ndarray] = {}
-
-    def result(value: Value) -> np.ndarray:
-        if value.operation == "input":
-            source = value.attribute
-            return examples[source.place] if source.varies else uniforms[source.place : source.place + 1]
-        if value.operation == "constant":
-            return np.array([value.attribute], dtype if value.kind == "float" else INTEGER_OF[program.dtype])
-        return known[value]
-
-    with np.errstate(all="ignore"):
-        for value in (*program.before, *program.example, *program.sums, *program.after):
-            arguments = [result(argument) for argument in value.arguments]
-            if value.operation == "sum":
-                terms = np.broadcast_to(arguments[0], examples.shape[1:])
-                known[value] = sum_over_examples(terms)
-            else:
-                known[value] = OPERATIONS[value.operation].meaning(*arguments)
-        return np.concatenate([result(value) for value in program.outputs])
-
-
-def sum_over_examples(terms: np.ndarray) -> np.ndarray:
-    """Add the terms (m,) of the examples in the one order all devices share, giving an array (1,).
-
-    Notes
-    -----
-    Tiles of 16 rows of 32 lanes: each lane adds its terms in row order from +0; the lanes of a tile are added by
-    halving; the tiles are added as in `add_tree`. A missing term at the end of the last tile is +0, which changes no
-    lane's sum, since a sum that starts from +0 is never -0.
-    """
-    tiles = -(-len(terms) // TILE)
-    padded = np.zeros(tiles * TILE, terms.dtype)
-    padded[: len(terms)] = terms
-    lanes = np.zeros((tiles, LANES), terms.dtype)
-    for row in range(TILE_ROWS):
-        lanes = lanes + padded.reshape(tiles, TILE_ROWS, LANES)[:, row]
-    while lanes.shape[1] > 1:
-        half = lanes.shape[1] // 2
-        lanes = lanes[:, :half] + lanes[:, half:]
-    return add_tree(lanes)
-
-
-def add_tree(parts: np.ndarray) -> np.ndarray:
-    """Add the parts (n, ...) along the first axis in the shape of a binary tree, giving an array (...).
-
-    Notes
-    -----
-    A tree over n > 1 parts is that over the first k plus that over the others, k the largest power of two below n. So
-    the parts may be the sums of tiles, or of equal aligned runs of 2**i tiles (the last run may be shorter).
-    """
-    parts = parts.copy()
-    width = 1
-    while width < len(parts):
-        right = parts[width :: 2 * width]
-        parts[: len(right) * 2 * width : 2 * width] += right
-        width *= 2
-    total: np.ndarray = parts[0]
-    return total
-
-
-def _fma(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """Give a * b + c with one rounding."""
-    if a.dtype == np.float32:
-        product = a.astype(np.float64) * b.astype(np.float64)  # exact: 24 + 24 bits fit in 53
-        addend = c.astype(np.float64)
-        total = product + addend
-        rest = total - product
-        error = (product - (total - rest)) + (addend - rest)
-        # Rounding twice is right if the first rounding is to odd: an inexact even sum moves one step towards the error.
-        even = (total.view(np.int64) & 1) == 0
-        inexact = np.isfinite(total) & (error != 0)
-        toward = np.where(error > 0, np.inf, -np.inf)
-        return np.where(inexact & even, np.nextafter(total, toward), total).astype(np.float32)
-    exact: np.ndarray = _fma_one_by_one(a, b, c).astype(np.float64)
-    return exact
-
-
-def _fma_float64(a: float, b: float, c: float) -> float:
-    if np.isinf(c) and np.isfinite((a, b)).all():
-        return c  # whatever the size of the product
-    rough = a * b + c
-    if not np.isfinite((a, b, c)).all():
-        return rough
-    exact = Fraction(a) * Fraction(b) + Fraction(c)
-    if exact == 0:
-        return rough  # the sign of zero follows the signs of product and addend
-    try:
-        return exact.numerator / exact.denominator  # Python rounds the quotient of integers once, correctly
-    except OverflowError:
-        return float("inf") if exact > 0 else float("-inf")
-
-
-_fma_one_by_one = np.frompyfunc(_fma_float64, 3, 1)
-
-
-def _to_bits(a: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(a).view(INTEGER_OF[a.dtype.name])
-
-
-def _from_bits(a: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(a).view({"int64": "float64", "int32": "float32"}[a.dtype.name])
-
-
-OPERATIONS = {
-    "add": Operation(("float", "float"), "float", np.add),
-    "sub": Operation(("float", "float"), "float", np.subtract),
-    "mul": Operation(("float", "float"), "float", np.multiply),
-    "div": Operation(("float", "float"), "float", np.divide),
-    "neg": Operation(("float",), "float", np.negative),
-    "abs": Operation(("float",), "float", np.abs),
-    "fma": Operation(("float", "float", "float"), "float", _fma),
-    "less": Operation(("float", "float"), "bool", np.less),
-    "less_equal": Operation(("float", "float"), "bool", np.less_equal),
-    "select": Operation(("bool", "float", "float"), "float", np.where),
-    "to_bits": Operation(("float",), "int", _to_bits),
-    "from_bits": Operation(("int",), "float", _from_bits),
-    "int_add": Operation(("int", "int"), "int", np.add),
-    "int_sub": Operation(("int", "int"), "int", np.subtract),
-    "shift_left": Operation(("int", "int"), "int", np.left_shift),
-    "shift_right": Operation(("int", "int"), "int", np.right_shift),  # copies the sign
-}
+def shapes(values: Sequence[Value]) -> dict[str, tuple[int, int]]:
+    """Return the shapes of inputs by their names."""
+    return {value.attribute: value.shape for value in values}

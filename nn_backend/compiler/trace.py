@@ -1,177 +1,157 @@
 """An array module that records. Functions written for ``xp`` run on it unchanged; what they do becomes a `Program`.
 
-A recorded array knows which of its axes is that of the examples. Along that axis it holds one value that stands for all
-of them: element-wise operations become operations on one example, and sums along it become sums over the examples.
+A recorded array knows whether it has one column for each example. Element by element it stands for all of them, and
+sums along that axis become sums over the examples.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-import numpy as np
-
-from nn_backend.compiler import functions
-from nn_backend.compiler.program import Builder, Program, Value, finish
+from nn_backend.compiler.program import KINDS, Builder, Program, Value
 from nn_backend.errors import TraceError
 
 ALLOWED = (
-    "+, -, *, /, unary -, @, <, <=, >, >=, xp.exp, xp.log1p, xp.abs, xp.sum, xp.where, xp.matrix_transpose, "
-    "and Python numbers"
+    "+, -, *, /, unary -, @, <, <=, >, >=, xp.exp, xp.log1p, xp.sqrt, xp.abs, xp.maximum, xp.minimum, xp.where, "
+    "xp.sum, xp.max, xp.min, xp.matrix_transpose, and Python numbers"
 )
 
 
 def record(
-    function: Callable[..., Sequence["Traced"]],
+    function: Callable[..., Mapping[str, "Traced"]],
     *,
     dtype: str,
     examples: Mapping[str, int],
-    uniforms: Mapping[str, tuple[int, ...]],
+    state: Mapping[str, tuple[int, int]],
+    numbers: Sequence[str] = (),
 ) -> Program:
-    """Run a function on recorded arrays and give what it did as a program.
+    """Run a function on recorded arrays and return what it did as a program.
 
     Parameters
     ----------
     function : callable
-        Called with ``xp`` and one array for each name; gives a sequence of arrays that do not differ between examples.
+        Called with ``xp`` and one array for each name; returns recorded arrays by name. Where these have the names and
+        shapes of ``state``, they are the next state.
     dtype : str
         ``"float64"`` or ``"float32"``.
     examples : mapping of str to int
         Names of arrays with one example per column, and how many rows they have.
-    uniforms : mapping of str to shape
-        Names and shapes of arrays that are the same for all examples; () for a number.
-
-    Returns
-    -------
-    Program
-        Its rows are those of ``examples`` in turn; its uniforms and outputs the arrays' elements in row-major order.
+    state : mapping of str to (rows, columns)
+        Names and shapes of arrays that are the same for all examples.
+    numbers : sequence of str
+        Names of numbers that are the same for all examples.
 
     Raises
     ------
     TraceError
         If the function does what cannot be recorded.
     """
-    builder = Builder(dtype)
-    arrays: dict[str, Traced] = {}
-    rows: list[str] = []
-    for name, count in examples.items():
-        grid = np.empty((count, 1), object)
-        for k in range(count):
-            grid[k, 0] = builder.input(f"{name}[{k}]", len(rows), varies=True)
-            rows.append(f"{name}[{k}]")
-        arrays[name] = Traced(grid, examples_axis=-1)
-    numbers: list[str] = []
-    for name, shape in uniforms.items():
-        grid = np.empty(shape, object)
-        for index in np.ndindex(shape):
-            label = f"{name}[{','.join(map(str, index))}]" if shape else name
-            grid[index] = builder.input(label, len(numbers), varies=False)
-            numbers.append(label)
-        arrays[name] = Traced(grid)
-    outputs: list[Value] = []
-    results = function(xp=_Recorder(), **arrays)
-    if not isinstance(results, tuple | list):
-        raise TraceError(f"the function gave {type(results).__name__}; expected a tuple of arrays")
-    for result in results:
+    build = Builder(dtype)
+    inputs = (
+        tuple(build.input(name, rows, varies=True) for name, rows in examples.items()),
+        tuple(build.input(name, *shape, varies=False) for name, shape in state.items()),
+        tuple(build.input(name, 1, varies=False) for name in numbers),
+    )
+    arrays = {value.attribute: Traced(build, value) for values in inputs for value in values}
+    results = function(xp=Recorder(), **arrays)
+    if not isinstance(results, Mapping):
+        raise TraceError(f"the function returned {type(results).__name__}; expected arrays by name")
+    for result in results.values():
         if not isinstance(result, Traced):
             raise TraceError(
-                f"the function gave {type(result).__name__}; expected arrays it computed from its arguments"
+                f"the function returned {type(result).__name__}; expected arrays it computed from its arguments"
             )
-        if result.examples_axis is not None:
-            raise TraceError(
-                "the function gave an array with one entry per example; only sums over them can be results"
-            )
-        if any(value.kind != "float" for value in result.grid.flat):
-            raise TraceError("the function gave the result of a comparison; expected numbers")
-        outputs.extend(result.grid.flat)
-    return finish(builder, rows, numbers, outputs)
+        if result.value.kind != "f":
+            raise TraceError("the function returned the result of a comparison; expected numbers")
+        if result.transposed:
+            raise TraceError("the function returned a transposed array; expected it as it was computed")
+        if result.value.varies and result.value.operation == "input":
+            raise TraceError("the function returned examples as they were given; expected what it computed from them")
+    names = state if results.keys() == state.keys() else results  # what replaces the state stands in its order
+    outputs = {name: results[name].value for name in names}
+    return Program(dtype, *inputs, needed(build, outputs.values()), outputs)
+
+
+def needed(build: Builder, outputs: Any) -> tuple[Value, ...]:
+    """Return the computed values that the outputs need, in the order they were made."""
+    found: set[Value] = set()
+    waiting = list(outputs)
+    while waiting:
+        value = waiting.pop()
+        if value not in found:
+            found.add(value)
+            waiting.extend(value.arguments)
+    return tuple(v for v in build.made.values() if v in found and v.operation not in ("input", "constant"))
+
+
+def _operator(operation: str, *order: int) -> Callable[..., "Traced"]:
+    return lambda *operands: apply(operation, *(operands[k] for k in order))
 
 
 class Traced:
-    """A recorded array.
-
-    Parameters
-    ----------
-    grid : ndarray of Value
-        One value for each element; length 1 along the axis of the examples.
-    examples_axis : int, optional
-        -1 or -2, counted from the end.
-    """
+    """A recorded array: a value, perhaps looked at transposed."""
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, grid: np.ndarray, examples_axis: int | None = None) -> None:
-        self.grid = grid
-        self.examples_axis = examples_axis
+    def __init__(self, build: Builder, value: Value, transposed: bool = False) -> None:
+        self.build = build
+        self.value = value
+        self.transposed = transposed
 
-    def __add__(self, other: Any) -> "Traced":
-        return _elementwise(lambda a, b: a + b, self, other)
+    def __str__(self) -> str:
+        """Return the shape in words, m standing for the examples."""
+        sizes = [str(self.value.rows), "m" if self.value.varies else str(self.value.columns)]
+        comparison = " of a comparison" * (self.value.kind == "b")
+        return f"({', '.join(reversed(sizes) if self.transposed else sizes)}){comparison}"
 
-    def __radd__(self, other: Any) -> "Traced":
-        return _elementwise(lambda a, b: a + b, other, self)
-
-    def __sub__(self, other: Any) -> "Traced":
-        return _elementwise(lambda a, b: a - b, self, other)
-
-    def __rsub__(self, other: Any) -> "Traced":
-        return _elementwise(lambda a, b: a - b, other, self)
-
-    def __mul__(self, other: Any) -> "Traced":
-        return _elementwise(lambda a, b: a * b, self, other)
-
-    def __rmul__(self, other: Any) -> "Traced":
-        return _elementwise(lambda a, b: a * b, other, self)
-
-    def __truediv__(self, other: Any) -> "Traced":
-        return _elementwise(lambda a, b: a / b, self, other)
-
-    def __rtruediv__(self, other: Any) -> "Traced":
-        return _elementwise(lambda a, b: a / b, other, self)
-
-    def __neg__(self) -> "Traced":
-        return _elementwise(lambda a: -a, self)
-
-    def __lt__(self, other: Any) -> "Traced":
-        return _elementwise(lambda a, b: a < b, self, other)
-
-    def __le__(self, other: Any) -> "Traced":
-        return _elementwise(lambda a, b: a <= b, self, other)
-
-    def __gt__(self, other: Any) -> "Traced":
-        return _elementwise(lambda a, b: a > b, self, other)
-
-    def __ge__(self, other: Any) -> "Traced":
-        return _elementwise(lambda a, b: a >= b, self, other)
+    __add__, __radd__ = _operator("add", 0, 1), _operator("add", 1, 0)
+    __sub__, __rsub__ = _operator("sub", 0, 1), _operator("sub", 1, 0)
+    __mul__, __rmul__ = _operator("mul", 0, 1), _operator("mul", 1, 0)
+    __truediv__, __rtruediv__ = _operator("div", 0, 1), _operator("div", 1, 0)
+    __lt__, __le__ = _operator("less", 0, 1), _operator("less_equal", 0, 1)
+    __gt__, __ge__ = _operator("less", 1, 0), _operator("less_equal", 1, 0)
+    __neg__ = _operator("neg", 0)
 
     def __matmul__(self, other: Any) -> "Traced":
-        """Give the matrix product: over examples a sum of rounded products, else mul, fma, fma, ... in order."""
-        right = _traced(other, self)
-        if self.grid.ndim != 2 or right.grid.ndim != 2:
-            _refuse(f"@ of arrays with {self.grid.ndim} and {right.grid.ndim} axes; two matrices are allowed")
-        over_examples = self.examples_axis == -1
-        if over_examples != (right.examples_axis == -2) or self.grid.shape[1] != right.grid.shape[0]:
-            _refuse(f"@ of shapes {_shape(self)} and {_shape(right)}")
-        if self.examples_axis == -2 and right.examples_axis == -1:
-            _refuse("@ with one entry for each pair of examples")
-        grid = np.empty((self.grid.shape[0], right.grid.shape[1]), object)
-        for i, j in np.ndindex(grid.shape):
-            row, column = self.grid[i, :], right.grid[:, j]
-            total = row[0] * column[0]
-            if over_examples:
-                total = total.builder.sum(total)
-            for a, b in zip(row[1:], column[1:], strict=True):
-                total = a.builder.apply("fma", a, b, total)
-            grid[i, j] = total
-        axis = -2 if self.examples_axis == -2 else -1 if right.examples_axis == -1 else None
-        return Traced(grid, axis)
+        """Return the matrix product: over examples a sum of products, in each example mul, fma, fma, ... in order."""
+        if not isinstance(other, Traced):
+            refuse(f"@ with an operand of type {type(other).__name__}")
+        a, b = self.value, other.value
+        numbers = a.kind + b.kind == "ff"
+        if numbers and a.varies and b.varies and other.transposed and not self.transposed:
+            return Traced(self.build, self.build.sum(a, b))
+        fits = b.varies and not other.transposed and not a.varies and a.shape[not self.transposed] == b.rows
+        if not fits or not numbers:
+            refuse(f"@ of shapes {self} and {other} (it takes (n, k) and (k, m), or (n, m) and (m, k))")
+        return Traced(self.build, self.build.product(a, b, transposed=self.transposed))
 
     def __getattr__(self, name: str) -> NoReturn:
-        _refuse(f"the attribute .{name}")
+        refuse(f"the attribute .{name}")
+
+
+def apply(operation: str, *operands: Any) -> Traced:
+    """Record an element-wise operation on arrays and Python numbers."""
+    like = next((operand for operand in operands if isinstance(operand, Traced)), None)
+    if like is None:
+        refuse(f"a function of {', '.join(type(operand).__name__ for operand in operands)}")
+    for operand in operands:
+        if not isinstance(operand, Traced) and type(operand) not in (int, float):
+            refuse(f"an operand of type {type(operand).__name__}")  # NumPy's scalars would decide the dtype elsewhere
+    arrays = [operand for operand in operands if isinstance(operand, Traced)]
+    values = [array.value for array in arrays]
+    rows, columns = max(value.rows for value in values), max(value.columns for value in values)
+    varies = any(value.varies for value in values)
+    for array in arrays:
+        one = array.value.shape == (1, 1)
+        fits = array.value.rows in (1, rows) and columns == 1 if varies else array.value.shape == (rows, columns)
+        if array.transposed or not (one or fits):
+            refuse(f"an operation on the shapes {', '.join(map(str, arrays))}")
+    operands = tuple(operand.value if isinstance(operand, Traced) else operand for operand in operands)
+    return Traced(like.build, like.build.apply(operation, *operands))
 
 
 def _refusal(what: str) -> Callable[..., NoReturn]:
-    def refuse(self: Traced, *arguments: Any, **keywords: Any) -> NoReturn:
-        _refuse(what)
-
-    return refuse
+    return lambda self, *arguments, **keywords: refuse(what)
 
 
 for _methods, _what in {
@@ -189,101 +169,50 @@ for _name in ("__array_struct__", "__array_interface__"):  # NumPy reads these b
     setattr(Traced, _name, property(_refusal(f"conversion to NumPy or a function of NumPy ({_name})")))
 
 
-class _Recorder:
+class Recorder:
     """The array module given to the function."""
 
-    def exp(self, x: Traced) -> Traced:
-        return _elementwise(functions.exp, x)
+    def matrix_transpose(self, x: Any) -> Traced:
+        """Return the array looked at the other way round."""
+        if not isinstance(x, Traced):
+            refuse(f"xp.matrix_transpose of {type(x).__name__}")
+        return Traced(x.build, x.value, not x.transposed)
 
-    def log1p(self, x: Traced) -> Traced:
-        return _elementwise(functions.log1p, x)
+    def sum(self, x: Any, *, axis: Any = None, keepdims: bool = False) -> Traced:
+        """Return the sum along the axes: first each example's own rows, in order, then over the examples."""
+        rows, examples = self._axes("sum", x, axis, keepdims)
+        value = x.build.fold("add", x.value) if rows else x.value
+        return Traced(x.build, x.build.sum(value) if examples else value)
 
-    def abs(self, x: Traced) -> Traced:
-        return _elementwise(abs, x)
+    def __getattr__(self, name: str) -> Callable[..., Traced]:
+        operations = {"maximum": "max", "minimum": "min", "where": "select"}
+        if name in ("max", "min"):
+            return functools.partial(self._fold, name)
+        if name not in (*operations, "exp", "log1p", "sqrt", "abs"):
+            refuse(f"xp.{name}")
+        return functools.partial(self._apply, name, operations.get(name, name))
 
-    def where(self, condition: Traced, x: Any, y: Any) -> Traced:
-        return _elementwise(lambda c, a, b: c.builder.apply("select", c, a, b), condition, x, y)
+    def _apply(self, name: str, operation: str, *operands: Any, **keywords: Any) -> Traced:
+        if keywords or len(operands) != len(KINDS[operation].split()[0]):
+            refuse(f"xp.{name} of {len(operands)} arrays{''.join(f' and {keyword}' for keyword in keywords)}")
+        return apply(operation, *operands)
 
-    def matrix_transpose(self, x: Traced) -> Traced:
-        if not isinstance(x, Traced) or x.grid.ndim < 2:
-            _refuse(f"xp.matrix_transpose of {_words(x)}")
-        axis = None if x.examples_axis is None else -3 - x.examples_axis
-        return Traced(np.matrix_transpose(x.grid), axis)
+    def _fold(self, name: str, x: Any, *, axis: Any = None, keepdims: bool = False) -> Traced:
+        if self._axes(name, x, axis, keepdims) != (True, False):
+            refuse(f"xp.{name} over the examples")
+        return Traced(x.build, x.build.fold(name, x.value))
 
-    def sum(
-        self, x: Traced, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, **others: Any
-    ) -> Traced:
-        """Give the sum along the axes: first each example's own, in order, then over the examples."""
-        if not isinstance(x, Traced) or others:
-            _refuse(f"xp.sum of {type(x).__name__} with {', '.join(others) or 'an axis'}")
-        given = axis if isinstance(axis, tuple) else (axis,)
-        axes = sorted({a for a in given if isinstance(a, int) and -x.grid.ndim <= a < 0})
-        if len(axes) < len(given):
-            _refuse(f"xp.sum over axis {axis} of shape {_shape(x)} (axes are named, and count from the end)")
-        grid = x.grid
-        for a in axes:
-            if a != x.examples_axis:
-                grid = np.add.reduce(grid, axis=a, keepdims=True)  # NumPy adds objects one by one, from the first
-        if x.examples_axis in axes:
-            grid = _apply(lambda value: value.builder.sum(value), grid)
-        axis_left = None if x.examples_axis in axes else x.examples_axis
-        if not keepdims:
-            if axis_left == -2 and -1 in axes:
-                axis_left = -1
-            grid = _as_grid(np.squeeze(grid, axis=tuple(axes)))
-        return Traced(grid, axis_left)
-
-    def __getattr__(self, name: str) -> NoReturn:
-        _refuse(f"xp.{name}")
+    def _axes(self, name: str, x: Any, axis: Any, keepdims: bool) -> tuple[bool, bool]:
+        """Return whether the rows and whether the examples are meant."""
+        axes = {-2: (True, False), -1: (False, True), (-2, -1): (True, True)}
+        if not isinstance(x, Traced) or x.transposed or not x.value.varies or x.value.kind != "f":
+            shape = f"shape {x} (it takes numbers of each example, (n, m))"
+            refuse(f"xp.{name} of {shape if isinstance(x, Traced) else type(x).__name__}")
+        if axis not in list(axes) or keepdims != (axis != (-2, -1)):
+            refuse(f"xp.{name} over axis {axis} of shape {x} (-1 or -2 with keepdims=True, or both, (-2, -1), without)")
+        return axes[axis]
 
 
-def _elementwise(operation: Callable[..., Value], *operands: Any) -> Traced:
-    like = next((operand for operand in operands if isinstance(operand, Traced)), None)
-    if like is None:
-        _refuse(f"a function of {', '.join(type(operand).__name__ for operand in operands)}")
-    arrays = [_traced(operand, like) for operand in operands]
-    try:
-        shape = np.broadcast_shapes(*(array.grid.shape for array in arrays))
-    except ValueError:
-        _refuse(f"an operation on the shapes {', '.join(map(_shape, arrays))}")
-    axes = {array.examples_axis for array in arrays if array.examples_axis is not None}
-    if len(axes) > 1 or any(shape[axis] != 1 for axis in axes):
-        _refuse(f"an operation on the shapes {', '.join(map(_shape, arrays))}")
-    return Traced(_apply(operation, *(array.grid for array in arrays)), axes.pop() if axes else None)
-
-
-def _apply(operation: Callable[..., Value], *grids: np.ndarray) -> np.ndarray:
-    return _as_grid(np.frompyfunc(operation, len(grids), 1)(*grids))
-
-
-def _as_grid(values: Any) -> np.ndarray:
-    """Give an object array also where NumPy gave the one object that it would hold."""
-    if isinstance(values, np.ndarray):
-        return values
-    grid = np.empty((), object)
-    grid[()] = values
-    return grid
-
-
-def _traced(operand: Any, like: Traced) -> Traced:
-    if isinstance(operand, Traced):
-        return operand
-    if type(operand) not in (int, float):  # NumPy's scalars would decide the dtype elsewhere
-        _refuse(f"an operand of type {type(operand).__name__}")
-    return Traced(_as_grid(like.grid.flat[0].builder.constant(operand)))
-
-
-def _shape(array: Traced) -> str:
-    """Give the shape in words, m standing for the examples."""
-    sizes = [str(size) for size in array.grid.shape]
-    if array.examples_axis is not None:
-        sizes[array.examples_axis] = "m"
-    return f"({', '.join(sizes)})"
-
-
-def _words(operand: Any) -> str:
-    return f"shape {_shape(operand)}" if isinstance(operand, Traced) else type(operand).__name__
-
-
-def _refuse(what: str) -> NoReturn:
+def refuse(what: str) -> NoReturn:
+    """Raise with what is allowed."""
     raise TraceError(f"{what} cannot be recorded; allowed are {ALLOWED}")

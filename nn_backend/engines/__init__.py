@@ -1,33 +1,26 @@
 """How an iteration is executed: one module per engine, each bound to one data set and device."""
 
-import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from nn_backend.backend import Backend
 from nn_backend.engines.eager import EagerEngine
-from nn_backend.engines.engine import Engine
-from nn_backend.equations import Array, Params
+from nn_backend.engines.engine import Engine, Examples
+from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError
 
 ENGINES = ("auto", "eager", "compiled")
 
-# Beyond this, compiling takes seconds and BLAS is faster; measured by bench/bench_engines.py.
-MAX_COMPILED_PARAMETERS = 600
-# A guess until it is measured: NVRTC reports no spills at 21 parameters, 0.3 to 2.4 KB a thread at 81, and more beyond.
-MAX_COMPILED_PARAMETERS_ON_GPU = 81
 
-
-def choose(engine: str, params: Params, backend: Backend) -> str:
-    """Give the name of the engine that runs a network where ``engine`` is asked for.
+def choose(engine: str, backend: Backend) -> str:
+    """Return the name of the engine that runs where ``engine`` is asked for.
 
     Parameters
     ----------
     engine : str
-        ``"eager"``, ``"compiled"``, or ``"auto"`` for ``"compiled"`` where it serves and ``"eager"`` elsewhere. On a
-        GPU ``"auto"`` takes ``"eager"``: there, the compiled engine has been tested in emulation only.
-    params : Params
-        The network.
+        ``"eager"``, ``"compiled"``, or ``"auto"``: ``"compiled"`` on the CPU, ``"eager"`` elsewhere. On a GPU the
+        compiled engine has been tested in emulation only.
     backend : Backend
         Where to compute.
 
@@ -38,43 +31,44 @@ def choose(engine: str, params: Params, backend: Backend) -> str:
     """
     if engine not in ENGINES:
         raise ArgumentError(f"engine {engine!r} is not known; accepted: {', '.join(ENGINES)}")
-    if engine == "eager":
-        return engine
-    size = sum(math.prod(array.shape[-2:]) for array in params)
-    on_gpu = backend.name.startswith("cupy")
-    limit = MAX_COMPILED_PARAMETERS_ON_GPU if on_gpu else MAX_COMPILED_PARAMETERS
-    obstacle = None
-    if backend.xp is not np and not on_gpu:
-        obstacle = f"the backend is {backend.name}; it runs on numpy and cupy"
-    elif size > limit:
-        obstacle = f"the network has {size} parameters; it runs at most {limit}"
-    if obstacle is None:
-        return "eager" if on_gpu and engine == "auto" else "compiled"
-    if engine == "compiled":
-        raise ArgumentError(f"engine 'compiled' does not serve here: {obstacle}. Use 'eager' or 'auto'")
-    return "eager"
+    if engine == "compiled" and backend.xp is not np and not backend.is_cupy:
+        raise ArgumentError(
+            f"engine 'compiled' does not serve here: the backend is {backend.name}; it runs on numpy and cupy. "
+            f"Use 'eager' or 'auto'"
+        )
+    if engine == "auto":
+        return "compiled" if backend.xp is np else "eager"
+    return engine
 
 
-def bind(engine: str, X: Array, y: Array, params: Params, *, backend: Backend, threads: int | None = None) -> Engine:
+def bind(
+    engine: str,
+    examples: Examples,
+    params: Params,
+    *,
+    backend: Backend,
+    threads: int | None = None,
+    tasks: Sequence[str] = ("step", "score"),
+) -> Engine:
     """Bind an engine to a data set.
 
     Parameters
     ----------
     engine : str
         As in `choose`.
-    X : array (n0, m)
-        One example per column, on the backend.
-    y : array (n2, m)
-        True values, 0 or 1, on the backend.
+    examples : Examples
+        What to train on or to ask about, on the backend.
     params : Params
         A network of the sizes to be run.
     backend : Backend
         Where to compute.
     threads : int, optional
-        Workers on the CPU; by default as `count_threads` gives it: one for each core.
+        Threads of the compiled engine on the CPU; by default as `count_threads` gives it: one for each core.
+    tasks : sequence of str
+        What will be asked, so that it is compiled now: ``"step"``, ``"score"``, ``"yhat"``, ``"z2"``.
     """
-    if choose(engine, params, backend) == "eager":
-        return EagerEngine(X, y, backend=backend, threads=threads)
+    if choose(engine, backend) == "eager":
+        return EagerEngine(examples, backend=backend)
     from nn_backend.engines.compiled import CompiledEngine  # brings LLVM, which takes longer to load than NumPy
 
-    return CompiledEngine(X, y, params, backend=backend, threads=threads)
+    return CompiledEngine(examples, params, backend=backend, threads=threads, tasks=tasks)

@@ -1,20 +1,25 @@
 """Runs the equations as one kernel, recorded from `equations.py` and compiled for the processor or the GPU at hand.
 
-The bits it gives are the same on every machine, for any number of threads: see `compiler.program`.
+The bits it gives are the same on every machine, for any number of threads: see `compiler.interpreter`.
 """
 
 import functools
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from nn_backend import equations
-from nn_backend.backend import Backend
-from nn_backend.compiler.program import TILE, Program, add_tree
+from nn_backend.backend import Backend, dtype_name
+from nn_backend.compiler.interpreter import add_tree
+from nn_backend.compiler.program import TILE, Program
 from nn_backend.compiler.trace import record
-from nn_backend.engines.engine import MAX_COUNT, Score, count_threads
-from nn_backend.equations import Array, Params
+from nn_backend.engines.engine import MAX_COUNT, Examples, Score, count_threads
+from nn_backend.equations import Params
+
+SECONDS_OF_OPERATION = 1e-9  # see Plan.work; twenty times what one takes with AVX-512
+CHUNK_BYTES = 2**25  # of what one call of a kernel reads and returns when it predicts
 
 
 class CompiledEngine:
@@ -22,110 +27,154 @@ class CompiledEngine:
 
     Parameters
     ----------
-    X : array (n0, m)
-        One example per column, on the backend.
-    y : array (n2, m)
-        True values, 0 or 1, on the backend.
+    examples : Examples
+        What to train on or to ask about, on the backend.
     params : Params
-        A network of the sizes and dtype to compile for, on the backend.
+        A network of the sizes and dtype to compile for.
     backend : Backend
         NumPy or CuPy.
     threads : int, optional
         Threads at most, on the CPU; by default as `count_threads` gives it: one for each core.
+    tasks : sequence of str
+        What to compile at once; other tasks are compiled when they are first asked for.
     """
 
     name = "compiled"
 
-    def __init__(self, X: Array, y: Array, params: Params, *, backend: Backend, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        examples: Examples,
+        params: Params,
+        *,
+        backend: Backend,
+        threads: int | None = None,
+        tasks: Sequence[str] = ("step", "score"),
+    ) -> None:
         self.backend = backend
+        self._examples = examples
+        self._m = examples.X.shape[1]
+        self._lead = params.w1.shape[:-2]
+        self._sizes = (*params.w1.shape[:-3:-1], params.w2.shape[-2])
+        self._dtype = dtype_name(params.w1)
+        self._machine, self._pack = _machine(backend, threads)
         with backend.current():
-            X, y = (a if a.strides[1] == a.itemsize else backend.xp.ascontiguousarray(a) for a in (X, y))
-            kernel, bind = _machine(backend, threads)
-            (n1, n0), n2 = params.w1.shape[-2:], params.w2.shape[-2]
-            self._training, self._scoring = _kernels(kernel, backend.name, n0, n1, n2, params.w1.dtype.name)
-            self._m = X.shape[1]
-            self._outputs = y.size
-            self._all = bind([X, y])
-            # Counts stay exact in spans of examples; as aligned runs of 2**i tiles these are nodes of the tree of sums.
-            span = TILE * (1 << ((MAX_COUNT // TILE // len(y)).bit_length() - 1))
-            parts = ([X[:, i : i + span], y[:, i : i + span]] for i in range(0, self._m, span))
-            self._spans = [bind(part) for part in parts]
+            for task in tasks:
+                self._kernel(task)
+            if examples.y is not None:
+                self._packed = self._pack(examples._asdict())
+                work = self._kernel("step").plan.work if "step" in tasks else 0.0
+                self.seconds = work * self._m * math.prod(self._lead) * SECONDS_OF_OPERATION
 
-    def descend(self, params: Params, iterations: int, learning_rate: float) -> Params:
-        """Give the parameters after that many updates; arrays of the engine's backend in and out."""
-        if iterations == 0:
-            return params
-        flat = self._run(self._training, self._all, self._flatten(params, self._m, learning_rate), iterations)
-        ends = np.cumsum([math.prod(array.shape[-2:]) for array in params])
-        parts = (part.reshape(a.shape) for part, a in zip(np.split(flat, ends[:-1], axis=-1), params, strict=True))
-        return Params(*map(self.backend.asarray, parts))
-
-    def score(self, params: Params) -> Score:
-        """Give cost and accuracy at the parameters."""
-        uniforms = self._flatten(params, self._m)
-        parts = np.stack([self._run(self._scoring, span, uniforms, 1) for span in self._spans])
-        cost, correct = add_tree(parts)[..., 0], parts[..., 1].astype(np.int64).sum(axis=0)
-        return Score.of(cost.astype(np.float64), correct / self._outputs)
-
-    def _run(self, kernel: Any, examples: Any, uniforms: np.ndarray, iterations: int) -> np.ndarray:
+    def start(self, params: Params) -> Any:
+        """Take parameters, arrays of the engine's backend, as rows of numbers that stay where kernels find them."""
+        layout = self._kernel("score").plan.state
         with self.backend.current():
-            state = self.backend.asarray(uniforms)
-            return self.backend.to_numpy(kernel.run(examples, state, iterations))
+            state = self._machine.zeros((math.prod(self._lead), layout.size), self._dtype)
+            layout.pack({name: array.reshape(-1, *array.shape[-2:]) for name, array in params._asdict().items()}, state)
+        return state
 
-    def _flatten(self, params: Params, *numbers: float) -> np.ndarray:
-        """Give the uniform numbers of each network in a row: its parameters, then ``numbers``."""
-        lead = params.w1.shape[:-2]
-        arrays = [self.backend.to_numpy(array).reshape(*lead, -1) for array in params]
+    def params(self, state: Any) -> Params:
+        """Return the parameters of a state as NumPy arrays."""
+        arrays = self._kernel("score").plan.state.unpack(self.backend.to_numpy(state))
+        return Params(**{name: array.reshape(*self._lead, *array.shape[1:]).copy() for name, array in arrays.items()})
+
+    def descend(self, state: Any, iterations: int, numbers: Mapping[str, Any]) -> Any:
+        """Return the state after that many updates; each number one for all networks, or of their leading shape."""
+        if iterations == 0:
+            return state
+        with self.backend.current():
+            reached = self._machine.copied(state)
+            self._run("step", self._packed, reached, numbers, iterations)
+        return reached
+
+    def score(self, state: Any) -> Score:
+        """Return cost and accuracy at a state."""
+        # Counts stay exact in spans of examples; as aligned runs of 2**i tiles these are nodes of the tree of sums.
+        n2, layout, parts = self._sizes[2], self._kernel("score").plan.results, []
+        span = TILE * (1 << ((MAX_COUNT // TILE // n2).bit_length() - 1))
+        with self.backend.current():
+            for first in range(0, self._m, span):
+                cut = np.array([[first, min(span, self._m - first)]]) if self._m > span else None
+                parts.append(self.backend.to_numpy(self._run("score", self._packed, state, {}, 1, cut)[0]))
+        results = np.stack(parts)
+        cost, correct = results[..., layout.offsets["cost"]], results[..., layout.offsets["correct"]]
+        return Score.of(
+            add_tree(cost).astype(np.float64).reshape(self._lead),
+            correct.sum(axis=0, dtype=np.float64).reshape(self._lead) / (self._m * n2),
+        )
+
+    def predict(self, state: Any, layer: str) -> np.ndarray:
+        """Return a layer's values (..., n2, m) at a state: ``"yhat"`` or ``"z2"``."""
+        n0, _, n2 = self._sizes
+        result = np.empty((len(state), n2, self._m), self._dtype)
+        per_network = max(1, CHUNK_BYTES // (n2 * TILE * result.itemsize))  # networks of which a tile's results fit
+        with self.backend.current():
+            for k in range(0, len(state), per_network):
+                rows = state[k : k + per_network]
+                columns = CHUNK_BYTES // ((len(rows) * n2 + n0) * result.itemsize) // TILE * TILE or TILE
+                for i in range(0, self._m, columns):
+                    X = self._examples.X[:, i : i + columns]
+                    _, outputs = self._run(layer, self._pack({"X": X}), rows, {}, 1)
+                    outputs = self.backend.to_numpy(outputs).swapaxes(1, 2)  # networks, rows, strips, examples
+                    into = result[k : k + len(rows), :, i : i + columns]
+                    into[...] = outputs.reshape(*outputs.shape[:2], -1)[:, :, : X.shape[1]]
+        return result.reshape(*self._lead, n2, self._m)
+
+    def _run(
+        self, task: str, examples: Any, state: Any, numbers: Mapping[str, Any], iterations: int, spans: Any = None
+    ) -> tuple[Any, Any]:
+        kernel = self._kernel(task)
+        layout = kernel.plan.numbers
+        row = np.empty((len(state), layout.size), self._dtype)
         with np.errstate(over="ignore"):  # a rate beyond float32 becomes infinite, and fit reports where that leads
-            ending = np.array(numbers, arrays[0].dtype)
-        return np.concatenate([*arrays, np.broadcast_to(ending, (*lead, len(numbers)))], axis=-1)
+            layout.pack({"m": self._m, **{name: np.reshape(given, -1) for name, given in numbers.items()}}, row)
+        ran: tuple[Any, Any] = kernel.run(examples, state, self.backend.asarray(row), iterations, spans)
+        return ran
+
+    def _kernel(self, task: str) -> Any:
+        return _compile(self._machine.Kernel, self.backend.name, task, *self._sizes, self._dtype)
 
 
-def training_program(n0: int, n1: int, n2: int, dtype: str) -> Program:
-    """Give one step of gradient descent as a program, whose results are the new parameters.
+def program(task: str, n0: int, n1: int, n2: int, dtype: str) -> Program:
+    """Return what a task does as a program: ``"step"``, ``"score"``, or a layer, ``"yhat"`` or ``"z2"``.
 
     Examples
     --------
-    >>> program = training_program(3, 4, 1, "float64")
-    >>> len(program.sums), len(program.outputs)
-    (21, 21)
+    >>> list(program("step", 3, 4, 1, "float64").results)
+    ['w1', 'b1', 'w2', 'b2']
     """
-    uniforms = {**_shapes(n0, n1, n2), "m": (), "learning_rate": ()}
-    return record(_step, dtype=dtype, examples={"X": n0, "y": n2}, uniforms=uniforms)
+    state = {"w1": (n1, n0), "b1": (n1, 1), "w2": (n2, n1), "b2": (n2, 1)}
+    if task in ("yhat", "z2"):
+        return record(functools.partial(_layer, task), dtype=dtype, examples={"X": n0}, state=state)
+    function, numbers = (_step, ("m", "learning_rate")) if task == "step" else (_score, ("m",))
+    return record(function, dtype=dtype, examples={"X": n0, "y": n2}, state=state, numbers=numbers)
 
 
-def score_program(n0: int, n1: int, n2: int, dtype: str) -> Program:
-    """Give the cost and the number of correct outputs as a program."""
-    return record(_score, dtype=dtype, examples={"X": n0, "y": n2}, uniforms={**_shapes(n0, n1, n2), "m": ()})
+def _step(*, xp: Any, X: Any, y: Any, m: Any, learning_rate: Any, **params: Any) -> dict[str, Any]:
+    state = Params(**params)
+    return equations.update(state, equations.gradient(state, X, y, m, xp=xp), learning_rate)._asdict()
 
 
-def _step(*, xp: Any, X: Any, y: Any, m: Any, learning_rate: Any, **arrays: Any) -> Params:
-    params = Params(**arrays)
-    layers = equations.forward(params, X, xp=xp)
-    return equations.update(params, equations.backward(params, layers, X, y, m, xp=xp), learning_rate)
+def _score(*, xp: Any, X: Any, y: Any, m: Any, **params: Any) -> dict[str, Any]:
+    return equations.tally(Params(**params), X, y, m, xp=xp)._asdict()
 
 
-def _score(*, xp: Any, X: Any, y: Any, m: Any, **arrays: Any) -> tuple[Any, Any]:
-    layers = equations.forward(Params(**arrays), X, xp=xp)
-    return equations.cost(layers.z2, y, m, xp=xp), equations.count_correct(layers.yhat, y, xp=xp)
-
-
-def _machine(backend: Backend, threads: int | None) -> tuple[Any, Any]:
-    """Give the kernel's class, and what binds data to it; each machine brings a compiler, so the other stays away."""
-    if backend.xp is np:
-        from nn_backend.compiler import native
-
-        return native.Kernel, functools.partial(native.Examples, pool=native.Pool(count_threads(threads)))
-    from nn_backend.compiler import device
-
-    return device.Kernel, device.Examples
+def _layer(layer: str, /, *, xp: Any, X: Any, **params: Any) -> dict[str, Any]:
+    return {layer: getattr(equations.forward(Params(**params), X, xp=xp), layer)}
 
 
 @functools.cache
-def _kernels(kernel: Any, place: str, n0: int, n1: int, n2: int, dtype: str) -> tuple[Any, Any]:
+def _compile(kernel: Any, place: str, *arguments: Any) -> Any:
     """Compile once in a process for a place: the CPU, or the device that is current."""
-    return kernel(training_program(n0, n1, n2, dtype)), kernel(score_program(n0, n1, n2, dtype))
+    return kernel(program(*arguments))
 
 
-def _shapes(n0: int, n1: int, n2: int) -> dict[str, tuple[int, ...]]:
-    return {"w1": (n1, n0), "b1": (n1, 1), "w2": (n2, n1), "b2": (n2, 1)}
+def _machine(backend: Backend, threads: int | None) -> tuple[Any, Any]:
+    """Return the module that runs kernels, and what packs examples; each brings a compiler, so the other stays away."""
+    if backend.xp is np:
+        from nn_backend.compiler import native
+
+        return native, functools.partial(native.Examples, threads=count_threads(threads))
+    from nn_backend.compiler import device
+
+    return device, device.Examples

@@ -1,169 +1,103 @@
-"""Runs the equations as they are written, operation by operation."""
+"""Runs the equations as they are written, operation by operation, on the arrays of any array module."""
 
 import functools
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
-import threadpoolctl
 
 from nn_backend import equations
 from nn_backend.backend import Backend, dtype_name
-from nn_backend.engines.engine import MAX_COUNT, Score, count_threads
-from nn_backend.equations import Array, Params
+from nn_backend.engines.engine import MAX_COUNT, Examples, Score
+from nn_backend.equations import Params
 
-# A block's widest layer has this size. On the CPU its temporaries stay in cache (measured by bench/bench_blocks.py); on
-# a GPU it is work enough for one launch, and data that fits the memory needs little beside it.
-BLOCK_BYTES = 2 * 2**20
-BLOCK_BYTES_ON_GPU = 2**28
-MIN_BLOCK_COLUMNS = 512  # below this a wide network's weights are read more often than its examples
-MAX_RUNS = 32  # partial sums held at a time; more runs than this would only cost memory
-
-
-class _Block(NamedTuple):
-    X: Array
-    y: Array
-
-
-class _Tally(NamedTuple):
-    cost: Any
-    correct: Any
+# Examples of a GPU's block: its widest layer has this size, so that data which fits the memory needs little beside it.
+BLOCK_BYTES = 2**28
 
 
 class EagerEngine:
-    """The equations on the arrays of a backend, in blocks of columns; all cores of a CPU share these.
+    """The equations on the arrays of a backend, on all examples at once; on a GPU in blocks, to bound the memory.
 
     Parameters
     ----------
-    X : array (n0, m)
-        One example per column, on the backend.
-    y : array (n2, m)
-        True values, 0 or 1, on the backend.
+    examples : Examples
+        What to train on or to ask about, on the backend.
     backend : Backend
         Where to compute.
-    threads : int, optional
-        Workers on the CPU; by default as `count_threads` gives it: one for each core.
-    block_columns : int, optional
-        Examples per block; by default as many as serve the device.
-
-    Notes
-    -----
-    Blocks are summed in their order within runs, and runs in theirs, whichever worker computes them: the same data and
-    the same number of threads give the same bits.
     """
 
     name = "eager"
+    seconds = 1.0
 
-    def __init__(
-        self,
-        X: Array,
-        y: Array,
-        *,
-        backend: Backend,
-        threads: int | None = None,
-        block_columns: int | None = None,
-    ) -> None:
+    def __init__(self, examples: Examples, *, backend: Backend) -> None:
         self.backend = backend
-        self.threads = count_threads(threads)
-        self._data = _Block(X, y)
-        self._m = X.shape[1]
-        self._on_cpu = backend.xp is np
-        self._block_columns = block_columns
-        self._workers: ThreadPoolExecutor | None = None
-        if self._on_cpu:
-            _keep_freed_memory()
+        self._examples = examples
+        self._m = float(examples.X.shape[1])
 
-    def descend(self, params: Params, iterations: int, learning_rate: float) -> Params:
-        """Give the parameters after that many updates; arrays of the engine's backend in and out."""
-        blocks = self._blocks(params)
-        with self._computing(blocks):
-            for _ in range(iterations):
-                share = functools.partial(self._gradient_share, params)
-                gradients = self._sum_over(blocks, share)
-                params = equations.update(params, gradients, learning_rate)
+    def start(self, params: Params) -> Params:
+        """Take parameters, arrays of the engine's backend."""
         return params
 
-    def score(self, params: Params) -> Score:
-        """Give cost and accuracy at the parameters."""
-        blocks = self._blocks(params)
-        with self._computing(blocks):
-            cost, correct = self._sum_over(blocks, functools.partial(self._score_share, params))
-        return Score.of(cost, correct / (self._m * self._data.y.shape[0]))
+    def descend(self, state: Params, iterations: int, numbers: Mapping[str, Any]) -> Params:
+        """Return the state after that many updates; each number one for all networks, or of their leading shape."""
+        rate = numbers["learning_rate"]
+        with self._computing():
+            if np.ndim(rate):
+                rate = self.backend.asarray(np.reshape(rate, (*np.shape(rate), 1, 1)), dtype_name(state.w1))
+            for _ in range(iterations):
+                shares = (
+                    equations.gradient(state, *block, self._m, xp=self.backend.xp) for block in self._blocks(state)
+                )
+                state = equations.update(state, functools.reduce(_add, shares), rate)
+        return state
 
-    def _gradient_share(self, params: Params, block: _Block) -> Params:
-        layers = equations.forward(params, block.X, xp=self.backend.xp)
-        return equations.backward(params, layers, block.X, block.y, float(self._m), xp=self.backend.xp)
+    def score(self, state: Params) -> Score:
+        """Return cost and accuracy at a state."""
 
-    def _score_share(self, params: Params, block: _Block) -> _Tally:
-        xp = self.backend.xp
-        layers = equations.forward(params, block.X, xp=xp)
-        cost = equations.cost(layers.z2, block.y, float(self._m), xp=xp)
-        correct = equations.count_correct(layers.yhat, block.y, xp=xp)
-        return _Tally(*(self.backend.to_numpy(value).astype(np.float64) for value in (cost, correct)))
+        def share(block: Examples) -> list[np.ndarray]:
+            tally = equations.tally(state, *block, self._m, xp=self.backend.xp)
+            return [self.backend.to_numpy(value).astype(np.float64) for value in tally]
 
-    def _blocks(self, params: Params) -> list[_Block]:
-        """Cut the data into blocks of nearly equal size, independently of the number of threads."""
-        networks = math.prod(params.w1.shape[:-2])
-        n1, n0 = params.w1.shape[-2:]
-        n2 = params.w2.shape[-2]
-        column_bytes = np.dtype(dtype_name(params.w1)).itemsize * networks * max(n0, n1, n2)
-        fitting = (BLOCK_BYTES if self._on_cpu else BLOCK_BYTES_ON_GPU) // column_bytes
-        columns = self._block_columns or min(MAX_COUNT // n2, max(MIN_BLOCK_COLUMNS, fitting))
-        count = math.ceil(self._m / columns)
-        multiple = min(MAX_RUNS, 1 << (count - 1).bit_length())  # so that 2, 4, 8, ... workers get equal shares
-        count = min(self._m, -(-count // multiple) * multiple)
-        edges = [self._m * k // count for k in range(count + 1)]
-        X, y = self._data
-        return [_Block(X[:, i:j], y[:, i:j]) for i, j in itertools.pairwise(edges)]
+        with self._computing():
+            shares = list(map(share, self._blocks(state)))
+        cost, correct = (functools.reduce(operator.add, parts) for parts in zip(*shares, strict=True))
+        return Score.of(cost, correct / (self._m * state.w2.shape[-2]))
 
-    def _sum_over(self, blocks: list[_Block], share: Callable[[_Block], Any]) -> Any:
-        """Add the shares of all blocks, field by field, in an order that does not depend on who computes them."""
-        count = min(MAX_RUNS, len(blocks))
-        runs = [blocks[len(blocks) * k // count : len(blocks) * (k + 1) // count] for k in range(count)]
-        sum_run = functools.partial(_sum_shares, share)
-        if len(runs) == 1 or self.threads == 1 or not self._on_cpu:
-            return functools.reduce(_add, map(sum_run, runs))
-        if self._workers is None:
-            self._workers = ThreadPoolExecutor(self.threads)
-        return functools.reduce(_add, self._workers.map(sum_run, runs))
+    def predict(self, state: Params, layer: str) -> np.ndarray:
+        """Return a layer's values (..., n2, m) at a state: ``"yhat"`` or ``"z2"``."""
+        with self._computing():
+            layers = (equations.forward(state, block.X, xp=self.backend.xp) for block in self._blocks(state))
+            return np.concatenate([self.backend.to_numpy(getattr(part, layer)) for part in layers], axis=-1)
+
+    def params(self, state: Params) -> Params:
+        """Return the parameters of a state as NumPy arrays."""
+        return Params(*map(self.backend.to_numpy, state))
+
+    def _blocks(self, state: Params) -> Iterator[Examples]:
+        """Cut the examples into blocks of nearly equal size: that can be counted, and on a GPU fit its memory."""
+        networks, (n1, n0), n2 = math.prod(state.w1.shape[:-2]), state.w1.shape[-2:], state.w2.shape[-2]
+        columns = MAX_COUNT // n2
+        if self.backend.xp is not np:
+            columns = min(
+                columns, BLOCK_BYTES // (np.dtype(dtype_name(state.w1)).itemsize * networks * max(n0, n1, n2))
+            )
+        m = self._examples.X.shape[1]
+        count = min(m, -(-m // max(1, columns)))
+        for first, last in itertools.pairwise(m * k // count for k in range(count + 1)):
+            yield Examples(
+                *(array if array is None or count == 1 else array[:, first:last] for array in self._examples)
+            )
 
     @contextmanager
-    def _computing(self, blocks: list[_Block]) -> Iterator[None]:
-        """Compute on the device; on the CPU give the threads to the workers or, for one block, to the BLAS library."""
-        blas_threads = 1 if len(blocks) > 1 else self.threads
-        held = _blas().limit(limits=blas_threads, user_api="blas") if self._on_cpu else nullcontext()
-        with held, self.backend.current(), _quiet():
+    def _computing(self) -> Iterator[None]:
+        """Compute on the device; silent about exp(-z), which may overflow, as sigmoid wants."""
+        with self.backend.current(), np.errstate(over="ignore", invalid="ignore"):
             yield
 
 
-def _sum_shares(share: Callable[[_Block], Any], blocks: list[_Block]) -> Any:
-    with _quiet():  # NumPy keeps errstate per thread
-        return functools.reduce(_add, map(share, blocks))
-
-
-def _add(left: Any, right: Any) -> Any:
-    return type(left)(*map(operator.add, left, right))
-
-
-def _quiet() -> np.errstate:
-    """Silence what is no fault: exp(-z) may overflow, as sigmoid wants, and fit reports a state that is not finite."""
-    return np.errstate(over="ignore", invalid="ignore")
-
-
-@functools.cache
-def _keep_freed_memory() -> None:
-    """Have the C library reuse the blocks' temporaries: glibc returns what is larger than the largest freed so far.
-
-    Without this every temporary may be fetched from the system anew, page by page; measured up to 3 times slower.
-    """
-    np.empty(31 * 2**20, np.uint8)  # freed at once: glibc learns from up to 32 MiB; untouched, it takes no memory
-
-
-@functools.cache
-def _blas() -> threadpoolctl.ThreadpoolController:
-    return threadpoolctl.ThreadpoolController()
+def _add(left: Params, right: Params) -> Params:
+    return Params(*map(operator.add, left, right))

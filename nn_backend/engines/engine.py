@@ -1,15 +1,34 @@
-"""What every engine answers, and how many threads it may use."""
+"""What every engine answers, what it is asked about, and how many threads it may use."""
 
 import os
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from nn_backend.equations import Params
+from nn_backend.equations import Array, Params
 from nn_backend.errors import ArgumentError
 
 MAX_THREADS = 1024
 MAX_COUNT = 2**24  # float32 counts no further, and count_correct counts in the dtype of y
+
+State = Any
+"""Parameters in the form in which an engine works on them; never changed in place."""
+
+
+class Examples(NamedTuple):
+    """Examples checked against a network, on a backend.
+
+    Attributes
+    ----------
+    X : array (n0, m)
+        One example per column.
+    y : array (n2, m) or None
+        True values, where they are needed.
+    """
+
+    X: Array
+    y: Array | None = None
 
 
 class Score(NamedTuple):
@@ -32,7 +51,7 @@ class Score(NamedTuple):
 
     @classmethod
     def of(cls, cost: np.ndarray, accuracy: np.ndarray) -> "Score":
-        """Give the score that float64 arrays of the leading shape hold."""
+        """Return the score that float64 arrays of the leading shape hold."""
         return cls(cost, accuracy) if cost.ndim else cls(float(cost), float(accuracy))
 
 
@@ -40,18 +59,32 @@ class Engine(Protocol):
     """Executes iterations on one data set, which it was bound to when it was made."""
 
     name: str
+    seconds: float
+    """What an iteration takes, rather overestimated; by which the first stretch of a run is bounded."""
 
-    def descend(self, params: Params, iterations: int, learning_rate: float) -> Params:
-        """Give the parameters after that many updates; arrays of the engine's backend in and out."""
+    def start(self, params: Params) -> State:
+        """Take parameters, arrays of the engine's backend."""
         ...
 
-    def score(self, params: Params) -> Score:
-        """Give cost and accuracy at the parameters."""
+    def descend(self, state: State, iterations: int, numbers: Mapping[str, Any]) -> State:
+        """Return the state after that many updates; each number one for all networks, or of their leading shape."""
+        ...
+
+    def score(self, state: State) -> Score:
+        """Return cost and accuracy at a state."""
+        ...
+
+    def predict(self, state: State, layer: str) -> np.ndarray:
+        """Return a layer's values (..., n2, m) at a state: ``"yhat"`` or ``"z2"``."""
+        ...
+
+    def params(self, state: State) -> Params:
+        """Return the parameters of a state as NumPy arrays."""
         ...
 
 
 def count_threads(threads: int | None = None) -> int:
-    """Give the number of workers on the CPU.
+    """Return the number of workers on the CPU.
 
     It is the argument, else ``NN_BACKEND_THREADS``, else ``OMP_NUM_THREADS`` (by which joblib, among others, shares the
     cores between its processes), else the number of cores this process may use.
@@ -60,13 +93,10 @@ def count_threads(threads: int | None = None) -> int:
         if not 1 <= threads <= MAX_THREADS:
             raise ArgumentError(f"threads is {threads}; expected 1 to {MAX_THREADS}")
         return threads
-    accepted = [str(count) for count in range(1, MAX_THREADS + 1)]
-    text = os.getenv("NN_BACKEND_THREADS")
-    if text:
-        if text not in accepted:
-            raise ArgumentError(f"environment variable NN_BACKEND_THREADS is {text!r}; expected 1 to {MAX_THREADS}")
-        return int(text)
-    share = os.getenv("OMP_NUM_THREADS")
-    if share in accepted:  # whatever else stands there is for OpenMP to judge
-        return int(share)
+    for name in ("NN_BACKEND_THREADS", "OMP_NUM_THREADS"):
+        text = os.getenv(name, "")
+        if text.isascii() and text.isdigit() and not text.startswith("0") and int(text[:5]) <= MAX_THREADS:
+            return int(text)
+        if text and name.startswith("NN"):  # what else stands in the other is for OpenMP to judge
+            raise ArgumentError(f"environment variable {name} is {text!r}; expected 1 to {MAX_THREADS}")
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

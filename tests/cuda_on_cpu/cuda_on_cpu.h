@@ -82,7 +82,8 @@ double atomicAdd(double *, double) = delete;
     inline T __##letter##add_rn(T a, T b) { return a + b; }                                                            \
     inline T __##letter##sub_rn(T a, T b) { return a - b; }                                                            \
     inline T __##letter##mul_rn(T a, T b) { return a * b; }                                                            \
-    inline T __##letter##div_rn(T a, T b) { return a / b; }
+    inline T __##letter##div_rn(T a, T b) { return a / b; }                                                            \
+    inline T __##letter##sqrt_rn(T a) { return std::sqrt(a); }
 CUDA_ON_CPU_ARITHMETIC(float, f, __fmaf_rn)
 CUDA_ON_CPU_ARITHMETIC(double, d, __fma_rn)
 

@@ -1,0 +1,176 @@
+"""What the threads of a kernel do: their instructions, and the function that carries them out.
+
+In each iteration a thread works on its share of the tiles, waits for the others, adds up the sums of all, and computes
+what follows from them: each for itself, so that one barrier is enough.
+"""
+
+import functools
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from nn_backend.compiler.plan import Plan
+from nn_backend.compiler.program import STRIP, TILE
+
+# An instruction is a tile's number, or one of these; PUSH and below: a row of sums that some thread left.
+MERGE, WAIT, FOLLOW, PUSH = -1, -2, -3, -4
+SPINS = 2_000  # looks at the barrier before a thread gives up its core
+
+
+@functools.lru_cache(maxsize=256)
+def schedule(tiles: int, threads: int, thread: int, rows: int) -> np.ndarray:
+    """Return what a thread does in an iteration, as instructions for the kernel.
+
+    Notes
+    -----
+    A thread has a run of tiles, whose sums it adds up to as few nodes of the tree as that allows: they are the first
+    rows of its stack, which has ``rows`` rows. Shares are equal but for a sixteenth, rounded to few nodes. When all
+    threads have arrived, each adds up the nodes of all.
+    """
+    codes: list[int] = []
+
+    def add(first: int, n: int, leaves: Mapping[tuple[int, int], int]) -> None:
+        """Put the sum of n tiles on the stack; see `interpreter.add_tree`."""
+        if (first, n) in leaves or n == 1:
+            codes.append(leaves.get((first, n), first))
+        else:
+            k = 1 << (n - 1).bit_length() - 1
+            add(first, k, leaves)
+            add(first + k, n - k, leaves)
+            codes.append(MERGE)
+
+    if threads == 1:
+        add(0, tiles, {})
+    else:
+        grain = 1 << (tiles // (8 * threads) | 1).bit_length() - 1
+        bounds = [*(tiles * k // threads // grain * grain for k in range(threads)), tiles]
+        nodes = {}
+        for k in range(threads):
+            for row, (first, n) in enumerate(_nodes(bounds[k], bounds[k + 1])):
+                nodes[first, n] = PUSH - (k * rows + row)
+                if k == thread:
+                    add(first, n, {})
+        codes.append(WAIT)
+        add(0, tiles, nodes)
+    return np.array([*codes, FOLLOW], np.int32)
+
+
+def _nodes(first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Return the largest nodes of the tree that a run of tiles is made of: first tile and number of each."""
+    while first < last:
+        fitting = 1 << (last - first).bit_length() - 1
+        n = min(fitting, first & -first or fitting)
+        yield first, n
+        first += n
+
+
+def print_run(plan: Plan, scalar: str, size: int) -> str:
+    """Return ``run`` as LLVM IR: for each network, and in each iteration, the instructions of a thread in turn."""
+    sums, results, goal = plan.sums.size, plan.results.size, "state" if plan.is_step else "results"
+
+    def at(array: str, k: str, factor: int, base: str) -> str:
+        place = f"%{array} = getelementptr {scalar}, ptr {base}, i64 %{array}.k"
+        return f"%{array}.k = mul i64 {k}, {factor}\n  {place}"
+
+    return f"""
+declare i32 @nn_backend_yield()
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+declare i64 @llvm.smin.i64(i64, i64)
+
+define void @run(i64 %thread, i64 %threads, i64 %networks, i64 %iterations, i64 %rows, ptr %spans, ptr %instructions,
+    ptr %given, ptr %returned, ptr %states, ptr %allnumbers, ptr %allresults, ptr %partial, ptr %arrived, ptr %scratch,
+    ptr %own, ptr %next) {{
+entry:
+  %stack.size = mul i64 %rows, {sums}
+  %half.size = mul i64 %stack.size, %threads
+  %mine.k = mul i64 %stack.size, %thread
+  br label %network
+network: ; a span is a network's first strip, examples, first strip of outputs, and first instruction
+  %n = phi i64 [ 0, %entry ], [ %n.next, %network.end ]
+  %round.first = phi i64 [ 0, %entry ], [ %round.next, %network.end ]
+  %span.k = mul i64 %n, 4
+  %span = getelementptr i64, ptr %spans, i64 %span.k
+  %span.all = load <4 x i64>, ptr %span, align 8
+  %strip = extractelement <4 x i64> %span.all, i64 0
+  %m = extractelement <4 x i64> %span.all, i64 1
+  %output = extractelement <4 x i64> %span.all, i64 2
+  %start = extractelement <4 x i64> %span.all, i64 3
+  {at("examples", "%strip", plan.examples.rows * STRIP, "%given")}
+  {at("outputs", "%output", plan.outputs.rows * STRIP, "%returned")}
+  {at("state", "%n", plan.state.size, "%states")}
+  {at("numbers", "%n", plan.numbers.size, "%allnumbers")}
+  {at("results", "%n", results, "%allresults")}
+  br label %iteration
+iteration: ; sums of odd and even rounds are kept apart: no thread overwrites what another still reads
+  %i = phi i64 [ 0, %network ], [ %i.next, %follow ]
+  %round = phi i64 [ %round.first, %network ], [ %round.next, %follow ]
+  %round.next = add i64 %round, 1
+  %odd = and i64 %round, 1
+  %half.k = mul i64 %odd, %half.size
+  %half = getelementptr {scalar}, ptr %partial, i64 %half.k
+  %mine = getelementptr {scalar}, ptr %half, i64 %mine.k
+  br label %instruction
+instruction: ; the top of the stack is where the next row of sums goes
+  %at = phi i64 [ %start, %iteration ], [ %at.next, %tile ], [ %at.next, %merge ], [ %at.next, %push ],
+    [ %at.next, %wait ]
+  %top = phi ptr [ %mine, %iteration ], [ %above, %tile ], [ %high, %merge ], [ %above, %push ], [ %own, %wait ]
+  %code.at = getelementptr i32, ptr %instructions, i64 %at
+  %code = load i32, ptr %code.at
+  %at.next = add i64 %at, 1
+  %above = getelementptr {scalar}, ptr %top, i64 {sums}
+  %high = getelementptr {scalar}, ptr %top, i64 -{sums}
+  %low = getelementptr {scalar}, ptr %high, i64 -{sums}
+  switch i32 %code, label %other [ i32 {MERGE}, label %merge i32 {WAIT}, label %arrive i32 {FOLLOW}, label %follow ]
+other:
+  %code64 = sext i32 %code to i64
+  %is.tile = icmp sge i32 %code, 0
+  br i1 %is.tile, label %tile, label %push
+tile:
+  %begun = mul i64 %code64, {TILE}
+  %left = sub i64 %m, %begun
+  %rounded = add i64 %left, {STRIP - 1}
+  %wanted = sdiv i64 %rounded, {STRIP}
+  %strips = call i64 @llvm.smin.i64(i64 %wanted, i64 {TILE // STRIP})
+  {at("examples.tile", "%code64", plan.examples.rows * TILE, "%examples")}
+  {at("outputs.tile", "%code64", plan.outputs.rows * TILE, "%outputs")}
+  call void @tile(i64 %strips, i64 %left, ptr %examples.tile, ptr %outputs.tile, ptr %state, ptr %numbers,
+    ptr %scratch, ptr %top)
+  br label %instruction
+merge:
+  call void @merge(ptr %low, ptr %high)
+  br label %instruction
+push:
+  %row = sub i64 {PUSH}, %code64
+  {at("pushed", "%row", sums, "%half")}
+  call void @llvm.memcpy.p0.p0.i64(ptr %top, ptr %pushed, i64 {sums * size}, i1 false)
+  br label %instruction
+arrive:
+  %before = atomicrmw add ptr %arrived, i64 1 release
+  %goal = mul i64 %round.next, %threads
+  br label %wait
+wait: ; for all threads, spinning at first, then giving up the core at each look
+  %spins = phi i64 [ 0, %arrive ], [ %spins.next, %look ], [ 0, %yield ]
+  %spins.next = add i64 %spins, 1
+  %now = load atomic i64, ptr %arrived acquire, align 8
+  %complete = icmp sge i64 %now, %goal
+  br i1 %complete, label %instruction, label %look
+look:
+  %tired = icmp sgt i64 %spins.next, {SPINS}
+  br i1 %tired, label %yield, label %wait
+yield:
+  %yielded = call i32 @nn_backend_yield()
+  br label %wait
+follow: ; the one row on the stack is the total
+  call void @follow(ptr %high, ptr %state, ptr %numbers, ptr %next)
+  call void @llvm.memcpy.p0.p0.i64(ptr %{goal}, ptr %next, i64 {results * size}, i1 false)
+  %i.next = add i64 %i, 1
+  %i.more = icmp slt i64 %i.next, %iterations
+  br i1 %i.more, label %iteration, label %network.end
+network.end:
+  %n.next = add i64 %n, 1
+  %n.more = icmp slt i64 %n.next, %networks
+  br i1 %n.more, label %network, label %exit
+exit:
+  ret void
+}}
+"""

@@ -1,0 +1,378 @@
+"""The interpreter against rational arithmetic, a transcription of the one order of sums, and NumPy."""
+
+import itertools
+import math
+import operator
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nn_backend.compiler import interpreter
+from nn_backend.compiler.functions import EXPANSIONS
+from nn_backend.compiler.interpreter import MEANING, add_tree, interpret, sum_over_examples
+from nn_backend.compiler.program import KINDS
+from nn_backend.compiler.trace import record
+from nn_backend.errors import DataError
+
+DTYPES = ("float64", "float32")
+BITS = {"float64": "int64", "float32": "int32"}
+DIGITS = {"float64": 53, "float32": 24}
+EXPONENTS = {"float64": (-1022, 1023), "float32": (-126, 127)}
+
+
+@pytest.fixture(params=DTYPES)
+def dtype(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def apply(dtype: str, operation: str, *rows: Any) -> np.ndarray:
+    """Compute an operation on each column of the rows."""
+    with np.errstate(all="ignore"):
+        return interpreter.apply(operation, dtype, *(np.array([row], dtype) for row in rows))[0]
+
+
+def run(function: Callable[..., Mapping[str, Any]], **arrays: np.ndarray) -> dict[str, np.ndarray]:
+    """Record a function and interpret it; arrays in capitals are examples, the others state."""
+    state = {name: arrays.pop(name) for name in [*arrays] if name.islower()}
+    rows, shapes = {name: len(x) for name, x in arrays.items()}, {name: x.shape for name, x in state.items()}
+    program = record(function, dtype=arrays["X"].dtype.name, examples=rows, state=shapes)
+    return interpret(program, arrays, state, {})
+
+
+def rounded(exact: Fraction, dtype: str) -> float:
+    """Return the nearest number of the format, of two the one whose last bit is 0; in integers alone."""
+    digits, (lowest, highest) = DIGITS[dtype], EXPONENTS[dtype]
+    size = abs(exact)
+    exponent = size.numerator.bit_length() - size.denominator.bit_length()
+    if size < Fraction(2) ** exponent:
+        exponent -= 1
+    last = max(exponent, lowest) - (digits - 1)  # the exponent of the last bit
+    scaled = size / Fraction(2) ** last
+    whole, rest = divmod(scaled.numerator, scaled.denominator)
+    whole += 2 * rest > scaled.denominator or (2 * rest == scaled.denominator and whole % 2)
+    infinite = whole.bit_length() - 1 + last > highest
+    return math.copysign(math.inf if infinite else math.ldexp(whole, last), 1 if exact > 0 else -1)
+
+
+def fma_by_definition(a: float, b: float, c: float, dtype: str) -> float:
+    if math.isnan(a) or math.isnan(b) or math.isnan(c):
+        return math.nan
+    sign = math.copysign(1, a) * math.copysign(1, b)
+    if math.isinf(a) or math.isinf(b):
+        invalid = a == 0 or b == 0 or c == -sign * math.inf
+        return math.nan if invalid else sign * math.inf
+    if math.isinf(c):
+        return c
+    exact = Fraction(a) * Fraction(b) + Fraction(c)
+    negative = sign < 0 and math.copysign(1, c) < 0 and c == 0 and (a == 0 or b == 0)
+    return rounded(exact, dtype) if exact else -0.0 if negative else 0.0  # two zeros are -0 if both are
+
+
+def sqrt_by_definition(x: float, dtype: str) -> float:
+    """Return the root of a positive number, of which so many digits are taken that what is left decides no tie."""
+    numerator, denominator = Fraction(x).as_integer_ratio()
+    square = numerator * denominator << 400
+    root = math.isqrt(square)
+    return rounded(Fraction(2 * root + (root * root != square), denominator << 201), dtype)
+
+
+def assert_same(actual: np.ndarray, expected: Any, dtype: str) -> None:
+    """Compare bits, the sign of zero included; of a NaN only that it is one."""
+    wanted = np.array(expected, dtype)
+    assert actual.dtype == wanted.dtype
+    assert actual.shape == wanted.shape
+    differ = actual.view(BITS[dtype]) != wanted.view(BITS[dtype])
+    differ &= ~(np.isnan(actual) & np.isnan(wanted))
+    assert not differ.any(), f"{differ.sum()} differ: {actual[differ][0]!r}, not {wanted[differ][0]!r}"
+
+
+def assert_fma(dtype: str, rows: np.ndarray) -> None:
+    expected = [fma_by_definition(*triple, dtype) for triple in rows.T.tolist()]
+    assert_same(apply(dtype, "fma", *rows), expected, dtype)
+
+
+def draw_bits(dtype: str, count: int, seed: int = 0) -> np.ndarray:
+    """Draw numbers of all magnitudes, subnormal, infinite and NaN among them, by their bits."""
+    limits = np.iinfo(BITS[dtype])
+    return np.random.default_rng(seed).integers(limits.min, limits.max, count, limits.dtype, endpoint=True).view(dtype)
+
+
+def specials(dtype: str) -> list[float]:
+    format_ = np.finfo(dtype)
+    sizes = [0.0, format_.smallest_subnormal, format_.smallest_normal, 1 - format_.epsneg, 1.0, 1 + format_.eps, 3.0]
+    sizes += [2.0 ** (EXPONENTS[dtype][1] // 2 + 1), format_.max, math.inf]
+    return [sign * float(size) for size in sizes for sign in (1, -1)] + [math.nan]
+
+
+def test_rounding_of_this_test_is_that_of_the_format(dtype: str) -> None:
+    step = Fraction(2) ** (1 - DIGITS[dtype])
+    tiny, beyond = step * Fraction(2) ** EXPONENTS[dtype][0], Fraction(2) ** (EXPONENTS[dtype][1] + 1)
+    assert [(rounded(1 + step * k / 4, dtype) - 1) / step for k in range(9)] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert [rounded(tiny * k / 4, dtype) / tiny for k in range(-3, 7)] == [-1, 0, 0, 0, 0, 0, 1, 1, 1, 2]
+    assert rounded(-1 - step / 2 - Fraction(1, 2**3000), dtype) == -1 - step
+    around = [rounded(size, dtype) for size in (-beyond, beyond - beyond * step / 4, beyond - beyond * step / 3)]
+    assert around == [-math.inf, math.inf, np.finfo(dtype).max]
+
+
+@pytest.mark.parametrize(
+    ("operation", "exactly"),
+    [("add", Fraction.__add__), ("sub", Fraction.__sub__), ("mul", Fraction.__mul__), ("div", Fraction.__truediv__)],
+)
+def test_arithmetic_is_rounded_once(dtype: str, operation: str, exactly: Callable[..., Fraction]) -> None:
+    a, b = draw_bits(dtype, 1000), draw_bits(dtype, 1000, seed=1)
+    with np.errstate(all="ignore"):
+        b[::2] = (a * np.random.default_rng(2).uniform(-2, 2, 1000).astype(dtype))[::2]
+    a, b = np.stack([a, b])[:, np.isfinite(a) & np.isfinite(b) & (b != 0) & (abs(a) != abs(b))]
+    assert len(a) > 900
+    exact = [exactly(Fraction(x), Fraction(y)) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
+    assert_same(apply(dtype, operation, a, b), [rounded(result, dtype) for result in exact], dtype)
+
+
+def test_sqrt_is_rounded_once(dtype: str) -> None:
+    x = np.abs(draw_bits(dtype, 1000))
+    x = np.concatenate([x[np.isfinite(x) & (x > 0)], np.nextafter(np.arange(1, 200, dtype=dtype) ** 2, np.inf)])
+    assert_same(apply(dtype, "sqrt", x), [sqrt_by_definition(y, dtype) for y in x.tolist()], dtype)
+    edges = {0.0: 0.0, math.inf: math.inf, -1.0: math.nan, -math.inf: math.nan, math.nan: math.nan}
+    assert_same(apply(dtype, "sqrt", [-0.0, *edges]), [-0.0, *edges.values()], dtype)
+
+
+# fma
+
+
+def fma_cases(kind: str, dtype: str) -> np.ndarray:
+    """Return rows of factors and addends."""
+    if kind == "extreme":
+        return np.array(list(itertools.product(specials(dtype), repeat=3)), dtype).T
+    if kind == "all magnitudes":
+        return draw_bits(dtype, 9000).reshape(3, -1)
+    generator = np.random.default_rng(0)
+    if kind == "overlapping":
+        a, b, c = generator.standard_normal((3, 3000)).astype(dtype)
+        return np.stack([a, b, np.ldexp(c, generator.integers(-2 * DIGITS[dtype] - 3, 2 * DIGITS[dtype] + 3, 3000))])
+    border = [-985, -830, 498] if dtype == "float64" else [-80, 100]  # beyond it no product is cut in two
+    places = {"cancelling": [0], "subnormal": [EXPONENTS[dtype][0] + 5], "border": border}
+    exponents = generator.choice(places[kind], 2000)
+    half = exponents // 2 + generator.integers(-3, 4, 2000)
+    a, b = generator.uniform(1, 2, (2, 2000)).astype(dtype)
+    a, b = np.ldexp(a, half), np.ldexp(b, exponents - half)
+    return np.stack([a, b, -a * b + generator.integers(-2, 3, 2000).astype(dtype) * np.spacing(a * b)])
+
+
+@pytest.mark.parametrize("kind", ["extreme", "all magnitudes", "overlapping", "cancelling", "subnormal", "border"])
+def test_fma_is_exact_for_drawn_numbers(kind: str, dtype: str) -> None:
+    assert_fma(dtype, fma_cases(kind, dtype))
+
+
+def test_fma_is_exact_halfway_between_two_numbers(dtype: str) -> None:
+    """Or next to that by less than the format knows."""
+    digits, (lowest, highest) = DIGITS[dtype], EXPONENTS[dtype]
+    near, smallest, largest = 2.0 ** (1 - digits), lowest - digits + 1, highest - digits + 1
+    places = (smallest, smallest + 1, smallest + 40, -digits, 0, 7, largest - 1, largest)
+    wholes = (2 ** (digits - 1), 2 ** (digits - 1) + 1, 2**digits - 2, 2**digits - 1, 1, 2, 3, 0)
+    factors = ((1.0, 1.0), (1 + near, 1 - near), (1.0, 1 + near), (1 - near / 2, 1.0), (3.0, 1.0))
+    triples = [
+        (one * math.ldexp(left, (last - 1) // 2), math.ldexp(right, last // 2), other * math.ldexp(whole, last))
+        for last, whole, (left, right), one, other in itertools.product(places, wholes, factors, (1, -1), (1, -1))
+    ]
+    rows = np.array(triples, dtype).T
+    assert_fma(dtype, rows)
+    a, b, c = rows.astype("float64")
+    with np.errstate(over="ignore"):  # rounding twice is wrong for some of them, also for float32
+        twice = (a * b + c).astype(dtype)
+    assert (twice != apply(dtype, "fma", a, b, c)).sum() > 20
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(data=st.data())
+@settings(deadline=None)
+def test_fma_is_exact(dtype: str, data: st.DataObject) -> None:
+    a, b, c = (data.draw(st.floats(width=int(dtype[-2:]))) for _ in "abc")
+    if data.draw(st.booleans()):  # cancel, up to a few units in the last place
+        with np.errstate(all="ignore"):
+            near = -(np.array(a, dtype) * np.array(b, dtype))
+            c = float(near + np.spacing(near) * np.array(data.draw(st.integers(-3, 3)), dtype))
+    assert_fma(dtype, np.array([[a], [b], [c]], dtype))
+
+
+def test_every_operation_has_one_meaning() -> None:
+    assert sorted([*MEANING, *EXPANSIONS]) == sorted(KINDS)
+
+
+def test_neg_and_abs_change_only_the_sign(dtype: str) -> None:
+    numbers = specials(dtype)
+    for name, sign in (("neg", lambda x: -math.copysign(1, x)), ("abs", lambda _: 1)):
+        assert_same(apply(dtype, name, numbers), [math.copysign(x, sign(x)) for x in numbers], dtype)
+
+
+def test_comparisons_maximum_and_minimum_of_all_pairs(dtype: str) -> None:
+    """A comparison with NaN is false, the larger of it and a number NaN; of two equal numbers, 0 and -0, the first."""
+    pairs = list(itertools.product([math.nan, -math.inf, -1.5, -0.0, 0.0, 1.0, math.inf], repeat=2))
+    a, b = zip(*pairs, strict=True)
+    for name, meaning in (("less", operator.lt), ("less_equal", operator.le)):
+        assert apply(dtype, name, a, b).tolist() == list(map(meaning, a, b))
+    for name, first in (("max", operator.ge), ("min", operator.le)):
+        expected = [math.nan if math.isnan(x) or math.isnan(y) else x if first(x, y) else y for x, y in pairs]
+        assert_same(apply(dtype, name, a, b), expected, dtype)
+
+
+def test_select_takes_either_with_its_bits(dtype: str) -> None:
+    X, A, B = (np.array([row], dtype) for row in ([-1, 1, math.nan], [-0.0, 3, 4], [2, -0.0, math.inf]))
+    results = run(lambda xp, X, A, B: {"r": xp.where(X < 0.0, A, B), "s": xp.where(X >= 1.0, 1.0, -0.0)}, X=X, A=A, B=B)
+    assert_same(results["r"], [[-0.0, -0.0, math.inf]], dtype)
+    assert_same(results["s"], [[-0.0, 1.0, -0.0]], dtype)
+
+
+def test_bits_are_those_of_the_format(dtype: str) -> None:
+    numbers = [0.0, -0.0, 1.0, -2.5, math.inf, float(np.finfo(dtype).smallest_subnormal)]
+    packed = struct.pack("<6d" if dtype == "float64" else "<6f", *numbers)
+    bits = apply(dtype, "to_bits", numbers)
+    assert bits.dtype == BITS[dtype]
+    assert bits.tolist() == list(struct.unpack("<6q" if dtype == "float64" else "<6i", packed))
+    assert_same(MEANING["from_bits"](bits), numbers, dtype)
+
+
+def test_integers_wrap_and_shifts_copy_the_sign(dtype: str) -> None:
+    width, bits = int(dtype[-2:]), draw_bits(dtype, 200).view(BITS[dtype])
+    meanings = {"int_add": operator.add, "int_sub": operator.sub}
+    meanings |= {"shift_left": operator.lshift, "shift_right": operator.rshift}
+    for name, meaning in meanings.items():
+        other = width // 3 if "shift" in name else 2 ** (width - 1) - 1
+        wrapped = [(meaning(a, other) + 2 ** (width - 1)) % 2**width - 2 ** (width - 1) for a in bits.tolist()]
+        assert MEANING[name](bits, np.array([other], bits.dtype)).tolist() == wrapped, name
+
+
+# Sums over the examples
+
+
+def tree_by_definition(parts: Sequence[np.generic]) -> np.generic:
+    if len(parts) == 1:
+        return parts[0]
+    k = 1 << (len(parts) - 1).bit_length() - 1
+    return tree_by_definition(parts[:k]) + tree_by_definition(parts[k:])
+
+
+def sum_by_definition(left: np.ndarray, right: np.ndarray | None = None) -> np.generic:
+    """Strips of 32, then tiles of 8 rows of 16 lanes, halving and a tree, one number after the other."""
+    dtype, number = left.dtype.name, left.dtype.type
+    right = np.ones_like(left) if right is None else right
+    a, b = ([*map(float, x), *[0.0] * (-len(left) % 32)] for x in (left, right))
+    tiles = []
+    for start in range(0, len(a), 128):
+        s = [number(0)] * 16
+        for j in range(start, min(start + 128, len(a))):
+            s[j % 16] = number(fma_by_definition(a[j], b[j], float(s[j % 16]), dtype))
+        for h in (8, 4, 2, 1):
+            for lane in range(h):
+                s[lane] = s[lane] + s[lane + h]
+        tiles.append(s[0])
+    return tree_by_definition(tiles)
+
+
+def draw_terms(m: int, dtype: str, rows: int = 1) -> np.ndarray:
+    """Draw terms of which another order of adding gives another sum."""
+    generator = np.random.default_rng(m)
+    return np.ldexp(generator.standard_normal((rows, m)), generator.integers(-20, 20, (rows, m))).astype(dtype)
+
+
+MANY = (1, 2, 15, 16, 17, 31, 32, 33, 97, 127, 128, 129, 255, 256, 257, 384, 385, 1300, 2048, 17 * 128)
+
+
+@pytest.mark.parametrize("m", MANY)
+def test_sum_is_lanes_tiles_and_a_tree(m: int, dtype: str) -> None:
+    X, Y = draw_terms(m, dtype, 2), draw_terms(m, dtype, 5)[2:]
+    assert_same(sum_over_examples(X), [[sum_by_definition(x)] for x in X], dtype)
+    assert_same(sum_over_examples(X, Y), [[sum_by_definition(x, y) for y in Y] for x in X], dtype)
+
+
+def test_other_orders_give_other_sums(dtype: str) -> None:
+    others = [lambda c: np.cumsum(c)[-1], lambda c: np.sum(c), lambda c: sum_over_examples(c[:, ::-1])[0, 0]]
+    draws = [draw_terms(m, dtype) for m in range(4991, 5001)]
+    for other in [*others, lambda c: tree_by_definition(c[0])]:
+        assert sum(sum_over_examples(terms)[0, 0] != other(terms) for terms in draws) >= 5
+
+
+@pytest.mark.parametrize("k", range(5))
+def test_runs_of_tiles_are_nodes_of_the_tree(k: int, dtype: str) -> None:
+    for m in MANY:
+        X, Y = draw_terms(m, dtype, 4).reshape(2, 2, m)
+        cuts = range(128 << k, m, 128 << k)
+        parts = map(sum_over_examples, np.split(X, cuts, axis=1), np.split(Y, cuts, axis=1))
+        assert_same(add_tree(np.stack(list(parts))), sum_over_examples(X, Y), dtype)
+
+
+def test_tree_splits_at_the_largest_power_of_two(dtype: str) -> None:
+    for n in range(1, 71):
+        parts = draw_terms(3 * n, dtype).reshape(n, 3)
+        before = parts.copy()
+        assert_same(add_tree(parts), [tree_by_definition(column) for column in parts.T], dtype)
+        assert_same(parts, before, dtype)
+
+
+@pytest.mark.parametrize("m", [1, 16, 31, 32, 33, 64, 128, 129, 160])
+def test_signs_of_zero_in_sums(m: int, dtype: str) -> None:
+    """A product that underflows leaves -0 in its lane, unless a missing example of the strip adds +0 to it."""
+    X = np.full((1, m), -np.finfo(dtype).smallest_normal, dtype)
+    assert_same(sum_over_examples(X, -X), [[-0.0 if m % 32 == 0 else 0.0]], dtype)
+    assert_same(sum_over_examples(np.full((1, m), -0.0, dtype)), [[0.0]], dtype)
+
+
+def test_sum_keeps_nan_and_infinity(dtype: str) -> None:
+    for odd, place in itertools.product([math.nan, math.inf, -math.inf], [0, 31, 499, 512, 599]):
+        X = np.ones((1, 600), dtype)
+        X[0, place] = odd
+        with np.errstate(invalid="ignore"):
+            sums = [sum_over_examples(X)[0, 0], sum_over_examples(X, np.ones_like(X))[0, 0]]
+        assert_same(np.array(sums), [odd, odd], dtype)
+
+
+@pytest.mark.parametrize("k", [1, 3, 7])
+def test_product_in_an_example_is_mul_then_fma_in_order(k: int, dtype: str) -> None:
+    w, X = draw_terms(3 * k, dtype).reshape(3, k), draw_terms(20, dtype, k)
+    results = run(lambda xp, X, w, v: {"a": w @ X, "b": xp.matrix_transpose(v) @ X}, X=X, w=w, v=w.T.copy())
+    expected = w[:, :1] * X[:1]
+    for (i, j), n in itertools.product(np.ndindex(3, 20), range(1, k)):
+        expected[i, j] = fma_by_definition(*map(float, (w[i, n], X[n, j], expected[i, j])), dtype)
+    assert_same(np.stack([results["a"], results["b"]]), [expected, expected], dtype)
+
+
+def test_rows_are_folded_from_the_first_to_the_last_and_then_over_the_examples(dtype: str) -> None:
+    def folds(xp: Any, X: Any) -> Mapping[str, Any]:
+        along = {name: getattr(xp, name)(X, axis=-2, keepdims=True) for name in ("sum", "max", "min")}
+        return {**along, "total": xp.sum(X, axis=(-2, -1))}
+
+    X = draw_terms(50, dtype, 6)
+    rows = np.cumsum(X, axis=0)[-1]
+    assert (rows != X[::-1].sum(axis=0)).any()
+    results = run(folds, X=X)
+    assert_same(results["sum"], [rows], dtype)
+    assert_same(results["total"], [[sum_by_definition(rows)]], dtype)
+    X[1, 9], X[:4, 7], X[4:, 7] = math.nan, -0.0, 0.0
+    results = run(folds, X=X)
+    for name, choose in (("max", np.max), ("min", np.min)):
+        assert np.array_equal(results[name], choose(X, axis=0)[None], equal_nan=True)  # NumPy keeps a NaN too
+
+
+def test_two_products_with_one_left_factor(dtype: str) -> None:
+    X, Y = np.split(draw_terms(150, dtype, 5), [2])
+    results = run(lambda xp, X, Y: {"xy": X @ xp.matrix_transpose(Y), "xx": X @ xp.matrix_transpose(X)}, X=X, Y=Y)
+    for name, other in (("xy", Y), ("xx", X)):
+        assert_same(results[name], [[sum_by_definition(x, y) for y in other] for x in X], dtype)
+
+
+def test_arrays_of_another_dtype_or_size_are_refused() -> None:
+    sizes = {"examples": {"Y": 1, "X": 2}, "state": {"w": (1, 2)}, "numbers": ["m"]}
+    program = record(lambda xp, X, Y, w, m: {"r": w @ X + Y + m}, dtype="float32", **sizes)
+    shapes = {"X": (2, 4), "Y": (1, 4), "w": (1, 2), "m": ()}
+    arrays = {name: np.ones(shape, "float32") for name, shape in shapes.items()}
+    assert interpret(program, arrays, {}, {})["r"].tolist() == [[4.0] * 4]
+    for other in ("X", "w", "m"):
+        with pytest.raises(DataError, match=f"^{other} is float64; the program is float32$"):
+            interpret(program, {**arrays, other: arrays[other].astype("float64")}, {}, {})
+        with pytest.raises(ValueError, match="cannot reshape"):
+            interpret(program, {**arrays, other: np.ones(3, "float32")}, {}, {})
