@@ -1,5 +1,6 @@
 """Compiles a plan's LLVM IR for this machine with llvmlite, and runs it on arrays, on as many threads as wanted."""
 
+import contextlib
 import ctypes
 import functools
 import itertools
@@ -86,7 +87,9 @@ class Pool:
     """Threads of this process that kernels share: started when first needed, and then kept."""
 
     def __init__(self) -> None:
-        self._workers: ThreadPoolExecutor | None = None
+        self._workers = ThreadPoolExecutor(MAX_WORKERS, "nn_backend", self._begin)
+        self._ids: list[int] = []  # of the threads, as the system knows them
+        self._apart = -1  # the core that they keep off
         self._busy = threading.Lock()  # two calls whose work is mixed in the queue would wait for each other
 
     def run(self, work: Callable[[int], None], threads: int, release: Callable[[], None]) -> None:
@@ -95,8 +98,7 @@ class Pool:
             work(0)
             return
         with self._busy:
-            if self._workers is None:
-                self._workers = ThreadPoolExecutor(MAX_WORKERS, "nn_backend")
+            self._keep_apart()
             futures: list[Future[None]] = []
             try:
                 futures += (self._workers.submit(work, thread) for thread in range(1, threads))
@@ -108,6 +110,21 @@ class Pool:
                 wait(futures)
             for future in futures:
                 future.result()
+
+    def _begin(self) -> None:
+        self._ids.append(threading.get_native_id())
+        self._apart = -1
+
+    def _keep_apart(self) -> None:
+        """Keep the threads off the caller's core, where Linux may wake them, for milliseconds, beside an idle one."""
+        core = _current_core()
+        if core in (self._apart, -1) or not self._ids:
+            return
+        others = os.sched_getaffinity(0) - {core}
+        for thread in self._ids if others else ():
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(thread, others)
+        self._apart = core
 
 
 class Kernel:
@@ -257,6 +274,7 @@ def _start_llvm() -> None:
     llvm.add_symbol("nn_backend_yield", ctypes.cast(give_up, ctypes.c_void_p).value)
 
 
+_current_core = getattr(ctypes.CDLL(None), "sched_getcpu", lambda: -1) if sys.platform == "linux" else lambda: -1
 _pool = Pool()
 _start_llvm()
 if hasattr(os, "register_at_fork"):  # a fork copies the pool, but not its threads
