@@ -205,6 +205,9 @@ class Printer(Loops):
     def loop(self, count: int, first: int = 0) -> AbstractContextManager[Index]:
         return nullcontext(Index(constant=first)) if count == first + 1 else self.counted(first, count, 1)
 
+    def strip(self) -> AbstractContextManager[Index]:
+        return nullcontext(Index((("strip", 1),)))
+
     def strips(self) -> AbstractContextManager[Index]:
         return self.counted(0, "strips", 1)
 
@@ -286,7 +289,7 @@ class Printer(Loops):
             self.do(f"const bool here = strip * {STRIP} + j < left;  // missing examples leave zeros in whole strips")
             self._mine = Index((("j", 1),))
             for nest in self.plan.nests:  # which read the thread's own example only, so none waits for another thread
-                self.nest(nest, Index((("strip", 1),)))
+                self.nest(nest)
         self.do("__syncthreads();  // for all examples' rows in scratch, which the sums read")
         self._mine = Index((("lane", 1),))
         for group in self.plan.groups:

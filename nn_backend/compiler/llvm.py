@@ -17,7 +17,6 @@ from nn_backend.compiler.program import LANES, PAD, STRIP, TILE, Value
 from nn_backend.compiler.threads import print_run
 
 LINE = 64  # bytes of a cache line, at which arrays begin
-SCRATCH_BYTES = 40_000  # of a tile: as much stays in the first cache while one nest after the other runs over the tile
 
 _TYPES = {"float64": ("double", "i64", "f64"), "float32": ("float", "i32", "f32")}
 _TEMPLATES = {
@@ -265,21 +264,24 @@ class Printer(Loops):
         return "\n".join([f"\ndefine internal void @{signature} noinline {{", *lines, "}"])
 
     def tile(self) -> None:
-        """Print what is done to a tile: its nests, in turn over the whole tile if its scratch is small; its sums."""
+        """Print what is done to a tile: its nests, and the sums over its examples."""
         self.wide(STRIP)
-        by_tile = self.plan.scratch.rows * TILE * self.size <= SCRATCH_BYTES
-        for nests in [[nest] for nest in self.plan.nests] if by_tile else [self.plan.nests]:
-            with self.counted("%strips") as strip:
-                left = self.name(f"sub i64 %left, {self.index(strip * STRIP)}")
-                if self.integer == "i32":
-                    left = self.name(f"trunc i64 {left} to i32")
-                ramp = ", ".join(f"{self.integer} {lane}" for lane in range(STRIP))
-                self._here = self.name(f"icmp sgt {self.types['i']} {self.splat(left, self.integer)}, <{ramp}>")
-                for nest in nests:
-                    self.nest(nest, strip)
+        for nest in self.plan.nests:
+            self.nest(nest)
         self.wide(self.lanes_width)
         for group in self.plan.groups:
             self.group(group)
+
+    @contextmanager
+    def strip(self) -> Iterator[Index]:
+        """Print a loop over the strips of a tile, and which of a strip's examples are there."""
+        with self.counted("%strips") as strip:
+            left = self.name(f"sub i64 %left, {self.index(strip * STRIP)}")
+            if self.integer == "i32":
+                left = self.name(f"trunc i64 {left} to i32")
+            ramp = ", ".join(f"{self.integer} {lane}" for lane in range(STRIP))
+            self._here = self.name(f"icmp sgt {self.types['i']} {self.splat(left, self.integer)}, <{ramp}>")
+            yield strip
 
     def merge(self) -> None:
         """Print the addition of a row of sums to another."""

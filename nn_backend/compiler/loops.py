@@ -82,6 +82,10 @@ class Loops(ABC):
         """Print a loop; give its counter."""
 
     @abstractmethod
+    def strip(self) -> AbstractContextManager[Index]:
+        """Print what gives a nest its strips, one after the other or each to some threads."""
+
+    @abstractmethod
     def strips(self) -> AbstractContextManager[Index]:
         """Print the loop over the strips of a tile in which a sum is added up."""
 
@@ -136,14 +140,14 @@ class Loops(ABC):
         state = value.attribute in self.plan.state.shapes
         return ("state", self.plan.state) if state else ("numbers", self.plan.numbers)
 
-    def nest(self, nest: Nest, strip: Index) -> None:
-        """Print a nest for one strip: blocks of rows, each in registers from its products to what is kept."""
+    def nest(self, nest: Nest) -> None:
+        """Print a nest: blocks of rows, each in registers from its products to what is kept."""
         values = list(self.plan.inline(nest))
         inner = max((value.arguments[1].rows for value in values if value.operation == "product"), default=1)
         # A product fills the registers with running sums; long chains of operations need them for themselves.
         most = block(nest.rows, self.row_registers, self.registers, (16, self.row_registers))[0] if inner > 1 else 4
         for part in split(nest.rows, most):
-            with self.loop(part.count) as number:
+            with self.loop(part.count) as number, self.strip() as strip:
                 self.rows(nest, values, strip, number * part.size + part.first, part.size)
 
     def rows(self, nest: Nest, values: list[Value], strip: Index, row: Index, size: int) -> None:
