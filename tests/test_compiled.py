@@ -1049,6 +1049,7 @@ class Interrupted(ThreadPoolExecutor):
         return future
 
 native.ThreadPoolExecutor = Interrupted
+native._pool.__init__()
 native.WORTH_A_THREAD = native.WORTH_STARTING = 1
 X, y = nn.simulate_marks(20_000, seed=1)
 result = nn.fit(X, y, nn.init_params(3, 4), iterations=2000, threads=3, engine="compiled")

@@ -13,7 +13,7 @@ import numpy as np
 
 from nn_backend.compiler.loops import Index, Loops
 from nn_backend.compiler.plan import Part, Plan
-from nn_backend.compiler.program import LANES, PAD, STRIP, TILE, Value
+from nn_backend.compiler.program import LANES, PAD, STRIP, Value
 from nn_backend.compiler.threads import print_run
 
 LINE = 64  # bytes of a cache line, at which arrays begin
