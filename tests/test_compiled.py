@@ -1034,22 +1034,19 @@ def test_ctrl_c_ends_a_run_on_several_threads(threads_used: list[int], press_ctr
 
 CTRL_C_BETWEEN_THREADS = """
 import signal
-from concurrent.futures import ThreadPoolExecutor
 import nn_backend as nn
 from nn_backend.compiler import native
 
-class Interrupted(ThreadPoolExecutor):
-    calls = 0
+begin, calls = native.Worker.begin, 0
 
-    def submit(self, *arguments):
-        future = super().submit(*arguments)
-        Interrupted.calls += 1
-        if Interrupted.calls == 4:  # one thread of this call is started, two are not
-            signal.raise_signal(signal.SIGINT)
-        return future
+def begin_and_interrupt(worker, *arguments):
+    global calls
+    begin(worker, *arguments)
+    calls += 1
+    if calls == 3:  # one thread of this call is started, another is not
+        signal.raise_signal(signal.SIGINT)
 
-native.ThreadPoolExecutor = Interrupted
-native._pool.__init__()
+native.Worker.begin = begin_and_interrupt
 native.WORTH_A_THREAD = native.WORTH_STARTING = 1
 X, y = nn.simulate_marks(20_000, seed=1)
 result = nn.fit(X, y, nn.init_params(3, 4), iterations=2000, threads=3, engine="compiled")
@@ -1057,16 +1054,59 @@ again = nn.fit(X, y, nn.init_params(3, 4), iterations=5, threads=3, engine="comp
 print(result.interrupted, again.iterations)
 """
 
+CTRL_C_AT_RANDOM = """
+import random
+import signal
+import time
+import nn_backend as nn
+from nn_backend.compiler import native
+
+native.WORTH_A_THREAD = native.WORTH_STARTING = 1
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+X, y = nn.simulate_marks(2000, seed=1)
+start = nn.init_params(3, 4)
+nn.fit(X, y, start, iterations=3, threads=3)
+random.seed(0)
+interrupted, ends = 0, time.monotonic() + 3
+while time.monotonic() < ends:
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 4e-3))
+        try:
+            interrupted += nn.fit(X, y, start, iterations=200, threads=3).interrupted
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        interrupted += 1
+reached = [nn.fit(X, y, start, iterations=200, threads=threads).params.w1.tobytes() for threads in (1, 3)]
+print(interrupted > 100, reached[0] == reached[1])
+"""
+
 
 @POSIX
-def test_ctrl_c_between_the_start_of_two_threads_leaves_none_waiting() -> None:
+@pytest.mark.parametrize(
+    ("script", "expected"), [(CTRL_C_BETWEEN_THREADS, ["True", "5"]), (CTRL_C_AT_RANDOM, ["True", "True"])]
+)
+def test_ctrl_c_leaves_no_thread_waiting_for_another(script: str, expected: list[str]) -> None:
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", CTRL_C_BETWEEN_THREADS], capture_output=True, text=True, timeout=20
-        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     except subprocess.TimeoutExpired:
-        pytest.fail("the process hangs: a thread waits at the barrier for one that was never started")
-    assert (done.returncode, done.stdout.split()) == (0, ["True", "5"]), done.stderr
+        pytest.fail("the process hangs: a thread waits for one that was interrupted, or never started")
+    assert (done.returncode, done.stdout.split()) == (0, expected), done.stderr
+
+
+def test_an_error_in_a_thread_is_the_callers() -> None:
+    def work(number: int) -> None:
+        if number == 1:
+            raise MemoryError("no room")
+        assert released.acquire(timeout=10)  # as a kernel waits at its barrier
+
+    released = threading.Semaphore(0)
+    pool = Pool()
+    with pytest.raises(MemoryError, match="no room"):
+        pool.run(work, 2, released.release)
+    seen: list[int] = []
+    pool.run(seen.append, 3, lambda: None)
+    assert sorted(seen) == [0, 1, 2]
 
 
 # --- kernels, threads and the GIL ---
@@ -1085,12 +1125,13 @@ def test_kernels_are_compiled_once_in_a_process() -> None:
 def test_threads_are_kept_between_calls_and_engines(threads_used: list[int]) -> None:
     X, y, params = draw((3, 4, 1), ROWS_FOR_7_THREADS, "float64")
     descend(engine_of(X, y, params, 3), params, 2)
-    before = set(threading.enumerate())
+    before = list(native._pool._workers)
+    assert len(before) >= 2
     for _ in range(5):
         engine = engine_of(X, y, params, 3)
         descend(engine, params, 2)
         score(engine, params)
-    assert set(threading.enumerate()) == before
+    assert native._pool._workers == before
     assert set(threads_used) == {3}
 
 
@@ -1116,12 +1157,12 @@ def test_a_forked_process_starts_threads_of_its_own(threads_used: list[int]) -> 
     assert status == 0
 
 
-def test_one_thread_starts_none() -> None:
+def test_one_thread_starts_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "_pool", Pool())
     X, y, params = draw((3, 4, 1), ROWS_FOR_7_THREADS, "float64")
-    before = set(threading.enumerate())
     descend(engine_of(X, y, params, 1), params, 2)
     descend(engine_of(X[:, :100], y[:, :100], params, 7), params, 2)  # too few rows to share
-    assert set(threading.enumerate()) == before
+    assert native._pool._workers == []
 
 
 def test_runs_in_several_threads_at_once_give_the_same_bytes() -> None:

@@ -1,5 +1,6 @@
 """Compiles a plan's LLVM IR for this machine with llvmlite, and runs it on arrays, on as many threads as wanted."""
 
+import _thread
 import contextlib
 import ctypes
 import functools
@@ -7,9 +8,7 @@ import itertools
 import math
 import os
 import sys
-import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
@@ -22,7 +21,6 @@ from nn_backend.compiler.threads import schedule
 
 EVERYBODY = 2**62  # arrivals, more than any barrier waits for
 LINE = 64  # bytes of a cache line, and of the longest vector
-MAX_WORKERS = 1024
 WORTH_A_THREAD = 10_000  # operations (see Plan.work) of one iteration, 0.2 to 0.5 µs; a barrier takes some 0.1 µs
 WORTH_STARTING = 8_000_000  # operations of a call, some 0.3 ms; waking a thread takes as long on a virtual machine
 
@@ -83,14 +81,62 @@ def copied(array: np.ndarray) -> np.ndarray:
     return copy
 
 
-class Pool:
-    """Threads of this process that kernels share: started when first needed, and then kept."""
+class Worker:
+    """A thread that does what it is given, once for each `begin`, until it is told to leave."""
 
     def __init__(self) -> None:
-        self._workers = ThreadPoolExecutor(MAX_WORKERS, "nn_backend", self._begin)
-        self._ids: list[int] = []  # of the threads, as the system knows them
+        self.id: int | None = None  # as the system knows it
+        self._task: tuple[Callable[[int], None], int, Callable[[], None]] | None = None
+        self._error: BaseException | None = None
+        self._go, self._done = _thread.allocate_lock(), _thread.allocate_lock()
+        self._go.acquire()
+        self._done.acquire()
+        _thread.start_new_thread(self._serve, ())
+
+    def begin(self, work: Callable[[int], None], number: int, release: Callable[[], None]) -> None:
+        """Have it call ``work`` with its number; where that fails, ``release`` lets those go who wait for it."""
+        self._task, self._error = (work, number, release), None
+        self._go.release()
+
+    def finish(self) -> None:
+        """Wait until it is done."""
+        self._done.acquire()
+        if self._error is not None:
+            raise self._error
+
+    def leave(self) -> None:
+        """Have it end when it is done, without being waited for."""
+        self._task = None
+        with contextlib.suppress(RuntimeError):  # it has not begun yet what it was given last
+            self._go.release()
+
+    def _serve(self) -> None:
+        self.id = _thread.get_native_id()
+        while self._go.acquire() and self._task is not None:
+            work, number, release = self._task
+            try:
+                work(number)
+            except BaseException as error:
+                self._error = error
+                release()
+            del work, release  # and with them arrays, which nobody else may need any longer
+            self._task = None
+            self._done.release()
+
+
+class Pool:
+    """Threads of this process that kernels share: started when first needed, and then kept.
+
+    Notes
+    -----
+    Ctrl-C may come at any moment. The standard library's pools then stay locked now and then, as their locks are taken
+    and given in Python; here they are the system's, and workers that were interrupted are not used again.
+    """
+
+    def __init__(self) -> None:
+        self._workers: list[Worker] = []
         self._apart = -1  # the core that they keep off
-        self._busy = threading.Lock()  # two calls whose work is mixed in the queue would wait for each other
+        self._busy = _thread.allocate_lock()  # two calls that share the workers would wait for each other
 
     def run(self, work: Callable[[int], None], threads: int, release: Callable[[], None]) -> None:
         """Call ``work`` with 0, 1, ... at the same time, 0 in this thread, and wait; ``release`` ends it early."""
@@ -98,33 +144,34 @@ class Pool:
             work(0)
             return
         with self._busy:
-            self._keep_apart()
-            futures: list[Future[None]] = []
             try:
-                futures += (self._workers.submit(work, thread) for thread in range(1, threads))
+                while len(self._workers) < threads - 1:
+                    self._workers.append(Worker())
+                    self._apart = -1
+                self._keep_apart()
+                for number, worker in enumerate(self._workers[: threads - 1], 1):
+                    worker.begin(work, number, release)
                 work(0)
-            except BaseException:  # Ctrl-C may come before all threads were started: the others would wait for them
+                for worker in self._workers[: threads - 1]:
+                    worker.finish()
+            except BaseException:
                 release()
+                left, self._workers = self._workers, []
+                for worker in left:
+                    worker.leave()
                 raise
-            finally:
-                wait(futures)
-            for future in futures:
-                future.result()
-
-    def _begin(self) -> None:
-        self._ids.append(threading.get_native_id())
-        self._apart = -1
 
     def _keep_apart(self) -> None:
         """Keep the threads off the caller's core, where Linux may wake them, for milliseconds, beside an idle one."""
         core = _current_core()
-        if core in (self._apart, -1) or not self._ids:
+        if core in (self._apart, -1):
             return
         others = os.sched_getaffinity(0) - {core}
-        for thread in self._ids if others else ():
+        ids = [worker.id for worker in self._workers if worker.id is not None]
+        for thread in ids if others else ():
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(thread, others)
-        self._apart = core
+        self._apart = core if len(ids) == len(self._workers) else -1  # some have only just been started
 
 
 class Kernel:
