@@ -24,7 +24,7 @@ def schedule(tiles: int, threads: int, thread: int, rows: int) -> np.ndarray:
     Notes
     -----
     A thread has a run of tiles, whose sums it adds up to as few nodes of the tree as that allows: they are the first
-    rows of its stack, which has ``rows`` rows. Shares are equal but for a sixteenth, rounded to few nodes. When all
+    rows of its stack, which has ``rows`` rows. Shares are equal but for some 3 %, rounded to few nodes. When all
     threads have arrived, each adds up the nodes of all.
     """
     codes: list[int] = []
@@ -42,8 +42,8 @@ def schedule(tiles: int, threads: int, thread: int, rows: int) -> np.ndarray:
     if threads == 1:
         add(0, tiles, {})
     else:
-        grain = 1 << (tiles // (8 * threads) | 1).bit_length() - 1
-        bounds = [*(tiles * k // threads // grain * grain for k in range(threads)), tiles]
+        grain = 1 << (tiles // (16 * threads) | 1).bit_length() - 1
+        bounds = [*(round(tiles * k / threads / grain) * grain for k in range(threads)), tiles]
         nodes = {}
         for k in range(threads):
             for row, (first, n) in enumerate(_nodes(bounds[k], bounds[k + 1])):
