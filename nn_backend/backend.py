@@ -94,7 +94,10 @@ class Backend:
 
     def to_numpy(self, array: Array) -> np.ndarray:
         """Return an array of this backend as a NumPy array of the same shape and dtype, waiting for the device."""
-        return np.asarray(array_api_compat.to_device(array, self.host))
+        if type(array) is np.ndarray:
+            return array
+        with self.current():
+            return np.asarray(array_api_compat.to_device(array, self.host))
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -103,25 +106,36 @@ class Backend:
         Raises
         ------
         OutOfMemoryError
-            Where the module runs out of memory inside.
+            Where the module, or Python on the way to it, runs out of memory inside.
+        BackendUnavailableError
+            Where this process was forked from the one that had used the device.
         """
-        with self.device if hasattr(self.device, "__enter__") else nullcontext():
-            try:
-                yield
-            except OutOfMemoryError:  # a context inside this one has said it
+        try:
+            with self.device if hasattr(self.device, "__enter__") else nullcontext():
+                try:
+                    yield
+                except OutOfMemoryError:  # a context inside this one has said it
+                    raise
+                except MemoryError as error:
+                    raise OutOfMemoryError(self._shortage(error)) from None
+        except RuntimeError as error:
+            if not _is_after_fork(error):
                 raise
-            except MemoryError as error:
-                where, sizes = self.name, ""
-                if hasattr(self.device, "mem_info"):
-                    if type(error).__module__.startswith("numpy"):  # NumPy's, on the way to the device
-                        where = "the host"
-                    else:
-                        free, total = self.device.mem_info
-                        sizes = f"; {free:,} of the device's {total:,} bytes are free"
-                raise OutOfMemoryError(
-                    f"{where} is out of memory: {_first_line(error)}{sizes}. "
-                    f"Take fewer rows or hidden units, float32, or a device with more memory"
-                ) from None
+            raise BackendUnavailableError(_AFTER_FORK) from None
+
+    def _shortage(self, error: MemoryError) -> str:
+        """Say whose memory does not suffice."""
+        where, sizes, other = self.name, "", "a device"
+        if hasattr(self.device, "mem_info"):
+            if type(error) is MemoryError or type(error).__module__.startswith("numpy"):  # CuPy's are of its own type
+                where, other = "the host", "a machine"
+            else:
+                free, total = self.device.mem_info
+                sizes = f"; {free:,} of the device's {total:,} bytes are free"
+        return (
+            f"{where} is out of memory: {_first_line(error)}{sizes}. "
+            f"Take fewer rows or hidden units, float32, or {other} with more memory"
+        )
 
     def synchronize(self) -> None:
         """Wait until the device has done all that was asked of it."""
@@ -294,6 +308,10 @@ _default_backend: Backend | None = None
 _CUPY_WHEELS = ("amd-cupy", "cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x", "cupy-cuda14x")
 # cudaErrorInsufficientDriver, cudaErrorNoDevice, cudaErrorInitializationError
 _NO_DRIVER_OR_TOO_OLD, _NO_DEVICE, _NOT_AFTER_FORK = 35, 100, 3
+_AFTER_FORK = (
+    "This process was forked from one that had used CUDA, which does not survive that: start worker processes with the "
+    "method 'spawn' or 'forkserver'."
+)
 
 
 def _version(number: int) -> str:
@@ -349,10 +367,7 @@ def _gpu_problem() -> str | None:
                 f"update the driver or install {fitting}."
             )
         if error.status == _NOT_AFTER_FORK:
-            return (
-                "This process was forked from one that had used CUDA, which does not survive that: start worker "
-                "processes with the method 'spawn' or 'forkserver'."
-            )
+            return _AFTER_FORK
         if error.status == _NO_DEVICE:
             count = 0
         else:
@@ -366,6 +381,8 @@ def _gpu_problem() -> str | None:
         square = cupy.ones((2, 2), cupy.float32)
         (square @ square + 1).sum().get()
     except runtime.CUDARuntimeError as error:
+        if error.status == _NOT_AFTER_FORK:
+            return _AFTER_FORK
         return f"The GPU was found but cannot be used ({_first_line(error)})."
     except (ImportError, RuntimeError) as error:
         wheel = next(iter(wheels), "cupy-cuda13x")
@@ -382,6 +399,12 @@ def _cupy_wheels() -> dict[str, str]:
         with suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
     return found
+
+
+def _is_after_fork(error: RuntimeError) -> bool:
+    """Tell CUDA's own errors from those of its libraries, whose numbers mean something else."""
+    of_cuda = type(error).__name__ in ("CUDARuntimeError", "CUDADriverError")
+    return of_cuda and getattr(error, "status", None) == _NOT_AFTER_FORK
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """Command line: compare the CPU with the GPU, and the engines on each, on this machine."""
 
-import contextlib
 import functools
+import itertools
 import json
 import math
 import platform
@@ -11,7 +11,7 @@ import time
 import timeit
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import threadpoolctl
@@ -83,7 +83,7 @@ def main() -> int:
         missing = str(error)
     if len(backends) == 2 and backends[1].xp is np:
         raise ArgumentError(f"--device is {args.device}, which is the CPU here; expected a GPU, such as gpu or cupy:1")
-    contenders = [Contender(backend, engine) for backend in backends for engine in _engines(backend)]
+    contenders, left_out = _contenders(backends, start)
     network = f"3-{args.hidden}-1 network, {args.dtype}"
     machines = {backend.name: describe(backend, args.threads) for backend in backends}
     if not args.json:
@@ -91,6 +91,8 @@ def main() -> int:
             print(f"{name}: {', '.join(f'{key} {value}' for key, value in machine.items())}")
         if missing:
             print(f"Only engines of the CPU are compared. {missing}")
+        for name, reason in left_out.items():
+            print(f"{name} is left out: {reason}")
         print(f"\nTime per iteration of gradient descent, {network}:\n")
         columns = [c.name for c in contenders] + ["transfer to the GPU"] * (not missing)
         print(f"| rows | {' | '.join(columns)} | same bits |")
@@ -106,7 +108,8 @@ def main() -> int:
     gpu_pays_from = None if missing else pays_from(done, backends[1].name)
     if args.json:
         measured = [comparison._asdict() for comparison in done]
-        document = {"machines": machines, "no_gpu": missing, "hidden": args.hidden, "dtype": args.dtype}
+        document: dict[str, Any] = {"machines": machines, "no_gpu": missing, "left_out": left_out}
+        document |= {"hidden": args.hidden, "dtype": args.dtype}
         document |= {"comparisons": measured, "gpu_pays_from_rows": gpu_pays_from, "interrupted": interrupted}
         print(json.dumps(document, indent=2))
     elif not missing:
@@ -202,7 +205,7 @@ def describe(backend: Backend, threads: int | None = None) -> dict[str, str | in
     if backend.xp is np:
         described |= {"processor": platform.machine(), "threads": count_threads(threads)}
         described |= {"python": platform.python_version(), "numpy": np.__version__, "blas": _describe_blas()}
-    elif backend.name.startswith("cupy"):
+    elif backend.is_cupy:
         import cupy
 
         runtime = cupy.cuda.runtime
@@ -274,13 +277,22 @@ def _print_row(comparison: Comparison, *, with_gpu: bool) -> None:
     print(f"| {comparison.rows:,} |", " | ".join(cells), "|", flush=True)
 
 
-def _engines(backend: Backend) -> list[str]:
-    """Return the engines that run on a backend."""
-    found = []
-    for engine in ("eager", "compiled"):
-        with contextlib.suppress(ArgumentError):
-            found.append(engines.choose(engine, backend))
-    return found
+def _contenders(backends: Sequence[Backend], start: Params) -> tuple[list[Contender], dict[str, str]]:
+    """Return who takes part, and why others cannot run this network, by their names."""
+    found, left_out = [], {}
+    for contender in itertools.starmap(Contender, itertools.product(backends, ("eager", "compiled"))):
+        try:
+            engines.choose(contender.engine, contender.backend)
+        except ArgumentError:
+            continue
+        if contender.engine == "compiled" and contender.backend.is_cupy:
+            try:  # whether the kernel can be had depends on the network only
+                _bind(contender, np.zeros((3, 1)), np.zeros((1, 1)), start, None)
+            except (ArgumentError, BackendUnavailableError, MemoryError) as error:
+                left_out[contender.name] = str(error)
+                continue
+        found.append(contender)
+    return found, left_out
 
 
 def _read_sizes(text: str) -> list[int]:

@@ -1,6 +1,7 @@
 """The backends that array tests run on, and the one comparison they use."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,28 @@ STRICT = Backend(
     device_name="a device that refuses implicit transfers",
     host=array_api_strict.Device("CPU_DEVICE"),
 )
+
+
+class Device:
+    """A device as CuPy's are, a context that makes it the current one, which it is not at first."""
+
+    def __init__(self) -> None:
+        self.entered = 0
+
+    def __enter__(self) -> None:
+        self.entered += 1
+
+    def __exit__(self, *exception: object) -> None:
+        self.entered -= 1
+
+    def demanded(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function, which may be called only while this is the current device."""
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            assert self.entered, f"{function} while another device is current"
+            return function(*arguments, **options)
+
+        return call
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ The diagnosis is tested without a GPU in three ways: with folders laid out as an
 for the module cupy, and with the real CuPy wheel on a fake driver (fake_driver.c).
 """
 
+import functools
 import importlib.metadata
 import importlib.util
 import os
@@ -81,12 +82,15 @@ def add_module(site: Path, source: str) -> None:
     (site / "cupy" / "__init__.py").write_text(source)
 
 
-class StandInError(RuntimeError):
-    """In place of cupy.cuda.runtime.CUDARuntimeError."""
+class CudaLibraryError(RuntimeError):
+    """In place of CuPy's errors of cuBLAS and others."""
 
     def __init__(self, status: int, text: str = "an error of the driver") -> None:
         self.status = status
         super().__init__(text)
+
+
+StandInError = type("CUDARuntimeError", (CudaLibraryError,), {})  # in place of that of cupy.cuda.runtime
 
 
 @pytest.fixture
@@ -217,6 +221,48 @@ def test_what_is_no_name_is_refused(backend: Any, kind: str) -> None:
     with pytest.raises(nn.ArgumentError) as caught:
         nn.get_backend(backend)
     assert str(caught.value) == f"backend is of type {kind}; expected a name such as 'gpu', or a Backend"
+
+
+@pytest.mark.parametrize(
+    ("module", "is_cupy"),
+    [("cupy", True), ("array_api_compat.cupy", True), ("cupynumeric", False), ("cupy.fft", False)],
+)
+def test_cupy_is_told_by_its_module_whatever_the_name(module: str, is_cupy: bool) -> None:
+    assert Backend("cupynumeric", ModuleType(module)).is_cupy == is_cupy
+    assert Backend("mine", ModuleType(module)).is_cupy == is_cupy
+
+
+# After a fork.
+
+
+@pytest.mark.parametrize("call", ["getDeviceCount", "ones"])
+def test_a_forked_child_is_told(stand_in: Any, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend_module, "_cupy_of", functools.cache(backend_module._cupy_of.__wrapped__))
+    assert backend_module._cupy(0) is backend_module._cupy(0)
+    function = stand_in.ones if call == "ones" else stand_in.cuda.runtime.getDeviceCount
+    function.side_effect = StandInError(3, "cudaErrorInitializationError: initialization error")
+    assert backend_module._cupy(0).name == "cupy:0"
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    with pytest.raises(nn.BackendUnavailableError, match=r"^This process was forked .*'spawn' or 'forkserver'\.$"):
+        backend_module._cupy(0)
+    assert_sentence(nn.diagnose_gpu())
+
+
+def test_a_backend_that_a_child_inherited_says_so() -> None:
+    class Device:
+        error: Exception = StandInError(3, "cudaErrorInitializationError: initialization error")
+
+        def __enter__(self) -> None:
+            raise self.error
+
+        def __exit__(self, *exception: object) -> None: ...
+
+    inherited = Backend("cupy:0", np, Device())
+    with pytest.raises(nn.BackendUnavailableError, match=r"^This process was forked"):
+        nn.score(nn.init_params(3, 4), *nn.load_marks(), backend=inherited)
+    for Device.error in (StandInError(46), CudaLibraryError(3)):  # 3 is a lack of memory to cuBLAS
+        with pytest.raises(CudaLibraryError, match=r"^an error of the driver$"), inherited.current():
+            pass
 
 
 # Which choice wins.
@@ -690,6 +736,10 @@ def test_a_real_gpu_can_be_used() -> None:
 # Memory
 
 
+class DeviceMemoryError(MemoryError):
+    """In place of cupy.cuda.memory.OutOfMemoryError."""
+
+
 class SmallDevice:
     """Holds nothing, and says so as CuPy does."""
 
@@ -701,7 +751,7 @@ class SmallDevice:
 
 
 def out_of_memory(*args: object, **options: object) -> None:
-    raise MemoryError("Out of memory allocating 24,000 bytes (allocated so far: 1,000 bytes).")
+    raise DeviceMemoryError("Out of memory allocating 24,000 bytes (allocated so far: 1,000 bytes).")
 
 
 def test_data_beyond_the_devices_memory_is_told_with_sizes() -> None:
@@ -713,6 +763,30 @@ def test_data_beyond_the_devices_memory_is_told_with_sizes() -> None:
     )
     with pytest.raises(nn.OutOfMemoryError, match=f"^{re.escape(message)}$"):
         small.asarray(np.zeros((3, 1000)))
+
+
+def test_memory_is_told_once_where_contexts_nest() -> None:
+    small = Backend("small:0", np, SmallDevice())
+    with pytest.raises(nn.OutOfMemoryError) as caught, small.current(), small.current():
+        out_of_memory()
+    assert str(caught.value).count("is out of memory") == str(caught.value).count("are free") == 1
+
+
+def too_large() -> None:
+    np.empty(2**60, np.int8)
+
+
+def bare() -> None:
+    raise MemoryError
+
+
+@pytest.mark.parametrize("allocate", [too_large, bare])
+def test_the_hosts_memory_is_not_taken_for_the_devices(allocate: Any) -> None:
+    with pytest.raises(nn.OutOfMemoryError) as caught, Backend("small:0", np, SmallDevice()).current():
+        allocate()
+    assert str(caught.value).startswith("the host is out of memory: ")
+    assert str(caught.value).endswith("float32, or a machine with more memory")
+    assert "device" not in str(caught.value)
 
 
 def test_temporaries_beyond_the_memory_are_told_as_well(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,6 +168,11 @@ def diagnosis_without_devices() -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment).stdout[:-1]
 
 
+def test_a_name_like_cupys_is_not_taken_for_cupy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert compare.describe(Backend("cupynumeric", array_api_compat.numpy)) == {"device": "cpu"}
+
+
 @pytest.mark.usefixtures("no_gpu")
 def test_a_row_for_each_size_in_order_and_once(run_here):
     done = run_here("--rows", "70, 9,1000,9 ,1")
@@ -194,6 +199,7 @@ def test_json_is_one_complete_document(run_here, dtype):
     assert (machine["device"], machine["threads"], machine["numpy"]) == ("cpu", 2, np.__version__)
     assert machine["python"] == ".".join(map(str, sys.version_info[:3]))
     comparisons = document.pop("comparisons")
+    assert document.pop("left_out") == {}
     assert document == {"no_gpu": NO_GPU, "hidden": 3, "dtype": dtype, "gpu_pays_from_rows": None, "interrupted": False}
     assert [measured["rows"] for measured in comparisons] == [5, 20]
     for measured in comparisons:

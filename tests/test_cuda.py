@@ -1,31 +1,36 @@
 """The printed CUDA kernels: the interpreter's bits when run on the CPU, and compiled by NVRTC for real devices."""
 
 import functools
+import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from cuda_on_cpu import ORDERS, CudaError, compile_cuda, require_compiler
-from places import require_gpu
+from places import Device, require_gpu
 
 import nn_backend as nn
-from nn_backend import equations
+from nn_backend import compare, engines, equations
+from nn_backend.backend import Backend
 from nn_backend.compiler import device
 from nn_backend.compiler.cuda import COLUMNS, WIDE_THREADS, Printer
 from nn_backend.compiler.interpreter import add_tree, interpret
 from nn_backend.compiler.plan import Plan
 from nn_backend.compiler.program import STRIP, TILE, Program
 from nn_backend.compiler.trace import record
+from nn_backend.engines import Examples, compiled
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, BackendUnavailableError
+from nn_backend.network import compute_layer
 
 DTYPE = pytest.mark.parametrize("dtype", ["float32", "float64"])
 ARTICLE = (3, 4, 1)
+CPU = nn.get_backend("cpu")
 
 
 def _step(*, xp, X, y, m, learning_rate, **state):
@@ -188,6 +193,23 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(device, "compile_cubin", lambda source, architecture: source)
     return played
+
+
+@pytest.fixture
+def gpu(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """Return a backend of that driver, whose device is current only where the package makes it so."""
+    second, cupy, xp = Device(), sys.modules["cupy"], ModuleType("cupy")
+    xp.__dict__.update(vars(np), __name__="cupy", asarray=lambda values, dtype, device: np.array(values, dtype))
+    for module, names in (
+        (cupy, ("asarray", "zeros", "empty")),
+        (cupy.cuda, ("Device",)),
+        (xp, ("asarray", "isfinite")),
+    ):
+        for name in names:
+            setattr(module, name, second.demanded(getattr(module, name)))
+    monkeypatch.setattr(LoadedModule, "load", second.demanded(LoadedModule.load))
+    monkeypatch.setattr(compiled, "_compile", functools.cache(compiled._compile.__wrapped__))
+    return Backend("cupy:1", xp, second)
 
 
 @functools.cache
@@ -353,6 +375,45 @@ def test_a_tile_that_shared_memory_cannot_hold(dtype: str, driver: Driver) -> No
     with pytest.raises(ArgumentError, match=f"{needed}; this GPU has 232,448 bytes. .* or engine='eager'") as raised:
         device.Kernel(plan.program)
     assert (advice in str(raised.value)) == (dtype == "float64")
+
+
+def test_the_engine_keeps_to_its_device_and_the_state_stays_there(
+    gpu: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = (array[:, :300] for array in nn.load_marks())
+    start = nn.init_params(3, 4)
+    for task in ("yhat", "z2"):  # by an engine that has compiled nothing else
+        asked = engines.bind("compiled", Examples(X), start, backend=gpu, tasks=(task,))
+        assert asked.predict(asked.start(start), task).tobytes() == compute_layer(task, start, X, CPU).tobytes()
+    uploads, asarray = [], gpu.xp.asarray
+    monkeypatch.setattr(gpu.xp, "asarray", lambda a, **options: uploads.append(np.shape(a)) or asarray(a, **options))
+    here, there = (
+        nn.fit(X, y, start, iterations=9, log_every=2, engine="compiled", backend=place) for place in ("cpu", gpu)
+    )
+    assert [array.tobytes() for array in here.params] == [array.tobytes() for array in there.params]
+    assert here.history.equals(there.history)
+    assert uploads.count(start.w1.shape) == 1
+    assert max(map(np.prod, uploads[6:])) <= 2  # after parameters, X and y: m and the learning rate
+
+
+@pytest.mark.parametrize("hidden", [4, 600])
+def test_the_comparison_leaves_out_a_tile_that_does_not_fit(
+    hidden: int, gpu: Backend, run_main: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "get_backend", lambda name: gpu if name == "gpu" else CPU)
+    monkeypatch.setattr(compare, "describe", lambda *_: {})
+    for name in ("ROUND_SECONDS", "SETTLE_SECONDS"):
+        monkeypatch.setattr(compare, name, 0.0)
+    table = run_main(compare.main, "--rows", "20", "--hidden", str(hidden))
+    assert (table.code, table.err) == (0, "")
+    assert "| yes |" in table.out
+    columns = ["numpy eager", "numpy compiled", "cupy:1 eager", "cupy:1 compiled"][: 4 if hidden == 4 else 3]
+    assert f"\n| rows | {' | '.join(columns)} | transfer to the GPU | same bits |\n" in table.out
+    reason = r"the compiled engine keeps .* shared memory, .* or engine='eager'"
+    assert bool(re.search(rf"^cupy:1 compiled is left out: {reason}$", table.out, re.M)) == (hidden == 600)
+    told = json.loads(run_main(compare.main, "--rows", "20", "--hidden", str(hidden), "--json").out)["left_out"]
+    assert list(told) == ["cupy:1 compiled"] * (hidden == 600)
+    assert all(re.fullmatch(reason, text) for text in told.values())
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import numpy as np
 from nn_backend import equations
 from nn_backend.backend import Backend, dtype_name
 from nn_backend.compiler.interpreter import add_tree
-from nn_backend.compiler.program import TILE, Program
+from nn_backend.compiler.program import TILE, Layout, Program
 from nn_backend.compiler.trace import record
 from nn_backend.engines.engine import MAX_COUNT, Examples, Score, count_threads
 from nn_backend.equations import Params
@@ -56,6 +56,7 @@ class CompiledEngine:
         self._lead = params.w1.shape[:-2]
         self._sizes = (*params.w1.shape[:-3:-1], params.w2.shape[-2])
         self._dtype = dtype_name(params.w1)
+        self._layout = Layout(_shapes(*self._sizes))  # as in every plan, for the kernel of no task in particular
         self._machine, self._pack = _machine(backend, threads)
         with backend.current():
             for task in tasks:
@@ -67,15 +68,15 @@ class CompiledEngine:
 
     def start(self, params: Params) -> Any:
         """Take parameters, arrays of the engine's backend, as rows of numbers that stay where kernels find them."""
-        layout = self._kernel("score").plan.state
         with self.backend.current():
-            state = self._machine.zeros((math.prod(self._lead), layout.size), self._dtype)
-            layout.pack({name: array.reshape(-1, *array.shape[-2:]) for name, array in params._asdict().items()}, state)
+            state = self._machine.zeros((math.prod(self._lead), self._layout.size), self._dtype)
+            arrays = {name: array.reshape(-1, *array.shape[-2:]) for name, array in params._asdict().items()}
+            self._layout.pack(arrays, state)
         return state
 
     def params(self, state: Any) -> Params:
         """Return the parameters of a state as NumPy arrays."""
-        arrays = self._kernel("score").plan.state.unpack(self.backend.to_numpy(state))
+        arrays = self._layout.unpack(self.backend.to_numpy(state))
         return Params(**{name: array.reshape(*self._lead, *array.shape[1:]).copy() for name, array in arrays.items()})
 
     def descend(self, state: Any, iterations: int, numbers: Mapping[str, Any]) -> Any:
@@ -90,9 +91,10 @@ class CompiledEngine:
     def score(self, state: Any) -> Score:
         """Return cost and accuracy at a state."""
         # Counts stay exact in spans of examples; as aligned runs of 2**i tiles these are nodes of the tree of sums.
-        n2, layout, parts = self._sizes[2], self._kernel("score").plan.results, []
+        n2, parts = self._sizes[2], []
         span = TILE * (1 << ((MAX_COUNT // TILE // n2).bit_length() - 1))
         with self.backend.current():
+            layout = self._kernel("score").plan.results
             for first in range(0, self._m, span):
                 cut = np.array([[first, min(span, self._m - first)]]) if self._m > span else None
                 parts.append(self.backend.to_numpy(self._run("score", self._packed, state, {}, 1, cut)[0]))
@@ -143,11 +145,15 @@ def program(task: str, n0: int, n1: int, n2: int, dtype: str) -> Program:
     >>> list(program("step", 3, 4, 1, "float64").results)
     ['w1', 'b1', 'w2', 'b2']
     """
-    state = {"w1": (n1, n0), "b1": (n1, 1), "w2": (n2, n1), "b2": (n2, 1)}
+    state = _shapes(n0, n1, n2)
     if task in ("yhat", "z2"):
         return record(functools.partial(_layer, task), dtype=dtype, examples={"X": n0}, state=state)
     function, numbers = (_step, ("m", "learning_rate")) if task == "step" else (_score, ("m",))
     return record(function, dtype=dtype, examples={"X": n0, "y": n2}, state=state, numbers=numbers)
+
+
+def _shapes(n0: int, n1: int, n2: int) -> dict[str, tuple[int, int]]:
+    return {"w1": (n1, n0), "b1": (n1, 1), "w2": (n2, n1), "b2": (n2, 1)}
 
 
 def _step(*, xp: Any, X: Any, y: Any, m: Any, learning_rate: Any, **params: Any) -> dict[str, Any]:
