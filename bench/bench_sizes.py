@@ -18,6 +18,7 @@ from bench_peers import LEARNING_RATE, run_jax
 import nn_backend as nn
 
 ROUNDS = 5
+TURN = 0.2  # seconds that a contender has in a round: as many calls as fit, at least one
 PAUSE = 0.12  # seconds: threads of JAX and of BLAS wait actively for a while, and hold cores that long
 TARGETS = {  # times JAX's time, at least, in float64 and float32; None where none was set
     "300x3-4-1": (4, 6),
@@ -61,15 +62,20 @@ def test_fit(request: pytest.FixtureRequest, closing_lines: list[str], problem, 
         "JAX": (jax, iterations),
         "eager": (lambda: fit("eager", few), few),
     }
-    for run, _ in runs.values():
+    calls = {}
+    for name, (run, _) in runs.items():
         run()
+        started = time.perf_counter()
+        run()
+        calls[name] = 1 if smallest else max(1, round(TURN / (time.perf_counter() - started)))
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(1 if smallest else ROUNDS):
         for name, (run, count) in runs.items():
             time.sleep(0 if smallest else PAUSE)
             started = time.perf_counter()
-            run()
-            seconds[name].append((time.perf_counter() - started) / count)
+            for _ in range(calls[name]):
+                run()
+            seconds[name].append((time.perf_counter() - started) / count / calls[name])
     median = {name: float(np.median(times)) * 1e6 for name, times in seconds.items()}
     ratio = {name: float(np.median(np.divide(times, seconds["compiled"]))) for name, times in seconds.items()}
     if not closing_lines:

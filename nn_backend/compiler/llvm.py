@@ -160,7 +160,8 @@ class Printer(Loops):
         return self.name(f"shufflevector {vector} {first}, {vector} poison, {zeros}")
 
     def load(self, array: str, at: Index) -> str:
-        return self.name(f"load {self.vector}, ptr {self.address(array, at)}, align {self.align}")
+        align = self.size if array == "total" else self.align  # sums stand close together
+        return self.name(f"load {self.vector}, ptr {self.address(array, at)}, align {align}")
 
     def store(self, array: str, at: Index, name: str) -> None:
         self.do(f"store {self.vector} {name}, ptr {self.address(array, at)}, align {self.align}")

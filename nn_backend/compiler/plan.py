@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from nn_backend.compiler.program import LANES, STRIP, TILE_ROWS, Layout, Program, Value, shapes
+from nn_backend.compiler.program import LANES, PAD, STRIP, TILE_ROWS, Layout, Program, Value, shapes
 
 TOO_DEAR = ("product", "fold", "exp", "log1p", "div", "sqrt")  # to be computed twice rather than kept
 
@@ -88,7 +88,8 @@ class Plan:
         self.outputs = Slots.of(list(dict.fromkeys(v for v in program.results.values() if v.varies)))
         self.state = Layout(shapes(program.state))
         self.numbers = Layout(shapes(program.numbers), pad=1)
-        self.sums = Layout({value: value.shape for value in program.values if value.operation == "sum"})
+        self.sums = Layout({value: value.shape for value in program.values if value.operation == "sum"}, pad=1)
+        self.sums.size = -(-self.sums.size // PAD) * PAD  # close together: threads read each other's
         self.results = Layout({name: value.shape for name, value in program.results.items() if not value.varies})
         self.work = sum(map(_work, program.values))
         self.is_step = program.is_step

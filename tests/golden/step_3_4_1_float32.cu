@@ -9,7 +9,7 @@ constexpr int EXAMPLES = 4;
 constexpr int OUTPUTS = 0;
 constexpr int STATE = 64;
 constexpr int NUMBERS = 2;
-constexpr int SUMS = 64;
+constexpr int SUMS = 32;
 constexpr int RESULTS = 64;
 extern __shared__ T scratch[];  // of a tile: in strips, each row of a strip 32 examples side by side
 static __device__ __forceinline__ I to_bits(T x) { return __float_as_int(x); }
@@ -278,7 +278,7 @@ static __device__ __forceinline__ void tile(const T* examples, T* outputs, const
             sums[(k174 % 1) * 4 + (k174 / 1) * 5 + 1] = v217;
             sums[(k174 % 1) * 4 + (k174 / 1) * 5 + 2] = v218;
             sums[(k174 % 1) * 4 + (k174 / 1) * 5 + 3] = v219;
-            sums[(k174 % 1) + 16] = v220;
+            sums[(k174 % 1) + 4] = v220;
         }
     }
     for (int k221 = (half + 7) % 8; k221 < 2; k221 += 8) {
@@ -367,14 +367,14 @@ static __device__ __forceinline__ void tile(const T* examples, T* outputs, const
         const T v287 = __fadd_rn(v279, __shfl_down_sync(mask, v279, 1, 16));
         const T v288 = __fadd_rn(v280, __shfl_down_sync(mask, v280, 1, 16));
         if (lane == 0) {
-            sums[(k221 % 2) * 6 + (k221 / 2) * 4 + 32] = v281;
-            sums[(k221 % 2) * 6 + (k221 / 2) * 4 + 33] = v282;
-            sums[(k221 % 2) * 6 + (k221 / 2) * 4 + 34] = v283;
-            sums[(k221 % 2) * 2 + 48] = v284;
-            sums[(k221 % 2) * 6 + (k221 / 2) * 4 + 35] = v285;
-            sums[(k221 % 2) * 6 + (k221 / 2) * 4 + 36] = v286;
-            sums[(k221 % 2) * 6 + (k221 / 2) * 4 + 37] = v287;
-            sums[(k221 % 2) * 2 + 49] = v288;
+            sums[(k221 % 2) * 6 + (k221 / 2) * 4 + 5] = v281;
+            sums[(k221 % 2) * 6 + (k221 / 2) * 4 + 6] = v282;
+            sums[(k221 % 2) * 6 + (k221 / 2) * 4 + 7] = v283;
+            sums[(k221 % 2) * 2 + 17] = v284;
+            sums[(k221 % 2) * 6 + (k221 / 2) * 4 + 8] = v285;
+            sums[(k221 % 2) * 6 + (k221 / 2) * 4 + 9] = v286;
+            sums[(k221 % 2) * 6 + (k221 / 2) * 4 + 10] = v287;
+            sums[(k221 % 2) * 2 + 18] = v288;
         }
     }
 }
@@ -383,7 +383,7 @@ static __device__ __forceinline__ void compute_results(const T* total, const T* 
     for (int k289 = threadIdx.x; k289 < 12; k289 += blockDim.x) {
         const T v290 = state[k289];
         const T v291 = numbers[1];
-        const T v292 = total[k289 + 32];
+        const T v292 = total[k289 + 5];
         const T v293 = numbers[0];
         const T v294 = __fdiv_rn(v292, v293);
         const T v295 = __fmul_rn(v291, v294);
@@ -393,7 +393,7 @@ static __device__ __forceinline__ void compute_results(const T* total, const T* 
     for (int k297 = threadIdx.x; k297 < 4; k297 += blockDim.x) {
         const T v298 = state[k297 + 16];
         const T v299 = numbers[1];
-        const T v300 = total[k297 + 48];
+        const T v300 = total[k297 + 17];
         const T v301 = numbers[0];
         const T v302 = __fdiv_rn(v300, v301);
         const T v303 = __fmul_rn(v299, v302);
@@ -413,7 +413,7 @@ static __device__ __forceinline__ void compute_results(const T* total, const T* 
     for (int k313 = threadIdx.x; k313 < 1; k313 += blockDim.x) {
         const T v314 = state[k313 + 48];
         const T v315 = numbers[1];
-        const T v316 = total[k313 + 16];
+        const T v316 = total[k313 + 4];
         const T v317 = numbers[0];
         const T v318 = __fdiv_rn(v316, v317);
         const T v319 = __fmul_rn(v315, v318);

@@ -23,6 +23,8 @@ entry:
   %a342 = alloca <16 x float>, align 64
   %a343 = alloca <16 x float>, align 64
   %a344 = alloca i64, align 64
+  %a427 = alloca <16 x float>, align 64
+  %a428 = alloca <16 x float>, align 64
   %a429 = alloca <16 x float>, align 64
   %a430 = alloca <16 x float>, align 64
   %a431 = alloca <16 x float>, align 64
@@ -37,9 +39,7 @@ entry:
   %a440 = alloca <16 x float>, align 64
   %a441 = alloca <16 x float>, align 64
   %a442 = alloca <16 x float>, align 64
-  %a443 = alloca <16 x float>, align 64
-  %a444 = alloca <16 x float>, align 64
-  %a445 = alloca i64, align 64
+  %a443 = alloca i64, align 64
   br label %body
 body:
   store i64 0, ptr %a1
@@ -514,12 +514,11 @@ loop345.end:
   %v422 = shufflevector <16 x float> %v421, <16 x float> poison, <16 x i32> <i32 0, i32 2, i32 4, i32 6, i32 8, i32 10, i32 12, i32 14, i32 16, i32 18, i32 20, i32 22, i32 24, i32 26, i32 28, i32 30>
   %v423 = shufflevector <16 x float> %v421, <16 x float> poison, <16 x i32> <i32 1, i32 3, i32 5, i32 7, i32 9, i32 11, i32 13, i32 15, i32 17, i32 19, i32 21, i32 23, i32 25, i32 27, i32 29, i32 31>
   %v424 = fadd <16 x float> %v422, %v423
-  %v425 = shufflevector <16 x float> %v424, <16 x float> poison, <4 x i32> <i32 0, i32 1, i32 2, i32 3>
+  %v425 = shufflevector <16 x float> %v424, <16 x float> poison, <5 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4>
   %v426 = getelementptr inbounds float, ptr %sums, i64 0
-  store <4 x float> %v425, ptr %v426, align 4
-  %v427 = shufflevector <16 x float> %v424, <16 x float> poison, <1 x i32> <i32 4>
-  %v428 = getelementptr inbounds float, ptr %sums, i64 16
-  store <1 x float> %v427, ptr %v428, align 4
+  store <5 x float> %v425, ptr %v426, align 4
+  store <16 x float> zeroinitializer, ptr %a427
+  store <16 x float> zeroinitializer, ptr %a428
   store <16 x float> zeroinitializer, ptr %a429
   store <16 x float> zeroinitializer, ptr %a430
   store <16 x float> zeroinitializer, ptr %a431
@@ -534,156 +533,156 @@ loop345.end:
   store <16 x float> zeroinitializer, ptr %a440
   store <16 x float> zeroinitializer, ptr %a441
   store <16 x float> zeroinitializer, ptr %a442
-  store <16 x float> zeroinitializer, ptr %a443
-  store <16 x float> zeroinitializer, ptr %a444
-  store i64 0, ptr %a445
-  br label %loop446
-loop446:
-  %v447 = load i64, ptr %a445
-  %v448 = mul nuw nsw i64 %v447, 288
-  %v449 = add nuw nsw i64 %v448, 160
-  %v450 = getelementptr inbounds float, ptr %scratch, i64 %v449
-  %v451 = load <16 x float>, ptr %v450, align 64
-  %v452 = add nuw nsw i64 %v448, 192
-  %v453 = getelementptr inbounds float, ptr %scratch, i64 %v452
-  %v454 = load <16 x float>, ptr %v453, align 64
-  %v455 = add nuw nsw i64 %v448, 224
-  %v456 = getelementptr inbounds float, ptr %scratch, i64 %v455
-  %v457 = load <16 x float>, ptr %v456, align 64
-  %v458 = add nuw nsw i64 %v448, 256
-  %v459 = getelementptr inbounds float, ptr %scratch, i64 %v458
-  %v460 = load <16 x float>, ptr %v459, align 64
-  %v461 = mul nuw nsw i64 %v447, 128
-  %v462 = getelementptr inbounds float, ptr %examples, i64 %v461
-  %v463 = load <16 x float>, ptr %v462, align 64
-  %v464 = load <16 x float>, ptr %a429
-  %v465 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v451, <16 x float> %v463, <16 x float> %v464)
-  store <16 x float> %v465, ptr %a429
-  %v466 = load <16 x float>, ptr %a433
-  %v467 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v454, <16 x float> %v463, <16 x float> %v466)
-  store <16 x float> %v467, ptr %a433
-  %v468 = load <16 x float>, ptr %a437
-  %v469 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v457, <16 x float> %v463, <16 x float> %v468)
-  store <16 x float> %v469, ptr %a437
-  %v470 = load <16 x float>, ptr %a441
-  %v471 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v460, <16 x float> %v463, <16 x float> %v470)
-  store <16 x float> %v471, ptr %a441
-  %v472 = add nuw nsw i64 %v461, 32
-  %v473 = getelementptr inbounds float, ptr %examples, i64 %v472
-  %v474 = load <16 x float>, ptr %v473, align 64
-  %v475 = load <16 x float>, ptr %a430
-  %v476 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v451, <16 x float> %v474, <16 x float> %v475)
-  store <16 x float> %v476, ptr %a430
-  %v477 = load <16 x float>, ptr %a434
-  %v478 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v454, <16 x float> %v474, <16 x float> %v477)
-  store <16 x float> %v478, ptr %a434
-  %v479 = load <16 x float>, ptr %a438
-  %v480 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v457, <16 x float> %v474, <16 x float> %v479)
-  store <16 x float> %v480, ptr %a438
-  %v481 = load <16 x float>, ptr %a442
-  %v482 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v460, <16 x float> %v474, <16 x float> %v481)
-  store <16 x float> %v482, ptr %a442
-  %v483 = add nuw nsw i64 %v461, 64
-  %v484 = getelementptr inbounds float, ptr %examples, i64 %v483
-  %v485 = load <16 x float>, ptr %v484, align 64
-  %v486 = load <16 x float>, ptr %a431
-  %v487 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v451, <16 x float> %v485, <16 x float> %v486)
-  store <16 x float> %v487, ptr %a431
-  %v488 = load <16 x float>, ptr %a435
-  %v489 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v454, <16 x float> %v485, <16 x float> %v488)
-  store <16 x float> %v489, ptr %a435
-  %v490 = load <16 x float>, ptr %a439
-  %v491 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v457, <16 x float> %v485, <16 x float> %v490)
-  store <16 x float> %v491, ptr %a439
-  %v492 = load <16 x float>, ptr %a443
-  %v493 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v460, <16 x float> %v485, <16 x float> %v492)
-  store <16 x float> %v493, ptr %a443
-  %v494 = load <16 x float>, ptr %a432
-  %v495 = fadd <16 x float> %v494, %v451
-  store <16 x float> %v495, ptr %a432
-  %v496 = load <16 x float>, ptr %a436
-  %v497 = fadd <16 x float> %v496, %v454
-  store <16 x float> %v497, ptr %a436
-  %v498 = load <16 x float>, ptr %a440
-  %v499 = fadd <16 x float> %v498, %v457
-  store <16 x float> %v499, ptr %a440
-  %v500 = load <16 x float>, ptr %a444
-  %v501 = fadd <16 x float> %v500, %v460
-  store <16 x float> %v501, ptr %a444
-  %v502 = add nuw nsw i64 %v448, 176
-  %v503 = getelementptr inbounds float, ptr %scratch, i64 %v502
-  %v504 = load <16 x float>, ptr %v503, align 64
-  %v505 = add nuw nsw i64 %v448, 208
-  %v506 = getelementptr inbounds float, ptr %scratch, i64 %v505
-  %v507 = load <16 x float>, ptr %v506, align 64
-  %v508 = add nuw nsw i64 %v448, 240
-  %v509 = getelementptr inbounds float, ptr %scratch, i64 %v508
-  %v510 = load <16 x float>, ptr %v509, align 64
-  %v511 = add nuw nsw i64 %v448, 272
-  %v512 = getelementptr inbounds float, ptr %scratch, i64 %v511
-  %v513 = load <16 x float>, ptr %v512, align 64
-  %v514 = add nuw nsw i64 %v461, 16
-  %v515 = getelementptr inbounds float, ptr %examples, i64 %v514
-  %v516 = load <16 x float>, ptr %v515, align 64
-  %v517 = load <16 x float>, ptr %a429
-  %v518 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v504, <16 x float> %v516, <16 x float> %v517)
-  store <16 x float> %v518, ptr %a429
-  %v519 = load <16 x float>, ptr %a433
-  %v520 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v507, <16 x float> %v516, <16 x float> %v519)
-  store <16 x float> %v520, ptr %a433
-  %v521 = load <16 x float>, ptr %a437
-  %v522 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v510, <16 x float> %v516, <16 x float> %v521)
-  store <16 x float> %v522, ptr %a437
-  %v523 = load <16 x float>, ptr %a441
-  %v524 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v513, <16 x float> %v516, <16 x float> %v523)
-  store <16 x float> %v524, ptr %a441
-  %v525 = add nuw nsw i64 %v461, 48
-  %v526 = getelementptr inbounds float, ptr %examples, i64 %v525
-  %v527 = load <16 x float>, ptr %v526, align 64
-  %v528 = load <16 x float>, ptr %a430
-  %v529 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v504, <16 x float> %v527, <16 x float> %v528)
-  store <16 x float> %v529, ptr %a430
-  %v530 = load <16 x float>, ptr %a434
-  %v531 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v507, <16 x float> %v527, <16 x float> %v530)
-  store <16 x float> %v531, ptr %a434
-  %v532 = load <16 x float>, ptr %a438
-  %v533 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v510, <16 x float> %v527, <16 x float> %v532)
-  store <16 x float> %v533, ptr %a438
-  %v534 = load <16 x float>, ptr %a442
-  %v535 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v513, <16 x float> %v527, <16 x float> %v534)
-  store <16 x float> %v535, ptr %a442
-  %v536 = add nuw nsw i64 %v461, 80
-  %v537 = getelementptr inbounds float, ptr %examples, i64 %v536
-  %v538 = load <16 x float>, ptr %v537, align 64
-  %v539 = load <16 x float>, ptr %a431
-  %v540 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v504, <16 x float> %v538, <16 x float> %v539)
-  store <16 x float> %v540, ptr %a431
-  %v541 = load <16 x float>, ptr %a435
-  %v542 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v507, <16 x float> %v538, <16 x float> %v541)
-  store <16 x float> %v542, ptr %a435
-  %v543 = load <16 x float>, ptr %a439
-  %v544 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v510, <16 x float> %v538, <16 x float> %v543)
-  store <16 x float> %v544, ptr %a439
-  %v545 = load <16 x float>, ptr %a443
-  %v546 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v513, <16 x float> %v538, <16 x float> %v545)
-  store <16 x float> %v546, ptr %a443
-  %v547 = load <16 x float>, ptr %a432
-  %v548 = fadd <16 x float> %v547, %v504
-  store <16 x float> %v548, ptr %a432
-  %v549 = load <16 x float>, ptr %a436
-  %v550 = fadd <16 x float> %v549, %v507
-  store <16 x float> %v550, ptr %a436
-  %v551 = load <16 x float>, ptr %a440
-  %v552 = fadd <16 x float> %v551, %v510
-  store <16 x float> %v552, ptr %a440
-  %v553 = load <16 x float>, ptr %a444
-  %v554 = fadd <16 x float> %v553, %v513
-  store <16 x float> %v554, ptr %a444
-  %v555 = add nuw nsw i64 %v447, 1
-  store i64 %v555, ptr %a445
-  %v556 = icmp slt i64 %v555, %strips
-  br i1 %v556, label %loop446, label %loop446.end
-loop446.end:
+  store i64 0, ptr %a443
+  br label %loop444
+loop444:
+  %v445 = load i64, ptr %a443
+  %v446 = mul nuw nsw i64 %v445, 288
+  %v447 = add nuw nsw i64 %v446, 160
+  %v448 = getelementptr inbounds float, ptr %scratch, i64 %v447
+  %v449 = load <16 x float>, ptr %v448, align 64
+  %v450 = add nuw nsw i64 %v446, 192
+  %v451 = getelementptr inbounds float, ptr %scratch, i64 %v450
+  %v452 = load <16 x float>, ptr %v451, align 64
+  %v453 = add nuw nsw i64 %v446, 224
+  %v454 = getelementptr inbounds float, ptr %scratch, i64 %v453
+  %v455 = load <16 x float>, ptr %v454, align 64
+  %v456 = add nuw nsw i64 %v446, 256
+  %v457 = getelementptr inbounds float, ptr %scratch, i64 %v456
+  %v458 = load <16 x float>, ptr %v457, align 64
+  %v459 = mul nuw nsw i64 %v445, 128
+  %v460 = getelementptr inbounds float, ptr %examples, i64 %v459
+  %v461 = load <16 x float>, ptr %v460, align 64
+  %v462 = load <16 x float>, ptr %a427
+  %v463 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v449, <16 x float> %v461, <16 x float> %v462)
+  store <16 x float> %v463, ptr %a427
+  %v464 = load <16 x float>, ptr %a431
+  %v465 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v452, <16 x float> %v461, <16 x float> %v464)
+  store <16 x float> %v465, ptr %a431
+  %v466 = load <16 x float>, ptr %a435
+  %v467 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v455, <16 x float> %v461, <16 x float> %v466)
+  store <16 x float> %v467, ptr %a435
+  %v468 = load <16 x float>, ptr %a439
+  %v469 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v458, <16 x float> %v461, <16 x float> %v468)
+  store <16 x float> %v469, ptr %a439
+  %v470 = add nuw nsw i64 %v459, 32
+  %v471 = getelementptr inbounds float, ptr %examples, i64 %v470
+  %v472 = load <16 x float>, ptr %v471, align 64
+  %v473 = load <16 x float>, ptr %a428
+  %v474 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v449, <16 x float> %v472, <16 x float> %v473)
+  store <16 x float> %v474, ptr %a428
+  %v475 = load <16 x float>, ptr %a432
+  %v476 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v452, <16 x float> %v472, <16 x float> %v475)
+  store <16 x float> %v476, ptr %a432
+  %v477 = load <16 x float>, ptr %a436
+  %v478 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v455, <16 x float> %v472, <16 x float> %v477)
+  store <16 x float> %v478, ptr %a436
+  %v479 = load <16 x float>, ptr %a440
+  %v480 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v458, <16 x float> %v472, <16 x float> %v479)
+  store <16 x float> %v480, ptr %a440
+  %v481 = add nuw nsw i64 %v459, 64
+  %v482 = getelementptr inbounds float, ptr %examples, i64 %v481
+  %v483 = load <16 x float>, ptr %v482, align 64
+  %v484 = load <16 x float>, ptr %a429
+  %v485 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v449, <16 x float> %v483, <16 x float> %v484)
+  store <16 x float> %v485, ptr %a429
+  %v486 = load <16 x float>, ptr %a433
+  %v487 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v452, <16 x float> %v483, <16 x float> %v486)
+  store <16 x float> %v487, ptr %a433
+  %v488 = load <16 x float>, ptr %a437
+  %v489 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v455, <16 x float> %v483, <16 x float> %v488)
+  store <16 x float> %v489, ptr %a437
+  %v490 = load <16 x float>, ptr %a441
+  %v491 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v458, <16 x float> %v483, <16 x float> %v490)
+  store <16 x float> %v491, ptr %a441
+  %v492 = load <16 x float>, ptr %a430
+  %v493 = fadd <16 x float> %v492, %v449
+  store <16 x float> %v493, ptr %a430
+  %v494 = load <16 x float>, ptr %a434
+  %v495 = fadd <16 x float> %v494, %v452
+  store <16 x float> %v495, ptr %a434
+  %v496 = load <16 x float>, ptr %a438
+  %v497 = fadd <16 x float> %v496, %v455
+  store <16 x float> %v497, ptr %a438
+  %v498 = load <16 x float>, ptr %a442
+  %v499 = fadd <16 x float> %v498, %v458
+  store <16 x float> %v499, ptr %a442
+  %v500 = add nuw nsw i64 %v446, 176
+  %v501 = getelementptr inbounds float, ptr %scratch, i64 %v500
+  %v502 = load <16 x float>, ptr %v501, align 64
+  %v503 = add nuw nsw i64 %v446, 208
+  %v504 = getelementptr inbounds float, ptr %scratch, i64 %v503
+  %v505 = load <16 x float>, ptr %v504, align 64
+  %v506 = add nuw nsw i64 %v446, 240
+  %v507 = getelementptr inbounds float, ptr %scratch, i64 %v506
+  %v508 = load <16 x float>, ptr %v507, align 64
+  %v509 = add nuw nsw i64 %v446, 272
+  %v510 = getelementptr inbounds float, ptr %scratch, i64 %v509
+  %v511 = load <16 x float>, ptr %v510, align 64
+  %v512 = add nuw nsw i64 %v459, 16
+  %v513 = getelementptr inbounds float, ptr %examples, i64 %v512
+  %v514 = load <16 x float>, ptr %v513, align 64
+  %v515 = load <16 x float>, ptr %a427
+  %v516 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v502, <16 x float> %v514, <16 x float> %v515)
+  store <16 x float> %v516, ptr %a427
+  %v517 = load <16 x float>, ptr %a431
+  %v518 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v505, <16 x float> %v514, <16 x float> %v517)
+  store <16 x float> %v518, ptr %a431
+  %v519 = load <16 x float>, ptr %a435
+  %v520 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v508, <16 x float> %v514, <16 x float> %v519)
+  store <16 x float> %v520, ptr %a435
+  %v521 = load <16 x float>, ptr %a439
+  %v522 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v511, <16 x float> %v514, <16 x float> %v521)
+  store <16 x float> %v522, ptr %a439
+  %v523 = add nuw nsw i64 %v459, 48
+  %v524 = getelementptr inbounds float, ptr %examples, i64 %v523
+  %v525 = load <16 x float>, ptr %v524, align 64
+  %v526 = load <16 x float>, ptr %a428
+  %v527 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v502, <16 x float> %v525, <16 x float> %v526)
+  store <16 x float> %v527, ptr %a428
+  %v528 = load <16 x float>, ptr %a432
+  %v529 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v505, <16 x float> %v525, <16 x float> %v528)
+  store <16 x float> %v529, ptr %a432
+  %v530 = load <16 x float>, ptr %a436
+  %v531 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v508, <16 x float> %v525, <16 x float> %v530)
+  store <16 x float> %v531, ptr %a436
+  %v532 = load <16 x float>, ptr %a440
+  %v533 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v511, <16 x float> %v525, <16 x float> %v532)
+  store <16 x float> %v533, ptr %a440
+  %v534 = add nuw nsw i64 %v459, 80
+  %v535 = getelementptr inbounds float, ptr %examples, i64 %v534
+  %v536 = load <16 x float>, ptr %v535, align 64
+  %v537 = load <16 x float>, ptr %a429
+  %v538 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v502, <16 x float> %v536, <16 x float> %v537)
+  store <16 x float> %v538, ptr %a429
+  %v539 = load <16 x float>, ptr %a433
+  %v540 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v505, <16 x float> %v536, <16 x float> %v539)
+  store <16 x float> %v540, ptr %a433
+  %v541 = load <16 x float>, ptr %a437
+  %v542 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v508, <16 x float> %v536, <16 x float> %v541)
+  store <16 x float> %v542, ptr %a437
+  %v543 = load <16 x float>, ptr %a441
+  %v544 = call <16 x float> @llvm.fma.v16f32(<16 x float> %v511, <16 x float> %v536, <16 x float> %v543)
+  store <16 x float> %v544, ptr %a441
+  %v545 = load <16 x float>, ptr %a430
+  %v546 = fadd <16 x float> %v545, %v502
+  store <16 x float> %v546, ptr %a430
+  %v547 = load <16 x float>, ptr %a434
+  %v548 = fadd <16 x float> %v547, %v505
+  store <16 x float> %v548, ptr %a434
+  %v549 = load <16 x float>, ptr %a438
+  %v550 = fadd <16 x float> %v549, %v508
+  store <16 x float> %v550, ptr %a438
+  %v551 = load <16 x float>, ptr %a442
+  %v552 = fadd <16 x float> %v551, %v511
+  store <16 x float> %v552, ptr %a442
+  %v553 = add nuw nsw i64 %v445, 1
+  store i64 %v553, ptr %a443
+  %v554 = icmp slt i64 %v553, %strips
+  br i1 %v554, label %loop444, label %loop444.end
+loop444.end:
+  %v555 = load <16 x float>, ptr %a427
+  %v556 = load <16 x float>, ptr %a428
   %v557 = load <16 x float>, ptr %a429
   %v558 = load <16 x float>, ptr %a430
   %v559 = load <16 x float>, ptr %a431
@@ -698,102 +697,100 @@ loop446.end:
   %v568 = load <16 x float>, ptr %a440
   %v569 = load <16 x float>, ptr %a441
   %v570 = load <16 x float>, ptr %a442
-  %v571 = load <16 x float>, ptr %a443
-  %v572 = load <16 x float>, ptr %a444
-  %v573 = shufflevector <16 x float> %v557, <16 x float> %v558, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23>
-  %v574 = shufflevector <16 x float> %v557, <16 x float> %v558, <16 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
-  %v575 = fadd <16 x float> %v573, %v574
-  %v576 = shufflevector <16 x float> %v559, <16 x float> %v560, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23>
-  %v577 = shufflevector <16 x float> %v559, <16 x float> %v560, <16 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
-  %v578 = fadd <16 x float> %v576, %v577
-  %v579 = shufflevector <16 x float> %v561, <16 x float> %v562, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23>
-  %v580 = shufflevector <16 x float> %v561, <16 x float> %v562, <16 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
-  %v581 = fadd <16 x float> %v579, %v580
-  %v582 = shufflevector <16 x float> %v563, <16 x float> %v564, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23>
-  %v583 = shufflevector <16 x float> %v563, <16 x float> %v564, <16 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
-  %v584 = fadd <16 x float> %v582, %v583
-  %v585 = shufflevector <16 x float> %v565, <16 x float> %v566, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23>
-  %v586 = shufflevector <16 x float> %v565, <16 x float> %v566, <16 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
-  %v587 = fadd <16 x float> %v585, %v586
-  %v588 = shufflevector <16 x float> %v567, <16 x float> %v568, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23>
-  %v589 = shufflevector <16 x float> %v567, <16 x float> %v568, <16 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
-  %v590 = fadd <16 x float> %v588, %v589
-  %v591 = shufflevector <16 x float> %v569, <16 x float> %v570, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23>
-  %v592 = shufflevector <16 x float> %v569, <16 x float> %v570, <16 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
-  %v593 = fadd <16 x float> %v591, %v592
-  %v594 = shufflevector <16 x float> %v571, <16 x float> %v572, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23>
-  %v595 = shufflevector <16 x float> %v571, <16 x float> %v572, <16 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
-  %v596 = fadd <16 x float> %v594, %v595
-  %v597 = shufflevector <16 x float> %v575, <16 x float> %v578, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 8, i32 9, i32 10, i32 11, i32 16, i32 17, i32 18, i32 19, i32 24, i32 25, i32 26, i32 27>
-  %v598 = shufflevector <16 x float> %v575, <16 x float> %v578, <16 x i32> <i32 4, i32 5, i32 6, i32 7, i32 12, i32 13, i32 14, i32 15, i32 20, i32 21, i32 22, i32 23, i32 28, i32 29, i32 30, i32 31>
-  %v599 = fadd <16 x float> %v597, %v598
-  %v600 = shufflevector <16 x float> %v581, <16 x float> %v584, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 8, i32 9, i32 10, i32 11, i32 16, i32 17, i32 18, i32 19, i32 24, i32 25, i32 26, i32 27>
-  %v601 = shufflevector <16 x float> %v581, <16 x float> %v584, <16 x i32> <i32 4, i32 5, i32 6, i32 7, i32 12, i32 13, i32 14, i32 15, i32 20, i32 21, i32 22, i32 23, i32 28, i32 29, i32 30, i32 31>
-  %v602 = fadd <16 x float> %v600, %v601
-  %v603 = shufflevector <16 x float> %v587, <16 x float> %v590, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 8, i32 9, i32 10, i32 11, i32 16, i32 17, i32 18, i32 19, i32 24, i32 25, i32 26, i32 27>
-  %v604 = shufflevector <16 x float> %v587, <16 x float> %v590, <16 x i32> <i32 4, i32 5, i32 6, i32 7, i32 12, i32 13, i32 14, i32 15, i32 20, i32 21, i32 22, i32 23, i32 28, i32 29, i32 30, i32 31>
-  %v605 = fadd <16 x float> %v603, %v604
-  %v606 = shufflevector <16 x float> %v593, <16 x float> %v596, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 8, i32 9, i32 10, i32 11, i32 16, i32 17, i32 18, i32 19, i32 24, i32 25, i32 26, i32 27>
-  %v607 = shufflevector <16 x float> %v593, <16 x float> %v596, <16 x i32> <i32 4, i32 5, i32 6, i32 7, i32 12, i32 13, i32 14, i32 15, i32 20, i32 21, i32 22, i32 23, i32 28, i32 29, i32 30, i32 31>
-  %v608 = fadd <16 x float> %v606, %v607
-  %v609 = shufflevector <16 x float> %v599, <16 x float> %v602, <16 x i32> <i32 0, i32 1, i32 4, i32 5, i32 8, i32 9, i32 12, i32 13, i32 16, i32 17, i32 20, i32 21, i32 24, i32 25, i32 28, i32 29>
-  %v610 = shufflevector <16 x float> %v599, <16 x float> %v602, <16 x i32> <i32 2, i32 3, i32 6, i32 7, i32 10, i32 11, i32 14, i32 15, i32 18, i32 19, i32 22, i32 23, i32 26, i32 27, i32 30, i32 31>
-  %v611 = fadd <16 x float> %v609, %v610
-  %v612 = shufflevector <16 x float> %v605, <16 x float> %v608, <16 x i32> <i32 0, i32 1, i32 4, i32 5, i32 8, i32 9, i32 12, i32 13, i32 16, i32 17, i32 20, i32 21, i32 24, i32 25, i32 28, i32 29>
-  %v613 = shufflevector <16 x float> %v605, <16 x float> %v608, <16 x i32> <i32 2, i32 3, i32 6, i32 7, i32 10, i32 11, i32 14, i32 15, i32 18, i32 19, i32 22, i32 23, i32 26, i32 27, i32 30, i32 31>
-  %v614 = fadd <16 x float> %v612, %v613
-  %v615 = shufflevector <16 x float> %v611, <16 x float> %v614, <16 x i32> <i32 0, i32 2, i32 4, i32 6, i32 8, i32 10, i32 12, i32 14, i32 16, i32 18, i32 20, i32 22, i32 24, i32 26, i32 28, i32 30>
-  %v616 = shufflevector <16 x float> %v611, <16 x float> %v614, <16 x i32> <i32 1, i32 3, i32 5, i32 7, i32 9, i32 11, i32 13, i32 15, i32 17, i32 19, i32 21, i32 23, i32 25, i32 27, i32 29, i32 31>
-  %v617 = fadd <16 x float> %v615, %v616
-  %v618 = shufflevector <16 x float> %v617, <16 x float> poison, <3 x i32> <i32 0, i32 1, i32 2>
-  %v619 = getelementptr inbounds float, ptr %sums, i64 32
-  store <3 x float> %v618, ptr %v619, align 4
-  %v620 = shufflevector <16 x float> %v617, <16 x float> poison, <1 x i32> <i32 3>
-  %v621 = getelementptr inbounds float, ptr %sums, i64 48
-  store <1 x float> %v620, ptr %v621, align 4
-  %v622 = shufflevector <16 x float> %v617, <16 x float> poison, <3 x i32> <i32 4, i32 5, i32 6>
-  %v623 = getelementptr inbounds float, ptr %sums, i64 35
-  store <3 x float> %v622, ptr %v623, align 4
-  %v624 = shufflevector <16 x float> %v617, <16 x float> poison, <1 x i32> <i32 7>
-  %v625 = getelementptr inbounds float, ptr %sums, i64 49
-  store <1 x float> %v624, ptr %v625, align 4
-  %v626 = shufflevector <16 x float> %v617, <16 x float> poison, <3 x i32> <i32 8, i32 9, i32 10>
-  %v627 = getelementptr inbounds float, ptr %sums, i64 38
-  store <3 x float> %v626, ptr %v627, align 4
-  %v628 = shufflevector <16 x float> %v617, <16 x float> poison, <1 x i32> <i32 11>
-  %v629 = getelementptr inbounds float, ptr %sums, i64 50
-  store <1 x float> %v628, ptr %v629, align 4
-  %v630 = shufflevector <16 x float> %v617, <16 x float> poison, <3 x i32> <i32 12, i32 13, i32 14>
-  %v631 = getelementptr inbounds float, ptr %sums, i64 41
-  store <3 x float> %v630, ptr %v631, align 4
-  %v632 = shufflevector <16 x float> %v617, <16 x float> poison, <1 x i32> <i32 15>
-  %v633 = getelementptr inbounds float, ptr %sums, i64 51
-  store <1 x float> %v632, ptr %v633, align 4
+  %v571 = shufflevector <16 x float> %v555, <16 x float> %v556, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23>
+  %v572 = shufflevector <16 x float> %v555, <16 x float> %v556, <16 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
+  %v573 = fadd <16 x float> %v571, %v572
+  %v574 = shufflevector <16 x float> %v557, <16 x float> %v558, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23>
+  %v575 = shufflevector <16 x float> %v557, <16 x float> %v558, <16 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
+  %v576 = fadd <16 x float> %v574, %v575
+  %v577 = shufflevector <16 x float> %v559, <16 x float> %v560, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23>
+  %v578 = shufflevector <16 x float> %v559, <16 x float> %v560, <16 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
+  %v579 = fadd <16 x float> %v577, %v578
+  %v580 = shufflevector <16 x float> %v561, <16 x float> %v562, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23>
+  %v581 = shufflevector <16 x float> %v561, <16 x float> %v562, <16 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
+  %v582 = fadd <16 x float> %v580, %v581
+  %v583 = shufflevector <16 x float> %v563, <16 x float> %v564, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23>
+  %v584 = shufflevector <16 x float> %v563, <16 x float> %v564, <16 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
+  %v585 = fadd <16 x float> %v583, %v584
+  %v586 = shufflevector <16 x float> %v565, <16 x float> %v566, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23>
+  %v587 = shufflevector <16 x float> %v565, <16 x float> %v566, <16 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
+  %v588 = fadd <16 x float> %v586, %v587
+  %v589 = shufflevector <16 x float> %v567, <16 x float> %v568, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23>
+  %v590 = shufflevector <16 x float> %v567, <16 x float> %v568, <16 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
+  %v591 = fadd <16 x float> %v589, %v590
+  %v592 = shufflevector <16 x float> %v569, <16 x float> %v570, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 4, i32 5, i32 6, i32 7, i32 16, i32 17, i32 18, i32 19, i32 20, i32 21, i32 22, i32 23>
+  %v593 = shufflevector <16 x float> %v569, <16 x float> %v570, <16 x i32> <i32 8, i32 9, i32 10, i32 11, i32 12, i32 13, i32 14, i32 15, i32 24, i32 25, i32 26, i32 27, i32 28, i32 29, i32 30, i32 31>
+  %v594 = fadd <16 x float> %v592, %v593
+  %v595 = shufflevector <16 x float> %v573, <16 x float> %v576, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 8, i32 9, i32 10, i32 11, i32 16, i32 17, i32 18, i32 19, i32 24, i32 25, i32 26, i32 27>
+  %v596 = shufflevector <16 x float> %v573, <16 x float> %v576, <16 x i32> <i32 4, i32 5, i32 6, i32 7, i32 12, i32 13, i32 14, i32 15, i32 20, i32 21, i32 22, i32 23, i32 28, i32 29, i32 30, i32 31>
+  %v597 = fadd <16 x float> %v595, %v596
+  %v598 = shufflevector <16 x float> %v579, <16 x float> %v582, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 8, i32 9, i32 10, i32 11, i32 16, i32 17, i32 18, i32 19, i32 24, i32 25, i32 26, i32 27>
+  %v599 = shufflevector <16 x float> %v579, <16 x float> %v582, <16 x i32> <i32 4, i32 5, i32 6, i32 7, i32 12, i32 13, i32 14, i32 15, i32 20, i32 21, i32 22, i32 23, i32 28, i32 29, i32 30, i32 31>
+  %v600 = fadd <16 x float> %v598, %v599
+  %v601 = shufflevector <16 x float> %v585, <16 x float> %v588, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 8, i32 9, i32 10, i32 11, i32 16, i32 17, i32 18, i32 19, i32 24, i32 25, i32 26, i32 27>
+  %v602 = shufflevector <16 x float> %v585, <16 x float> %v588, <16 x i32> <i32 4, i32 5, i32 6, i32 7, i32 12, i32 13, i32 14, i32 15, i32 20, i32 21, i32 22, i32 23, i32 28, i32 29, i32 30, i32 31>
+  %v603 = fadd <16 x float> %v601, %v602
+  %v604 = shufflevector <16 x float> %v591, <16 x float> %v594, <16 x i32> <i32 0, i32 1, i32 2, i32 3, i32 8, i32 9, i32 10, i32 11, i32 16, i32 17, i32 18, i32 19, i32 24, i32 25, i32 26, i32 27>
+  %v605 = shufflevector <16 x float> %v591, <16 x float> %v594, <16 x i32> <i32 4, i32 5, i32 6, i32 7, i32 12, i32 13, i32 14, i32 15, i32 20, i32 21, i32 22, i32 23, i32 28, i32 29, i32 30, i32 31>
+  %v606 = fadd <16 x float> %v604, %v605
+  %v607 = shufflevector <16 x float> %v597, <16 x float> %v600, <16 x i32> <i32 0, i32 1, i32 4, i32 5, i32 8, i32 9, i32 12, i32 13, i32 16, i32 17, i32 20, i32 21, i32 24, i32 25, i32 28, i32 29>
+  %v608 = shufflevector <16 x float> %v597, <16 x float> %v600, <16 x i32> <i32 2, i32 3, i32 6, i32 7, i32 10, i32 11, i32 14, i32 15, i32 18, i32 19, i32 22, i32 23, i32 26, i32 27, i32 30, i32 31>
+  %v609 = fadd <16 x float> %v607, %v608
+  %v610 = shufflevector <16 x float> %v603, <16 x float> %v606, <16 x i32> <i32 0, i32 1, i32 4, i32 5, i32 8, i32 9, i32 12, i32 13, i32 16, i32 17, i32 20, i32 21, i32 24, i32 25, i32 28, i32 29>
+  %v611 = shufflevector <16 x float> %v603, <16 x float> %v606, <16 x i32> <i32 2, i32 3, i32 6, i32 7, i32 10, i32 11, i32 14, i32 15, i32 18, i32 19, i32 22, i32 23, i32 26, i32 27, i32 30, i32 31>
+  %v612 = fadd <16 x float> %v610, %v611
+  %v613 = shufflevector <16 x float> %v609, <16 x float> %v612, <16 x i32> <i32 0, i32 2, i32 4, i32 6, i32 8, i32 10, i32 12, i32 14, i32 16, i32 18, i32 20, i32 22, i32 24, i32 26, i32 28, i32 30>
+  %v614 = shufflevector <16 x float> %v609, <16 x float> %v612, <16 x i32> <i32 1, i32 3, i32 5, i32 7, i32 9, i32 11, i32 13, i32 15, i32 17, i32 19, i32 21, i32 23, i32 25, i32 27, i32 29, i32 31>
+  %v615 = fadd <16 x float> %v613, %v614
+  %v616 = shufflevector <16 x float> %v615, <16 x float> poison, <3 x i32> <i32 0, i32 1, i32 2>
+  %v617 = getelementptr inbounds float, ptr %sums, i64 5
+  store <3 x float> %v616, ptr %v617, align 4
+  %v618 = shufflevector <16 x float> %v615, <16 x float> poison, <1 x i32> <i32 3>
+  %v619 = getelementptr inbounds float, ptr %sums, i64 17
+  store <1 x float> %v618, ptr %v619, align 4
+  %v620 = shufflevector <16 x float> %v615, <16 x float> poison, <3 x i32> <i32 4, i32 5, i32 6>
+  %v621 = getelementptr inbounds float, ptr %sums, i64 8
+  store <3 x float> %v620, ptr %v621, align 4
+  %v622 = shufflevector <16 x float> %v615, <16 x float> poison, <1 x i32> <i32 7>
+  %v623 = getelementptr inbounds float, ptr %sums, i64 18
+  store <1 x float> %v622, ptr %v623, align 4
+  %v624 = shufflevector <16 x float> %v615, <16 x float> poison, <3 x i32> <i32 8, i32 9, i32 10>
+  %v625 = getelementptr inbounds float, ptr %sums, i64 11
+  store <3 x float> %v624, ptr %v625, align 4
+  %v626 = shufflevector <16 x float> %v615, <16 x float> poison, <1 x i32> <i32 11>
+  %v627 = getelementptr inbounds float, ptr %sums, i64 19
+  store <1 x float> %v626, ptr %v627, align 4
+  %v628 = shufflevector <16 x float> %v615, <16 x float> poison, <3 x i32> <i32 12, i32 13, i32 14>
+  %v629 = getelementptr inbounds float, ptr %sums, i64 14
+  store <3 x float> %v628, ptr %v629, align 4
+  %v630 = shufflevector <16 x float> %v615, <16 x float> poison, <1 x i32> <i32 15>
+  %v631 = getelementptr inbounds float, ptr %sums, i64 20
+  store <1 x float> %v630, ptr %v631, align 4
   ret void
 }
 
 define internal void @merge(ptr noalias %low, ptr noalias %high) noinline {
 entry:
-  %a634 = alloca i64, align 64
+  %a632 = alloca i64, align 64
   br label %body
 body:
-  store i64 0, ptr %a634
-  br label %loop635
-loop635:
-  %v636 = load i64, ptr %a634
-  %v637 = mul nuw nsw i64 %v636, 16
-  %v638 = getelementptr inbounds float, ptr %low, i64 %v637
+  store i64 0, ptr %a632
+  br label %loop633
+loop633:
+  %v634 = load i64, ptr %a632
+  %v635 = mul nuw nsw i64 %v634, 16
+  %v636 = getelementptr inbounds float, ptr %low, i64 %v635
+  %v637 = load <16 x float>, ptr %v636, align 64
+  %v638 = getelementptr inbounds float, ptr %high, i64 %v635
   %v639 = load <16 x float>, ptr %v638, align 64
-  %v640 = getelementptr inbounds float, ptr %high, i64 %v637
-  %v641 = load <16 x float>, ptr %v640, align 64
-  %v642 = fadd <16 x float> %v639, %v641
-  %v643 = getelementptr inbounds float, ptr %low, i64 %v637
-  store <16 x float> %v642, ptr %v643, align 64
-  %v644 = add nuw nsw i64 %v636, 1
-  store i64 %v644, ptr %a634
-  %v645 = icmp slt i64 %v644, 4
-  br i1 %v645, label %loop635, label %loop635.end
-loop635.end:
+  %v640 = fadd <16 x float> %v637, %v639
+  %v641 = getelementptr inbounds float, ptr %low, i64 %v635
+  store <16 x float> %v640, ptr %v641, align 64
+  %v642 = add nuw nsw i64 %v634, 1
+  store i64 %v642, ptr %a632
+  %v643 = icmp slt i64 %v642, 2
+  br i1 %v643, label %loop633, label %loop633.end
+loop633.end:
   ret void
 }
 
@@ -801,50 +798,50 @@ define internal void @follow(ptr noalias %total, ptr noalias %state, ptr noalias
 entry:
   br label %body
 body:
-  %v646 = getelementptr inbounds float, ptr %state, i64 0
-  %v647 = load <16 x float>, ptr %v646, align 64
-  %v648 = getelementptr inbounds float, ptr %numbers, i64 1
-  %v649 = load float, ptr %v648
-  %v650 = insertelement <16 x float> poison, float %v649, i64 0
-  %v651 = shufflevector <16 x float> %v650, <16 x float> poison, <16 x i32> zeroinitializer
-  %v652 = getelementptr inbounds float, ptr %total, i64 32
-  %v653 = load <16 x float>, ptr %v652, align 64
-  %v654 = getelementptr inbounds float, ptr %numbers, i64 0
-  %v655 = load float, ptr %v654
-  %v656 = insertelement <16 x float> poison, float %v655, i64 0
-  %v657 = shufflevector <16 x float> %v656, <16 x float> poison, <16 x i32> zeroinitializer
-  %v658 = fdiv <16 x float> %v653, %v657
-  %v659 = fmul <16 x float> %v651, %v658
-  %v660 = fsub <16 x float> %v647, %v659
-  %v661 = getelementptr inbounds float, ptr %next, i64 0
-  store <16 x float> %v660, ptr %v661, align 64
-  %v662 = getelementptr inbounds float, ptr %state, i64 16
-  %v663 = load <16 x float>, ptr %v662, align 64
-  %v664 = getelementptr inbounds float, ptr %total, i64 48
-  %v665 = load <16 x float>, ptr %v664, align 64
-  %v666 = fdiv <16 x float> %v665, %v657
-  %v667 = fmul <16 x float> %v651, %v666
-  %v668 = fsub <16 x float> %v663, %v667
-  %v669 = getelementptr inbounds float, ptr %next, i64 16
-  store <16 x float> %v668, ptr %v669, align 64
-  %v670 = getelementptr inbounds float, ptr %state, i64 32
-  %v671 = load <16 x float>, ptr %v670, align 64
-  %v672 = getelementptr inbounds float, ptr %total, i64 0
-  %v673 = load <16 x float>, ptr %v672, align 64
-  %v674 = fdiv <16 x float> %v673, %v657
-  %v675 = fmul <16 x float> %v651, %v674
-  %v676 = fsub <16 x float> %v671, %v675
-  %v677 = getelementptr inbounds float, ptr %next, i64 32
-  store <16 x float> %v676, ptr %v677, align 64
-  %v678 = getelementptr inbounds float, ptr %state, i64 48
-  %v679 = load <16 x float>, ptr %v678, align 64
-  %v680 = getelementptr inbounds float, ptr %total, i64 16
-  %v681 = load <16 x float>, ptr %v680, align 64
-  %v682 = fdiv <16 x float> %v681, %v657
-  %v683 = fmul <16 x float> %v651, %v682
-  %v684 = fsub <16 x float> %v679, %v683
-  %v685 = getelementptr inbounds float, ptr %next, i64 48
-  store <16 x float> %v684, ptr %v685, align 64
+  %v644 = getelementptr inbounds float, ptr %state, i64 0
+  %v645 = load <16 x float>, ptr %v644, align 64
+  %v646 = getelementptr inbounds float, ptr %numbers, i64 1
+  %v647 = load float, ptr %v646
+  %v648 = insertelement <16 x float> poison, float %v647, i64 0
+  %v649 = shufflevector <16 x float> %v648, <16 x float> poison, <16 x i32> zeroinitializer
+  %v650 = getelementptr inbounds float, ptr %total, i64 5
+  %v651 = load <16 x float>, ptr %v650, align 4
+  %v652 = getelementptr inbounds float, ptr %numbers, i64 0
+  %v653 = load float, ptr %v652
+  %v654 = insertelement <16 x float> poison, float %v653, i64 0
+  %v655 = shufflevector <16 x float> %v654, <16 x float> poison, <16 x i32> zeroinitializer
+  %v656 = fdiv <16 x float> %v651, %v655
+  %v657 = fmul <16 x float> %v649, %v656
+  %v658 = fsub <16 x float> %v645, %v657
+  %v659 = getelementptr inbounds float, ptr %next, i64 0
+  store <16 x float> %v658, ptr %v659, align 64
+  %v660 = getelementptr inbounds float, ptr %state, i64 16
+  %v661 = load <16 x float>, ptr %v660, align 64
+  %v662 = getelementptr inbounds float, ptr %total, i64 17
+  %v663 = load <16 x float>, ptr %v662, align 4
+  %v664 = fdiv <16 x float> %v663, %v655
+  %v665 = fmul <16 x float> %v649, %v664
+  %v666 = fsub <16 x float> %v661, %v665
+  %v667 = getelementptr inbounds float, ptr %next, i64 16
+  store <16 x float> %v666, ptr %v667, align 64
+  %v668 = getelementptr inbounds float, ptr %state, i64 32
+  %v669 = load <16 x float>, ptr %v668, align 64
+  %v670 = getelementptr inbounds float, ptr %total, i64 0
+  %v671 = load <16 x float>, ptr %v670, align 4
+  %v672 = fdiv <16 x float> %v671, %v655
+  %v673 = fmul <16 x float> %v649, %v672
+  %v674 = fsub <16 x float> %v669, %v673
+  %v675 = getelementptr inbounds float, ptr %next, i64 32
+  store <16 x float> %v674, ptr %v675, align 64
+  %v676 = getelementptr inbounds float, ptr %state, i64 48
+  %v677 = load <16 x float>, ptr %v676, align 64
+  %v678 = getelementptr inbounds float, ptr %total, i64 4
+  %v679 = load <16 x float>, ptr %v678, align 4
+  %v680 = fdiv <16 x float> %v679, %v655
+  %v681 = fmul <16 x float> %v649, %v680
+  %v682 = fsub <16 x float> %v677, %v681
+  %v683 = getelementptr inbounds float, ptr %next, i64 48
+  store <16 x float> %v682, ptr %v683, align 64
   ret void
 }
 
@@ -856,7 +853,7 @@ define void @run(i64 %thread, i64 %threads, i64 %networks, i64 %iterations, i64 
     ptr %given, ptr %returned, ptr %states, ptr %allnumbers, ptr %allresults, ptr %partial, ptr %arrived, ptr %scratch,
     ptr %own, ptr %next) {
 entry:
-  %stack.size = mul i64 %rows, 64
+  %stack.size = mul i64 %rows, 32
   %half.size = mul i64 %stack.size, %threads
   %mine.k = mul i64 %stack.size, %thread
   br label %network
@@ -897,9 +894,9 @@ instruction: ; the top of the stack is where the next row of sums goes
   %code.at = getelementptr i32, ptr %instructions, i64 %at
   %code = load i32, ptr %code.at
   %at.next = add i64 %at, 1
-  %above = getelementptr float, ptr %top, i64 64
-  %high = getelementptr float, ptr %top, i64 -64
-  %low = getelementptr float, ptr %high, i64 -64
+  %above = getelementptr float, ptr %top, i64 32
+  %high = getelementptr float, ptr %top, i64 -32
+  %low = getelementptr float, ptr %high, i64 -32
   switch i32 %code, label %other [ i32 -1, label %merge i32 -2, label %arrive i32 -3, label %follow ]
 other:
   %code64 = sext i32 %code to i64
@@ -923,9 +920,9 @@ merge:
   br label %instruction
 push:
   %row = sub i64 -4, %code64
-  %pushed.k = mul i64 %row, 64
+  %pushed.k = mul i64 %row, 32
   %pushed = getelementptr float, ptr %half, i64 %pushed.k
-  call void @llvm.memcpy.p0.p0.i64(ptr %top, ptr %pushed, i64 256, i1 false)
+  call void @llvm.memcpy.p0.p0.i64(ptr %top, ptr %pushed, i64 128, i1 false)
   br label %instruction
 arrive:
   %before = atomicrmw add ptr %arrived, i64 1 release
