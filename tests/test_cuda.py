@@ -277,7 +277,8 @@ def test_each_block_has_a_run_of_tiles(
 
 def tree_holds(text: str, n: int, order: str) -> bool:
     """Whether the first rows of n stacks are added as `add_tree` does."""
-    sums, rows, results = 64, 3, 64  # as 3-4-1 has them
+    sums, results = (int(re.search(rf"int {name} = (\d+)", text)[1]) for name in ("SUMS", "RESULTS"))
+    rows = 3
     work = np.random.default_rng(n).standard_normal((n, rows * sums + results)).astype(np.float32)
     work[:, :9] = -0.0
     meant = add_tree(work[:, :sums])
