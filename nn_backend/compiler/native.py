@@ -240,12 +240,15 @@ class Kernel:
         """
         networks, plan = len(state), self.plan
         places = np.zeros((networks, 4), np.int64)
-        places[:, :2] = (0, examples.m) if spans is None else spans
-        places[:, 0] //= STRIP
-        most = examples.m if spans is None else int(places[:, 1].max())
+        places[:, 1] = most = examples.m
+        if spans is not None:
+            places[:, :2] = spans
+            places[:, 0] //= STRIP
+            most = int(places[:, 1].max())
         strips = -(-most // STRIP)
         places[:, 2] = np.arange(0, networks * strips, strips)
-        outputs = zeros((networks, strips, plan.outputs.rows, STRIP), plan.program.dtype)
+        allocate = zeros if plan.outputs.rows else np.empty
+        outputs = allocate((networks, strips, plan.outputs.rows, STRIP), plan.program.dtype)
         results = state if plan.is_step else zeros((networks, plan.results.size), plan.program.dtype)
 
         def call(first: int, last: int, threads: int) -> None:
