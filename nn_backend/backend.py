@@ -5,12 +5,9 @@ handed on; nothing below looks one up.
 """
 
 import functools
-import importlib.metadata
-import importlib.util
 import os
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +17,7 @@ import numpy as np
 
 from nn_backend.equations import Array
 from nn_backend.errors import ArgumentError, ArrayTypeError, BackendUnavailableError, DataError, OutOfMemoryError
+from nn_backend.gpu import AFTER_FORK, cuda_version, find_problem, first_line, is_after_fork
 
 
 @dataclass(frozen=True)
@@ -119,9 +117,9 @@ class Backend:
                 except MemoryError as error:
                     raise OutOfMemoryError(self._shortage(error)) from None
         except RuntimeError as error:
-            if not _is_after_fork(error):
+            if not is_after_fork(error):
                 raise
-            raise BackendUnavailableError(_AFTER_FORK) from None
+            raise BackendUnavailableError(AFTER_FORK) from None
 
     def _shortage(self, error: MemoryError) -> str:
         """Say whose memory does not suffice."""
@@ -133,7 +131,7 @@ class Backend:
                 free, total = self.device.mem_info
                 sizes = f"; {free:,} of the device's {total:,} bytes are free"
         return (
-            f"{where} is out of memory: {_first_line(error)}{sizes}. "
+            f"{where} is out of memory: {first_line(error)}{sizes}. "
             f"Take fewer rows or hidden units, float32, or {other} with more memory"
         )
 
@@ -249,13 +247,13 @@ def available_backends() -> list[str]:
 
 def diagnose_gpu() -> str:
     """Say in one sentence which GPU can be used, or what is missing and how to get it. Never raises."""
-    problem = _gpu_problem()
+    problem = find_problem()
     if problem is not None:
         return problem
     import cupy
 
     count = cupy.cuda.runtime.getDeviceCount()
-    driver = _version(cupy.cuda.runtime.driverGetVersion())
+    driver = cuda_version(cupy.cuda.runtime.driverGetVersion())
     return f"CuPy {cupy.__version__} can use {count} CUDA device{'s'[: count > 1]} (driver for CUDA {driver})."
 
 
@@ -281,7 +279,7 @@ def _numpy(number: int | None) -> Backend:
 
 @functools.cache  # the diagnosis takes longer than a small training; a failure raises and is not kept
 def _cupy_of(process: int, number: int | None) -> Backend:
-    problem = _gpu_problem()
+    problem = find_problem()
     if problem is not None:
         raise BackendUnavailableError(problem)
     import array_api_compat.cupy as xp
@@ -304,108 +302,3 @@ _ALIASES = {"cpu": "numpy", "gpu": "cupy"}
 _FACTORIES: dict[str, Callable[[int | None], Backend]] = {"numpy": _numpy, "cupy": _cupy}
 _context_backend: ContextVar[Backend | None] = ContextVar("backend", default=None)
 _default_backend: Backend | None = None
-
-_CUPY_WHEELS = ("amd-cupy", "cupy", "cupy-cuda11x", "cupy-cuda12x", "cupy-cuda13x", "cupy-cuda14x")
-# cudaErrorInsufficientDriver, cudaErrorNoDevice, cudaErrorInitializationError
-_NO_DRIVER_OR_TOO_OLD, _NO_DEVICE, _NOT_AFTER_FORK = 35, 100, 3
-_AFTER_FORK = (
-    "This process was forked from one that had used CUDA, which does not survive that: start worker processes with the "
-    "method 'spawn' or 'forkserver'."
-)
-
-
-def _version(number: int) -> str:
-    """Return CUDA's version number, 13010, as people write it: 13.1."""
-    return f"{number // 1000}.{number % 1000 // 10}"
-
-
-def _gpu_problem() -> str | None:
-    """Say in one sentence why CuPy cannot use a GPU here, or give None."""
-    wheels = _cupy_wheels()
-    named = " and ".join(f"{name} {version}" for name, version in wheels.items())
-    spec = importlib.util.find_spec("cupy")
-    if spec is None or spec.origin is None:  # without an origin it is but a folder of that name
-        if wheels:
-            return (
-                f"CuPy's files are gone although {named} is registered (another CuPy wheel was uninstalled over it): "
-                f'run "pip install --force-reinstall --no-deps {next(iter(wheels))}".'
-            )
-        return (
-            'CuPy is not installed: run "pip install nn-backend[cuda13]", or nn-backend[cuda12] for an NVIDIA driver '
-            "older than 580."
-        )
-    if len(wheels) > 1:
-        return (
-            f"Several CuPy packages share one folder, {named}: "
-            f'run "pip uninstall {" ".join(wheels)}", then install one of them.'
-        )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import cupy
-    except OSError as error:  # CuPy creates its kernel cache on import
-        return f"CuPy cannot create its kernel cache ({error}): set CUPY_CACHE_DIR to a folder that can be written."
-    except Exception as error:
-        reason = _first_line(error.__cause__ or error)
-        return (
-            f"CuPy is installed but cannot be imported ({reason}): "
-            f'run "pip install --force-reinstall {next(iter(wheels), "cupy-cuda13x")}".'
-        )
-    runtime = cupy.cuda.runtime
-    needed = runtime.runtimeGetVersion() // 1000  # any driver for that major version will do
-    named = named or f"CuPy {cupy.__version__}"
-    try:
-        count = runtime.getDeviceCount()
-    except runtime.CUDARuntimeError as error:
-        if error.status == _NO_DRIVER_OR_TOO_OLD:
-            driver = runtime.driverGetVersion()
-            if driver == 0:
-                return f"No NVIDIA driver (libcuda.so.1) was found: {named} needs one for CUDA {needed}."
-            fitting = "nn-backend[cuda12] instead" if driver // 1000 == 12 else "a CuPy for the driver's version"
-            return (
-                f"The NVIDIA driver is too old: it supports CUDA {_version(driver)}, but {named} needs CUDA {needed}; "
-                f"update the driver or install {fitting}."
-            )
-        if error.status == _NOT_AFTER_FORK:
-            return _AFTER_FORK
-        if error.status == _NO_DEVICE:
-            count = 0
-        else:
-            return f"The CUDA driver reports error {error.status}: {_first_line(error)}."
-    if count == 0:
-        hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
-        hint = "" if hidden is None else f"; CUDA_VISIBLE_DEVICES is {hidden!r}, unset it to see every device"
-        return f"The NVIDIA driver is installed but shows no CUDA device{hint}."
-    try:  # a missing CUDA library shows at first use only
-        cupy.cuda.nvrtc.getVersion()
-        square = cupy.ones((2, 2), cupy.float32)
-        (square @ square + 1).sum().get()
-    except runtime.CUDARuntimeError as error:
-        if error.status == _NOT_AFTER_FORK:
-            return _AFTER_FORK
-        return f"The GPU was found but cannot be used ({_first_line(error)})."
-    except (ImportError, RuntimeError) as error:
-        wheel = next(iter(wheels), "cupy-cuda13x")
-        return f'A CUDA library is missing ({_first_line(error)}): run "pip install {wheel}[ctk]".'
-    except Exception as error:
-        return f"The GPU was found but cannot be used ({_first_line(error)})."
-    return None
-
-
-def _cupy_wheels() -> dict[str, str]:
-    """Return the installed distributions that own the module cupy, with their versions."""
-    found = {}
-    for name in _CUPY_WHEELS:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
-
-
-def _is_after_fork(error: RuntimeError) -> bool:
-    """Tell CUDA's own errors from those of its libraries, whose numbers mean something else."""
-    of_cuda = type(error).__name__ in ("CUDARuntimeError", "CUDADriverError")
-    return of_cuda and getattr(error, "status", None) == _NOT_AFTER_FORK
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
