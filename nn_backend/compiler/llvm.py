@@ -41,7 +41,7 @@ _TEMPLATES = {
 
 
 class Printer(Loops):
-    """Prints the functions tiles and run.
+    """Prints the functions tile, merge and follow, and with them run.
 
     Parameters
     ----------

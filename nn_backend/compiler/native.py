@@ -14,13 +14,12 @@ from typing import Any, NamedTuple
 import llvmlite.binding as llvm
 import numpy as np
 
-from nn_backend.compiler.llvm import Printer
+from nn_backend.compiler.llvm import LINE, Printer
 from nn_backend.compiler.plan import Plan
 from nn_backend.compiler.program import STRIP, TILE, Program, in_strips
 from nn_backend.compiler.threads import schedule
 
 EVERYBODY = 2**62  # arrivals, more than any barrier waits for
-LINE = 64  # bytes of a cache line, and of the longest vector
 WORTH_A_THREAD = 10_000  # operations (see Plan.work) of one iteration, 0.2 to 0.5 µs; a barrier takes some 0.1 µs
 WORTH_STARTING = 8_000_000  # operations of a call, some 0.3 ms; waking a thread takes as long on a virtual machine
 

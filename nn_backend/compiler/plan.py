@@ -7,7 +7,7 @@ is the same for all printers; the number and width of registers are those of the
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from nn_backend.compiler.program import LANES, PAD, STRIP, TILE_ROWS, Layout, Program, Value, shapes
@@ -217,11 +217,11 @@ def block(rows: int, columns: int, registers: int, most: tuple[int, int] = (8, 1
     Measured, the shapes it prefers are within 3 % of the best.
     """
 
-    def time(p: int, q: int) -> float:
+    def time(shape: tuple[int, int]) -> float:
         return sum(
             a * b * (max(s * t / 2, (s + t) / 2, 4) + 0.05 * (s + t))
-            for _, s, a in split(rows, p)
-            for _, t, b in split(columns, q)
+            for _, s, a in split(rows, shape[0])
+            for _, t, b in split(columns, shape[1])
         )
 
     fitting = [
@@ -230,5 +230,4 @@ def block(rows: int, columns: int, registers: int, most: tuple[int, int] = (8, 1
         for q in range(1, min(columns, most[1]) + 1)
         if p * q + min(p, q) + 1 <= registers
     ]
-    best: Callable[[tuple[int, int]], float] = lambda shape: time(*shape)  # noqa: E731
-    return min(fitting, key=best)
+    return min(fitting, key=time)
