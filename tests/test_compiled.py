@@ -26,7 +26,9 @@ import nn_backend as nn
 from nn_backend import engines, equations
 from nn_backend.compiler import native
 from nn_backend.compiler.interpreter import add_tree, interpret
-from nn_backend.compiler.native import WORTH_A_THREAD, WORTH_STARTING, Examples, Kernel, Pool, Target, zeros
+from nn_backend.compiler.llvm import Target
+from nn_backend.compiler.native import WORTH_A_THREAD, WORTH_STARTING, Examples, Kernel, assembly, zeros
+from nn_backend.compiler.pool import Pool, pool
 from nn_backend.compiler.program import STRIP, TILE, TILE_ROWS
 from nn_backend.compiler.threads import MERGE, PUSH, WAIT, schedule
 from nn_backend.compiler.trace import record
@@ -141,7 +143,7 @@ def run_kernel(
     )
     plan.state.pack(state, row)
     plan.numbers.pack(numbers, given)
-    results, outputs = kernel.run(Examples(examples, threads), row, given, iterations, spans)
+    results, outputs = kernel.bind(Examples(examples, threads), networks, spans)(row, given, iterations)
     outputs = outputs.swapaxes(1, 2).reshape(networks, plan.outputs.rows, outputs.shape[1] * STRIP)
     return plan.results.unpack(results), outputs
 
@@ -171,9 +173,11 @@ def assert_is_interpreter(
 
 @pytest.fixture
 def always_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let threads share work however small, so that little data shows that they do."""
+    """Let threads share work however small, and however long they wait for each other."""
     monkeypatch.setattr(native, "WORTH_A_THREAD", 1)
     monkeypatch.setattr(native, "WORTH_STARTING", 1)
+    monkeypatch.setattr(native, "PATIENCE", native.FOREVER)
+    monkeypatch.setattr(Pool, "resting", lambda pool: False)
 
 
 @pytest.fixture
@@ -473,7 +477,7 @@ def test_threads_together_add_the_tree_over_the_tiles(tiles: int, threads: int) 
     threads, rows, left, ends = min(threads, tiles), 99, {}, []
     for thread in [*range(threads), *range(threads)]:  # once to leave the nodes, once to add them up
         stack: list[str] = []
-        for code in schedule(tiles, threads, thread, rows):
+        for code in schedule((tiles,), threads, thread, rows)[0]:
             if code >= 0:
                 stack.append(str(code))
             elif code == MERGE:
@@ -598,7 +602,7 @@ def target(level: str) -> Target:
     missing = sorted(feature for feature in FEATURES_OF_LEVEL[level] if not features.get(feature))
     if missing:
         pytest.skip(f"this processor is below {level}: it lacks {', '.join(missing)}")
-    return Target(level, "", registers, size)
+    return Target(native.host().triple, level, "", registers, size)
 
 
 @DTYPE
@@ -607,7 +611,7 @@ def test_compiled_for_another_level_of_x86_the_raw_run_has_the_same_bytes(level:
     X, y = (a[:, :300].astype(dtype) for a in nn.load_marks())
     start = nn.init_params(3, 4, seed=3, factor=0.01, dtype=dtype)
     kernel = Kernel(program("step", 3, 4, 1, dtype), target(level))
-    assert ("vfmadd" in kernel.assembly()) == (level != "x86-64-v2")  # v2 calls the C library's fma
+    assert ("vfmadd" in assembly(kernel.plan, target(level))) == (level != "x86-64-v2")  # v2 calls the C library's fma
     numbers = scalars(dtype, m=300, learning_rate=0.2)
     reached, _ = run_kernel(kernel, {"X": X, "y": y}, start._asdict(), numbers, 4500)
     assert sha256(*reached.values()) == RAW_RUN[dtype]
@@ -813,12 +817,12 @@ def test_many_networks_are_as_many_runs_of_the_interpreter() -> None:
     ("networks", "m", "expected"),
     [
         (1, ROWS_FOR_7_THREADS, [7]),
-        (6, ROWS_FOR_7_THREADS, [7]),  # one after the other, each on all threads
-        (7, ROWS_FOR_7_THREADS, [7, *[1] * 7]),
-        (99, ROWS_FOR_7_THREADS, [7, *[1] * 7]),
-        (1, 100, [1, 1]),
-        (2, 100, [2, 1, 1]),  # side by side, since one could use but one thread
-        (9, 100, [7, *[1] * 7]),
+        (6, ROWS_FOR_7_THREADS, [7] * 6),  # one after the other, each on all threads
+        (7, ROWS_FOR_7_THREADS, [7]),  # side by side
+        (99, ROWS_FOR_7_THREADS, [7]),
+        (1, 100, [1]),
+        (2, 100, [2]),  # side by side, since one could use but one thread
+        (9, 100, [7]),
     ],
 )
 def test_threads_share_data_or_networks(networks: int, m: int, expected: list[int], threads_used: list[int]) -> None:
@@ -835,7 +839,7 @@ def test_little_work_is_done_by_one_thread(threads_used: list[int], monkeypatch:
     engine = engine_of(X, y, params, 2)
     descend(engine, params, 1)
     descend(engine, params, 4500)
-    assert threads_used == [1, 1, 2]  # one network, on one thread; and one on two
+    assert threads_used == [1, 2]
 
 
 # --- predicting ---
@@ -1035,9 +1039,9 @@ def test_ctrl_c_ends_a_run_on_several_threads(threads_used: list[int], press_ctr
 CTRL_C_BETWEEN_THREADS = """
 import signal
 import nn_backend as nn
-from nn_backend.compiler import native
+from nn_backend.compiler import native, pool
 
-begin, calls = native.Worker.begin, 0
+begin, calls = pool.Worker.begin, 0
 
 def begin_and_interrupt(worker, *arguments):
     global calls
@@ -1046,7 +1050,7 @@ def begin_and_interrupt(worker, *arguments):
     if calls == 3:  # one thread of this call is started, another is not
         signal.raise_signal(signal.SIGINT)
 
-native.Worker.begin = begin_and_interrupt
+pool.Worker.begin = begin_and_interrupt
 native.WORTH_A_THREAD = native.WORTH_STARTING = 1
 X, y = nn.simulate_marks(20_000, seed=1)
 result = nn.fit(X, y, nn.init_params(3, 4), iterations=2000, threads=3, engine="compiled")
@@ -1125,13 +1129,13 @@ def test_kernels_are_compiled_once_in_a_process() -> None:
 def test_threads_are_kept_between_calls_and_engines(threads_used: list[int]) -> None:
     X, y, params = draw((3, 4, 1), ROWS_FOR_7_THREADS, "float64")
     descend(engine_of(X, y, params, 3), params, 2)
-    before = list(native._pool._workers)
+    before = list(pool._workers)
     assert len(before) >= 2
     for _ in range(5):
         engine = engine_of(X, y, params, 3)
         descend(engine, params, 2)
         score(engine, params)
-    assert native._pool._workers == before
+    assert pool._workers == before
     assert set(threads_used) == {3}
 
 
@@ -1158,11 +1162,11 @@ def test_a_forked_process_starts_threads_of_its_own(threads_used: list[int]) -> 
 
 
 def test_one_thread_starts_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "_pool", Pool())
+    monkeypatch.setattr(native, "pool", pool := Pool())
     X, y, params = draw((3, 4, 1), ROWS_FOR_7_THREADS, "float64")
     descend(engine_of(X, y, params, 1), params, 2)
     descend(engine_of(X[:, :100], y[:, :100], params, 7), params, 2)  # too few rows to share
-    assert native._pool._workers == []
+    assert pool._workers == []
 
 
 def test_runs_in_several_threads_at_once_give_the_same_bytes() -> None:

@@ -13,6 +13,7 @@ import pytest
 from commands import Run, run_module
 
 from nn_backend.compiler import __main__ as compiler
+from nn_backend.compiler.llvm import Target
 
 GOLDEN = Path(__file__).parent / "golden"
 STAGES = ("program", "plan", "llvm", "asm", "cuda")
@@ -37,7 +38,7 @@ GOLDEN_FILES = {
 @pytest.mark.parametrize("name", GOLDEN_FILES)
 def test_golden_listing(name: str, run_here: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
     """A rewriting of the compiler leaves what it prints as it was; the IR is that of processors with AVX-512."""
-    monkeypatch.setattr(compiler, "host", lambda: ("x86-64-v4", "", 32, 64))
+    monkeypatch.setattr(compiler, "host", lambda: Target("x86_64-unknown-linux-gnu", "x86-64-v4", "", 32, 64))
     dtype, stage = GOLDEN_FILES[name]
     arguments = f"--features 3 --hidden 4 --dtype {dtype} --emit {stage}"
     done = run_here(*arguments.split())

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from nn_backend.command_line import DONE, Parser, run
 from nn_backend.compiler import cuda, llvm
-from nn_backend.compiler.native import Kernel, host
+from nn_backend.compiler.native import assembly, host
 from nn_backend.compiler.plan import Plan
 from nn_backend.compiler.program import Program
 from nn_backend.engines import compiled
@@ -13,8 +13,8 @@ from nn_backend.network import DTYPES, init_params
 PRINTERS: dict[str, Callable[[Program], str]] = {
     "program": Program.listing,
     "plan": lambda program: Plan(program).listing(),
-    "llvm": lambda program: llvm.Printer(Plan(program), *host()[2:]).print(),
-    "asm": lambda program: Kernel(program).assembly(),
+    "llvm": lambda program: llvm.Printer(Plan(program), host()).print(),
+    "asm": lambda program: assembly(Plan(program), host()),
     "cuda": lambda program: cuda.Printer(Plan(program)).print(),
 }
 

@@ -1,15 +1,11 @@
 """Compiles a plan's CUDA C for a device with NVRTC, and runs it through CuPy on arrays that stay on the device."""
 
-import contextlib
-import hashlib
-import os
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nn_backend.compiler.cache import machine_code
 from nn_backend.compiler.cuda import COLUMNS, WIDE_THREADS, Printer
 from nn_backend.compiler.plan import Plan
 from nn_backend.compiler.program import STRIP, TILE, Program, in_strips
@@ -69,88 +65,111 @@ class Kernel:
         from cupy.cuda.function import Module
 
         self.plan = Plan(program)
-        self._shared = self.plan.scratch.rows * TILE * np.dtype(program.dtype).itemsize
+        self.shared = self.plan.scratch.rows * TILE * np.dtype(program.dtype).itemsize
         available = Device().attributes["MaxSharedMemoryPerBlockOptin"]
-        if self._shared > available:
+        if self.shared > available:
             smaller = "fewer hidden units, " + "dtype='float32', " * (program.dtype != "float32")
             raise ArgumentError(
                 f"the compiled engine keeps {self.plan.scratch.rows} numbers of each of {TILE} examples in the GPU's "
-                f"shared memory, {self._shared:,} bytes of {program.dtype}; this GPU has {available:,} bytes. "
+                f"shared memory, {self.shared:,} bytes of {program.dtype}; this GPU has {available:,} bytes. "
                 f"Use {smaller}or engine='eager'"
             )
         module = Module()
         module.load(compile_cubin(Printer(self.plan).print(), f"sm_{Device().compute_capability}"))
-        self._run, self._add_runs, self._follow = map(module.get_function, ("run_tiles", "add_runs", "follow"))
+        self.run_tiles, self.add_runs, self.follow = map(module.get_function, ("run_tiles", "add_runs", "follow"))
         attribute = driver.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES  # for more than 48 KiB, a kernel has to ask
-        driver.funcSetAttribute(self._run.ptr, attribute, self._shared)
+        driver.funcSetAttribute(self.run_tiles.ptr, attribute, self.shared)
 
-    def run(
-        self, examples: Examples, state: Any, numbers: Any, iterations: int, spans: np.ndarray | None = None
-    ) -> tuple[Any, Any]:
-        """Run the program over all examples, for each network by itself; see `native.Kernel.run`.
+    def bind(self, examples: Examples, networks: int, spans: np.ndarray | None = None) -> "Run":
+        """Prepare calls for as many networks; see `Run`."""
+        return Run(self, examples, networks, spans)
+
+
+class Run:
+    """A kernel bound to examples and a number of networks, so that calls find prepared what they share.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        What to run.
+    examples : Examples
+        The numbers of each example, in the program's dtype.
+    networks : int
+        How many networks there are, each by itself.
+    spans : ndarray (networks, 2) or (1, 2) of int64, optional
+        Each network's first example, a multiple of 32, and its number of examples; by default all use all.
+    """
+
+    def __init__(self, kernel: Kernel, examples: Examples, networks: int, spans: np.ndarray | None) -> None:
+        import cupy
+
+        self.kernel, self._examples, self._networks = kernel, examples, networks
+        plan, dtype = kernel.plan, kernel.plan.program.dtype
+        places = np.empty((networks, 3), np.int64)
+        places[:, :2] = (0, examples.m) if spans is None else spans
+        places[:, 0] //= STRIP
+        self._counts: list[int] = places[:, 1].tolist()
+        most = max(self._counts)
+        strips, tiles = -(-most // STRIP), -(-most // TILE)
+        places[:, 2] = np.arange(0, networks * strips, strips)
+        self._places = cupy.asarray(places)
+        self._outputs = zeros((networks, strips, plan.outputs.rows, STRIP), dtype)
+        self._results = zeros((networks, plan.results.size * (not plan.is_step)), dtype)
+        self._operations = plan.work * TILE * tiles
+        small = tiles == 1 or self._operations <= SMALL * networks
+        self._share = 0 if small else 1 << ((tiles - 1) // MAX_BLOCKS).bit_length()
+        self._blocks = min(networks, MAX_BLOCKS) if small else -(-tiles // self._share)
+        self._rows = np.int32((self._share or tiles).bit_length() + 1)  # of each block's stack of sums
+        self._work = cupy.empty((self._blocks, int(self._rows) * plan.sums.size + plan.results.size), dtype)
+
+    def __call__(self, state: Any, numbers: Any, iterations: int) -> tuple[Any, Any]:
+        """Run the program over all examples.
 
         Parameters
         ----------
-        examples : Examples
-            The numbers of each example, in the program's dtype.
         state, numbers : CuPy arrays (networks, state), (networks, numbers)
             What is the same for all examples, as the plan's layouts pack it; a step replaces the state in place.
         iterations : int
             How many times to run it, at least 1.
-        spans : ndarray (networks, 2) or (1, 2) of int64, optional
-            Each network's first example, a multiple of 32, and its number of examples; by default all use all.
 
         Returns
         -------
         results, outputs : CuPy arrays (networks, results), (networks, strips, rows, 32)
-            The results of the last iteration (of a step, the state), and those that differ between examples.
+            The results of the last iteration (of a step, the state), and those that differ between examples. But for
+            the state, they are overwritten by the next call.
         """
         import cupy
 
-        networks, plan, dtype = len(state), self.plan, self.plan.program.dtype
-        places = np.empty((networks, 3), np.int64)
-        places[:, :2] = (0, examples.m) if spans is None else spans
-        places[:, 0] //= STRIP
-        most = int(places[:, 1].max())
-        strips, tiles = -(-most // STRIP), -(-most // TILE)
-        places[:, 2] = np.arange(0, networks * strips, strips)
-        outputs = zeros((networks, strips, plan.outputs.rows, STRIP), dtype)
-        results = state if plan.is_step else zeros((networks, plan.results.size), dtype)
-        operations = plan.work * TILE * tiles
-
-        small = tiles == 1 or operations <= SMALL * networks
-        share = 0 if small else 1 << ((tiles - 1) // MAX_BLOCKS).bit_length()
-        blocks = min(networks, MAX_BLOCKS) if small else -(-tiles // share)
-        rows = np.int32((share or tiles).bit_length() + 1)  # of each block's stack of sums
-        work = cupy.empty((blocks, int(rows) * plan.sums.size + plan.results.size), dtype)
-        given = (examples.data, cupy.asarray(places), state, numbers, results, outputs, work, rows)
+        kernel, sums = self.kernel, self.kernel.plan.sums.size
+        results = state if kernel.plan.is_step else self._results
+        given = (self._examples.data, self._places, state, numbers, results, self._outputs, self._work, self._rows)
 
         def launch(blocks: int, n: int, count: int) -> None:
-            tail = (np.int64(n), np.int64(networks), np.int64(share), np.int32(count))
-            self._run((blocks,), (TILE,), (*given, *tail), self._shared)
+            tail = (np.int64(n), np.int64(self._networks), np.int64(self._share), np.int32(count))
+            kernel.run_tiles((blocks,), (TILE,), (*given, *tail), kernel.shared)
 
-        if small:
-            at_most = max(1, int(LAUNCH // (operations * networks)))
+        if not self._share:
+            at_most = max(1, int(LAUNCH // (self._operations * self._networks)))
             for first in range(0, iterations, at_most):
                 if first:
                     cupy.cuda.get_current_stream().synchronize()  # or launches would queue up, deaf to Ctrl-C
-                launch(blocks, 0, min(at_most, iterations - first))
-            return results, outputs
-        for n, m in enumerate(places[:, 1].tolist()):
-            runs = -(-m // (share * TILE))
+                launch(self._blocks, 0, min(at_most, iterations - first))
+            return results, self._outputs
+        for n, m in enumerate(self._counts):
+            runs = -(-m // (self._share * TILE))
             for _ in range(iterations):
                 launch(runs, n, 1)
-                if plan.sums.size and runs > 1:
-                    slices = -(-plan.sums.size // COLUMNS)
-                    self._add_runs((slices,), (WIDE_THREADS,), (work, rows, np.int32(runs)))
-                self._follow((1,), (WIDE_THREADS,), (state, numbers, results, work, rows, np.int64(n)))
-                if operations > 10 * LAUNCH:  # by all of the device's processors
+                if sums and runs > 1:
+                    slices = -(-sums // COLUMNS)
+                    kernel.add_runs((slices,), (WIDE_THREADS,), (self._work, self._rows, np.int32(runs)))
+                kernel.follow((1,), (WIDE_THREADS,), (state, numbers, results, self._work, self._rows, np.int64(n)))
+                if self._operations > 10 * LAUNCH:  # by all of the device's processors
                     cupy.cuda.get_current_stream().synchronize()
-        return results, outputs
+        return results, self._outputs
 
 
 def compile_cubin(source: str, architecture: str) -> bytes:
-    """Compile CUDA C to machine code, or take it from the cache in CuPy's folder; needs no GPU.
+    """Compile CUDA C to machine code, which is kept on disk for the next process; needs no GPU.
 
     Parameters
     ----------
@@ -167,17 +186,17 @@ def compile_cubin(source: str, architecture: str) -> bytes:
     from cupy.cuda import nvrtc
 
     options = (f"-arch={architecture}", *FLAGS)
-    key = hashlib.sha256(repr((source, options, nvrtc.getVersion())).encode()).hexdigest()
-    cached = None
-    with contextlib.suppress(RuntimeError):  # a user without a home has no cache
-        folder = Path(os.getenv("CUPY_CACHE_DIR") or Path.home() / ".cupy" / "kernel_cache")
-        cached = folder / f"nn_backend-{key}.cubin"
-        with contextlib.suppress(OSError):
-            return cached.read_bytes()
+    return machine_code(lambda: _compile(source, architecture, options), source, options, nvrtc.getVersion())
+
+
+def _compile(source: str, architecture: str, options: tuple[str, ...]) -> bytes:
+    from cupy.cuda import nvrtc
+
     handle = nvrtc.createProgram(source, "nn_backend.cu", (), ())
     try:
         nvrtc.compileProgram(handle, options)
         binary: bytes = nvrtc.getCUBIN(handle)
+        return binary
     except nvrtc.NVRTCError as error:
         version, known = ".".join(map(str, nvrtc.getVersion())), nvrtc.getSupportedArchs()
         if int(architecture.removeprefix("sm_")) not in known:
@@ -189,9 +208,3 @@ def compile_cubin(source: str, architecture: str) -> bytes:
         raise BackendUnavailableError(f"CUDA {version}'s compiler refuses a kernel ({error}):\n{log}") from error
     finally:
         nvrtc.destroyProgram(handle)
-    if cached is not None:
-        with contextlib.suppress(OSError):  # a cache that cannot be written costs the next process a second, no more
-            with tempfile.NamedTemporaryFile(dir=cached.parent, delete=False) as file:
-                file.write(binary)
-            Path(file.name).replace(cached)
-    return binary

@@ -8,6 +8,7 @@ cuts into the processor's registers. Variables are allocas: LLVM's pass ``sroa``
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,6 +41,16 @@ _TEMPLATES = {
 }
 
 
+class Target(NamedTuple):
+    """A processor to compile for, as LLVM names it, and its vector registers. It decides the speed, not the bits."""
+
+    triple: str
+    cpu: str
+    features: str = ""
+    registers: int = 16
+    vector_bytes: int = 16
+
+
 class Printer(Loops):
     """Prints the functions tile, merge and follow, and with them run.
 
@@ -47,17 +58,17 @@ class Printer(Loops):
     ----------
     plan : Plan
         What to print.
-    registers : int
-        Vector registers of the processor.
-    vector_bytes : int
-        Their size.
+    target : Target
+        The processor.
     """
 
-    def __init__(self, plan: Plan, registers: int, vector_bytes: int) -> None:
+    def __init__(self, plan: Plan, target: Target) -> None:
         super().__init__(plan)
+        self.architecture = target.triple.partition("-")[0]
+        vector_bytes = target.vector_bytes
         self.scalar, self.integer, self.suffix = _TYPES[self.program.dtype]
         self.size = np.dtype(self.program.dtype).itemsize
-        self.registers = registers - 1
+        self.registers = target.registers - 1
         self.row_registers = STRIP * self.size // vector_bytes
         self.lanes_width = min(LANES, vector_bytes // self.size)
         self.lane_parts = LANES // self.lanes_width
@@ -253,7 +264,7 @@ class Printer(Loops):
             self.function("merge(ptr noalias %low, ptr noalias %high)", self.merge),
             self.function(follow, self.follow),
         ]
-        return "\n".join([*intrinsics, *functions, print_run(self.plan, self.scalar, self.size)])
+        return "\n".join([*intrinsics, *functions, print_run(self.plan, self.scalar, self.size, self.architecture)])
 
     def function(self, signature: str, print_body: Callable[[], None]) -> str:
         """Return a function, its variables at its entry."""

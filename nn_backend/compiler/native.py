@@ -1,36 +1,32 @@
 """Compiles a plan's LLVM IR for this machine with llvmlite, and runs it on arrays, on as many threads as wanted."""
 
-import _thread
-import contextlib
 import ctypes
 import functools
 import itertools
 import math
-import os
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
 
-from nn_backend.compiler.llvm import LINE, Printer
+from nn_backend.compiler.cache import machine_code
+from nn_backend.compiler.llvm import LINE, Printer, Target
 from nn_backend.compiler.plan import Plan
+from nn_backend.compiler.pool import pool
 from nn_backend.compiler.program import STRIP, TILE, Program, in_strips
-from nn_backend.compiler.threads import schedule
+from nn_backend.compiler.threads import Job, schedule
 
-EVERYBODY = 2**62  # arrivals, more than any barrier waits for
+FOREVER = 2**62  # more arrivals than any barrier waits for, and more patience than any thread needs
 WORTH_A_THREAD = 10_000  # operations (see Plan.work) of one iteration, 0.2 to 0.5 µs; a barrier takes some 0.1 µs
 WORTH_STARTING = 8_000_000  # operations of a call, some 0.3 ms; waking a thread takes as long on a virtual machine
-
-
-class Target(NamedTuple):
-    """A processor to compile for, as LLVM names it and its features. It decides the speed, not the bits."""
-
-    cpu: str
-    features: str = ""
-    registers: int = 16
-    vector_bytes: int = 16
+# Looks at a barrier before a thread sleeps: some 0.1 ms, longer than it takes to wake, or one that sleeps would send
+# the other to sleep; and a quarter of the time of its own work, by which shares of large data may differ.
+SPINS, SPINS_OF_OPERATION = 400_000, 0.04
+PATIENCE = 8  # pauses of a call, some 0.1 ms each, after which threads are compared with one thread
+TRIAL_SECONDS = 0.002  # for which that one works
 
 
 @functools.cache
@@ -38,7 +34,28 @@ def host() -> Target:
     """Return the processor this process runs on."""
     features = llvm.get_host_cpu_features()
     registers, size = (32, 64) if features.get("avx512f") else (16, 32) if features.get("avx2") else (16, 16)
-    return Target(llvm.get_host_cpu_name(), features.flatten(), registers, size)
+    return Target(llvm.get_process_triple(), llvm.get_host_cpu_name(), features.flatten(), registers, size)
+
+
+def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Return an array of zeros that begins where a cache line does."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + LINE, np.uint8)
+    first = -address(memory) % LINE
+    array: np.ndarray = memory[first : first + size].view(dtype).reshape(shape)
+    return array
+
+
+def address(array: np.ndarray) -> int:
+    """Return where the numbers of a contiguous array are; ``array.ctypes.data`` takes four times as long."""
+    return ctypes.addressof(ctypes.c_byte.from_buffer(array.data)) if array.size else 0
+
+
+def copied(array: np.ndarray) -> np.ndarray:
+    """Return an aligned copy."""
+    copy = zeros(array.shape, array.dtype)
+    copy[...] = array
+    return copy
 
 
 class Examples:
@@ -58,121 +75,6 @@ class Examples:
         self.data = in_strips(arrays, zeros)
 
 
-def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Return an array of zeros that begins where a cache line does."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.zeros(size + LINE, np.uint8)
-    first = -address(memory) % LINE
-    array: np.ndarray = memory[first : first + size].view(dtype).reshape(shape)
-    return array
-
-
-def address(array: np.ndarray) -> int:
-    """Return where an array's numbers are; ``array.ctypes.data`` takes four times as long."""
-    place: int = array.__array_interface__["data"][0]
-    return place
-
-
-def copied(array: np.ndarray) -> np.ndarray:
-    """Return an aligned copy."""
-    copy = zeros(array.shape, array.dtype)
-    copy[...] = array
-    return copy
-
-
-class Worker:
-    """A thread that does what it is given, once for each `begin`, until it is told to leave."""
-
-    def __init__(self) -> None:
-        self.id: int | None = None  # as the system knows it
-        self._task: tuple[Callable[[int], None], int, Callable[[], None]] | None = None
-        self._error: BaseException | None = None
-        self._go, self._done = _thread.allocate_lock(), _thread.allocate_lock()
-        self._go.acquire()
-        self._done.acquire()
-        _thread.start_new_thread(self._serve, ())
-
-    def begin(self, work: Callable[[int], None], number: int, release: Callable[[], None]) -> None:
-        """Have it call ``work`` with its number; where that fails, ``release`` lets those go who wait for it."""
-        self._task, self._error = (work, number, release), None
-        self._go.release()
-
-    def finish(self) -> None:
-        """Wait until it is done."""
-        self._done.acquire()
-        if self._error is not None:
-            raise self._error
-
-    def leave(self) -> None:
-        """Have it end when it is done, without being waited for."""
-        self._task = None
-        with contextlib.suppress(RuntimeError):  # it has not begun yet what it was given last
-            self._go.release()
-
-    def _serve(self) -> None:
-        self.id = _thread.get_native_id()
-        while self._go.acquire() and self._task is not None:
-            work, number, release = self._task
-            try:
-                work(number)
-            except BaseException as error:
-                self._error = error
-                release()
-            del work, release  # and with them arrays, which nobody else may need any longer
-            self._task = None
-            self._done.release()
-
-
-class Pool:
-    """Threads of this process that kernels share: started when first needed, and then kept.
-
-    Notes
-    -----
-    Ctrl-C may come at any moment. The standard library's pools then stay locked now and then, as their locks are taken
-    and given in Python; here they are the system's, and workers that were interrupted are not used again.
-    """
-
-    def __init__(self) -> None:
-        self._workers: list[Worker] = []
-        self._apart = -1  # the core that they keep off
-        self._busy = _thread.allocate_lock()  # two calls that share the workers would wait for each other
-
-    def run(self, work: Callable[[int], None], threads: int, release: Callable[[], None]) -> None:
-        """Call ``work`` with 0, 1, ... at the same time, 0 in this thread, and wait; ``release`` ends it early."""
-        if threads == 1:
-            work(0)
-            return
-        with self._busy:
-            try:
-                while len(self._workers) < threads - 1:
-                    self._workers.append(Worker())
-                    self._apart = -1
-                self._keep_apart()
-                for number, worker in enumerate(self._workers[: threads - 1], 1):
-                    worker.begin(work, number, release)
-                work(0)
-                for worker in self._workers[: threads - 1]:
-                    worker.finish()
-            except BaseException:
-                release()
-                left, self._workers = self._workers, []
-                for worker in left:
-                    worker.leave()
-                raise
-
-    def _keep_apart(self) -> None:
-        """Keep the threads off the caller's core, where Linux may wake them, for milliseconds, beside an idle one."""
-        core = _current_core()
-        if core in (self._apart, -1):
-            return
-        others = os.sched_getaffinity(0) - {core}
-        ids = [worker.id for worker in self._workers if worker.id is not None]
-        for thread in ids if others else ():
-            with contextlib.suppress(OSError):
-                os.sched_setaffinity(thread, others)
-        self._apart = core if len(ids) == len(self._workers) else -1  # some have only just been started
-
-
 class Kernel:
     """A program, compiled.
 
@@ -185,146 +87,237 @@ class Kernel:
     """
 
     def __init__(self, program: Program, target: Target | None = None) -> None:
-        cpu, features, *registers = target or host()
         self.plan = Plan(program)
-        self.ir = Printer(self.plan, *registers).print()
-        self._machine = llvm.Target.from_default_triple().create_target_machine(
-            cpu=cpu, features=features, opt=2, jit=True
-        )
-        self._module = llvm.parse_assembly(self.ir)
-        self._module.verify()
-        passes = llvm.create_pass_builder(self._machine, llvm.create_pipeline_tuning_options())
-        manager = llvm.create_new_module_pass_manager()
-        manager.add_sroa_pass()
-        manager.add_instruction_combine_pass()
-        manager.run(self._module, passes)
-        self._engine = llvm.create_mcjit_compiler(self._module, self._machine)
+        target = target or host()
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(target))
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(object_code(self.plan, target)))
         self._engine.finalize_object()
-        signature = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 5, *[ctypes.c_void_p] * 12)  # its calls release the GIL
-        self._run = signature(self._engine.get_function_address("run"))
+        signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p)  # its calls release the GIL
+        self.function = signature(self._engine.get_function_address("run"))
 
-    def assembly(self) -> str:
-        """Return the machine code as text."""
-        return str(self._machine.emit_assembly(self._module))
+    def bind(self, examples: Examples, networks: int, spans: np.ndarray | None = None) -> "Run":
+        """Prepare calls for as many networks; see `Run`."""
+        return Run(self, examples, networks, spans)
 
-    def run(
-        self,
-        examples: Examples,
-        state: np.ndarray,
-        numbers: np.ndarray,
-        iterations: int,
-        spans: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Run the program over all examples, for each network by itself.
+
+class Run:
+    """A kernel bound to examples and a number of networks, so that calls find prepared what they share.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        What to run.
+    examples : Examples
+        The numbers of each example, in the program's dtype.
+    networks : int
+        How many networks there are, each by itself.
+    spans : ndarray (networks, 2) or (1, 2) of int64, optional
+        Each network's first example, a multiple of 32, and its number of examples; by default all use all.
+    """
+
+    def __init__(self, kernel: Kernel, examples: Examples, networks: int, spans: np.ndarray | None) -> None:
+        self.kernel, self.examples, self.networks = kernel, examples, networks
+        plan = kernel.plan
+        self.places = np.zeros((networks, 4), np.int64)
+        self.places[:, 1] = most = examples.m
+        if spans is not None:
+            self.places[:, :2] = spans
+            self.places[:, 0] //= STRIP
+            most = int(self.places[:, 1].max())
+        strips = -(-most // STRIP)
+        self.places[:, 2] = np.arange(0, networks * strips, strips)
+        counts = (-(-self.places[:, 1] // TILE)).tolist()
+        self.tiles = tuple(dict.fromkeys(counts))  # networks of as many tiles share their instructions
+        if len(self.tiles) > 1:
+            self.places[:, 3] = [self.tiles.index(count) for count in counts]
+        self._operations = plan.work * most
+        self._threads = min(examples.threads, -(-most // TILE), int(self._operations // WORTH_A_THREAD))
+        allocate = zeros if plan.outputs.rows else np.empty
+        self.outputs = allocate((networks, strips, plan.outputs.rows, STRIP), plan.program.dtype)
+        self._results = np.empty((networks, plan.results.size), plan.program.dtype)  # of a step, the state
+        self.given, self.returned = address(examples.data), address(self.outputs)
+        self._teams: dict[tuple[int, int, int], Team] = {}
+
+    def __call__(self, state: np.ndarray, numbers: np.ndarray, iterations: int) -> tuple[np.ndarray, np.ndarray]:
+        """Run the program over all examples.
 
         Parameters
         ----------
-        examples : Examples
-            The numbers of each example, in the program's dtype.
         state : ndarray (networks, state)
             What is the same for all examples, as the plan's layout packs it; a step replaces it in place.
         numbers : ndarray (networks, numbers)
             The same of its numbers.
         iterations : int
             How many times to run it, at least 1.
-        spans : ndarray (networks, 2) or (1, 2) of int64, optional
-            Each network's first example, a multiple of 32, and its number of examples; by default all use all.
 
         Returns
         -------
         results : ndarray (networks, results)
-            The results of the last iteration as the plan's layout packs them; of a step, the state.
+            The results of the last iteration as the plan's layout packs them; of a step, the state. Like the outputs,
+            they are overwritten by the next call.
         outputs : ndarray (networks, strips, rows, 32)
             Those that differ between examples, in strips.
         """
-        networks, plan = len(state), self.plan
-        places = np.zeros((networks, 4), np.int64)
-        places[:, 1] = most = examples.m
-        if spans is not None:
-            places[:, :2] = spans
-            places[:, 0] //= STRIP
-            most = int(places[:, 1].max())
-        strips = -(-most // STRIP)
-        places[:, 2] = np.arange(0, networks * strips, strips)
-        allocate = zeros if plan.outputs.rows else np.empty
-        outputs = allocate((networks, strips, plan.outputs.rows, STRIP), plan.program.dtype)
-        results = state if plan.is_step else zeros((networks, plan.results.size), plan.program.dtype)
-
-        def call(first: int, last: int, threads: int) -> None:
-            rows = slice(first, last)
-            self._call(places[rows], examples, outputs, state[rows], numbers[rows], results[rows], iterations, threads)
-
-        operations = plan.work * most
-        total = int(operations * networks * iterations // WORTH_STARTING)
-        together = min(examples.threads, -(-most // TILE), int(operations // WORTH_A_THREAD), total)
-        apart = max(1, min(examples.threads, networks, total))
+        arrays = state, numbers, state if self.kernel.plan.is_step else self._results
+        worth = int(self._operations * self.networks * iterations // WORTH_STARTING)
+        together = pool.ready(min(self._threads, worth))
+        apart = max(1, pool.ready(min(self.examples.threads, self.networks, worth)))
         if apart < together:
-            call(0, networks, together)
+            for n in range(self.networks):
+                self._share(n, together, arrays, iterations)
         else:  # no thread waits for another
-            edges = [networks * k // apart for k in range(apart + 1)]
-            _pool.run(lambda k: call(edges[k], edges[k + 1], 1), apart, lambda: None)
-        return results, outputs
+            edges = [self.networks * k // apart for k in range(apart + 1)]
+            self._go([self._team(first, last, 1) for first, last in itertools.pairwise(edges)], arrays, iterations)
+        return arrays[-1], self.outputs
 
-    def _call(
-        self,
-        places: np.ndarray,
-        examples: Examples,
-        outputs: np.ndarray,
-        state: np.ndarray,
-        numbers: np.ndarray,
-        results: np.ndarray,
-        iterations: int,
-        threads: int,
-    ) -> None:
-        """Run the program for some networks in turn, each on so many threads."""
-        plan, dtype = self.plan, self.plan.program.dtype
-        tiles: list[int] = (-(-places[:, 1] // TILE)).tolist()
-        rows = 2 * max(tiles).bit_length() + 2  # nodes of the tree that a thread may hold at a time
-        # In one piece, cache lines apart: the barrier, the sums that threads leave for each other, and for each thread
-        # its scratch, its stack of sums, what follows from them, and, beside the first's, its own state or results.
-        reached = state if plan.is_step else results
-        stack = rows * plan.sums.size
-        shares = plan.scratch.rows * TILE, stack, plan.results.size, reached.size if threads > 1 else 0
-        memory = zeros((LINE + 2 * threads * stack + threads * sum(shares),), dtype)
-        partial, own = LINE, LINE + 2 * threads * stack
+    def _share(self, n: int, threads: int, arrays: tuple[np.ndarray, ...], iterations: int) -> None:
+        """Have threads share a network's examples, for as long as that is faster than one thread alone."""
+
+        def seconds_of(threads: int, most: int) -> float:
+            nonlocal iterations
+            team = self._team(n, n + 1, threads)
+            began = time.perf_counter()
+            self._go([team], arrays, min(most, iterations))
+            iterations -= team.done
+            return (time.perf_counter() - began) / team.done
+
+        while iterations > 0:
+            together = seconds_of(1 if pool.resting() else threads, iterations)
+            if iterations > 0:  # patience came to an end
+                pool.compare(together, seconds_of(1, max(1, int(TRIAL_SECONDS / together))))
+
+    def _go(self, teams: Sequence["Team"], arrays: tuple[np.ndarray, ...], iterations: int) -> None:
+        """Have teams work at the same time."""
+        for team in teams:
+            team.begin(arrays, iterations)
+        workers = [worker for team in teams for worker in team.workers]
+
+        def release() -> None:
+            for team in teams:
+                team.release()
+
+        try:
+            pool.run(lambda k: workers[k](), len(workers), release)
+        except BaseException:
+            self._teams.clear()  # threads that were left behind may still use its memory
+            raise
+
+    def _team(self, first: int, last: int, threads: int) -> "Team":
+        if (first, last, threads) not in self._teams:
+            self._teams[first, last, threads] = Team(self, first, last, threads)
+        return self._teams[first, last, threads]
+
+
+class Team:
+    """The threads that work on some networks, and the memory they work in.
+
+    Parameters
+    ----------
+    run : Run
+        What they do.
+    first, last : int
+        The networks, one after the other.
+    threads : int
+        Several threads share the examples of one network.
+    """
+
+    def __init__(self, run: Run, first: int, last: int, threads: int) -> None:
+        plan = run.kernel.plan
+        self._first, self._is_step = first, plan.is_step
+        rows = 2 * max(run.tiles).bit_length() + 2  # nodes of the tree that a thread may hold at a time
+        # In one piece, cache lines apart: what all threads see, two halves of sums that they leave for each other, and
+        # for each thread its scratch, its stack of sums, what follows from them, and, but for the first, its own state
+        # or results.
+        stack, reached = rows * plan.sums.size, plan.state.size if plan.is_step else plan.results.size
+        shares = plan.scratch.rows * TILE, stack, plan.results.size, reached
+        own = LINE + 2 * threads * stack
+        memory = zeros((own + threads * sum(shares),), plan.program.dtype)
         base, size = address(memory), memory.itemsize
-        given = address(examples.data), address(outputs), address(state), address(numbers), address(reached)
-        for thread in range(1, threads):
-            memory[own + (thread + 1) * sum(shares) - shares[3] :][: shares[3]] = reached.ravel()
+        self._shared = (ctypes.c_int64 * 2).from_address(base)
+        self._own = memory[own:].reshape(threads, -1)[:, sum(shares) - reached :]
+        self._held: list[Any] = [memory, run.places, run.examples, run.outputs]
+        self._jobs = []
+        for thread in range(threads):
+            instructions = schedule(run.tiles, threads, thread, rows)
+            self._held.append(instructions)
+            job = Job(networks=last - first, threads=threads, half=threads * stack, mine=thread * stack)
+            job.spins = int(SPINS + SPINS_OF_OPERATION * plan.work * run.places[0, 1] / threads)
+            job.spans, job.given, job.returned = address(run.places[first:]), run.given, run.returned
+            job.instructions, job.length = address(instructions), instructions.shape[1]
+            job.shared, job.partial = base, base + LINE * size
+            begins = itertools.accumulate(shares, initial=own + thread * sum(shares))
+            job.scratch, job.own, job.next, *_ = (base + begin * size for begin in begins)
+            job.patience = FOREVER
+            self._jobs.append(job)
+        self.workers = [functools.partial(run.kernel.function, ctypes.byref(job)) for job in self._jobs]
 
-        held = memory, places, examples, outputs, state, numbers, results
+    def begin(self, arrays: tuple[np.ndarray, ...], iterations: int) -> None:
+        """Make ready for a call on the networks' rows of state, numbers, and results (of a step, the state)."""
+        self._held_now = arrays
+        state, numbers, results = (address(array) + self._first * array.strides[0] for array in arrays)
+        self._shared[:] = [0, iterations]
+        for thread, job in enumerate(self._jobs):
+            if thread:  # what the first reaches is the result of all
+                self._own[thread] = arrays[-1][self._first]
+                results = address(self._own[thread])
+            job.states, job.allnumbers, job.allresults = results if self._is_step else state, numbers, results
+        self._jobs[0].patience = PATIENCE
 
-        def work(thread: int, held: Any = held) -> None:  # so that arrays live as long as a thread that nobody awaits
-            ours = places.copy()  # networks of as many tiles share their instructions
-            lists = [schedule(count, threads, thread, rows) for count in dict.fromkeys(tiles)]
-            instructions = lists[0]
-            if len(lists) > 1:
-                instructions = np.concatenate(lists)
-                first = dict(zip(dict.fromkeys(tiles), itertools.accumulate(map(len, lists), initial=0), strict=False))
-                ours[:, 3] = [first[count] for count in tiles]
-            *mine, ends = (base + size * (own + thread * sum(shares) + sum(shares[:k])) for k in range(4))
-            ends = ends if thread else given[4]
-            self._run(
-                *(thread, threads, len(places), iterations, rows, address(ours), address(instructions), *given[:2]),
-                *(ends if plan.is_step else given[2], given[3], ends, base + size * partial, base, *mine),
-            )
+    def release(self) -> None:
+        """Have the threads end, whether or not others arrive."""
+        self._shared[:] = [FOREVER, 0]
 
-        _pool.run(work, threads, lambda: memory[:LINE].view(np.int64).fill(EVERYBODY))
+    @property
+    def done(self) -> int:
+        """How many iterations were done before patience ended."""
+        return self._shared[1]
+
+
+def assembly(plan: Plan, target: Target) -> str:
+    """Return a plan's machine code as text."""
+    machine = _machine(target)
+    return str(machine.emit_assembly(_optimised(Printer(plan, target).print(), machine)))
+
+
+def object_code(plan: Plan, target: Target) -> bytes:
+    """Return a plan's machine code as an object file, which is kept on disk for the next process."""
+    ir = Printer(plan, target).print()
+
+    def compiled() -> bytes:
+        machine = _machine(target)
+        code: bytes = machine.emit_object(_optimised(ir, machine))
+        return code
+
+    return machine_code(compiled, ir, target, llvm.llvm_version_info)
+
+
+def _machine(target: Target) -> Any:
+    """Return LLVM's description of a processor to compile for."""
+    triple = llvm.Target.from_triple(target.triple)
+    return triple.create_target_machine(cpu=target.cpu, features=target.features, opt=2, jit=True)
+
+
+def _optimised(ir: str, machine: Any) -> Any:
+    """Return a module of LLVM: variables in registers, and no more, as the plan has done the rest."""
+    module = llvm.parse_assembly(ir)
+    module.verify()
+    passes = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options())
+    manager = llvm.create_new_module_pass_manager()
+    manager.add_sroa_pass()
+    manager.add_instruction_combine_pass()
+    manager.run(module, passes)
+    return module
 
 
 def _start_llvm() -> None:
-    """Set LLVM up, and give kernels the function by which a waiting thread gives up its core."""
+    """Set LLVM up, and give kernels the function by which a waiting thread sleeps."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     if sys.platform == "win32":
-        give_up = ctypes.WinDLL("kernel32").SwitchToThread
+        sleep = ctypes.WinDLL("kernel32").SwitchToThread
     else:
-        give_up = ctypes.CDLL(None).sched_yield
-    llvm.add_symbol("nn_backend_yield", ctypes.cast(give_up, ctypes.c_void_p).value)
+        sleep = ctypes.CDLL(None).usleep
+    llvm.add_symbol("nn_backend_pause", ctypes.cast(sleep, ctypes.c_void_p).value)
 
 
-_current_core = getattr(ctypes.CDLL(None), "sched_getcpu", lambda: -1) if sys.platform == "linux" else lambda: -1
-_pool = Pool()
 _start_llvm()
-if hasattr(os, "register_at_fork"):  # a fork copies the pool, but not its threads
-    os.register_at_fork(after_in_child=_pool.__init__)  # type: ignore[misc]

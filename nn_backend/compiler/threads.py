@@ -4,6 +4,7 @@ In each iteration a thread works on its share of the tiles, waits for the others
 what follows from them: each for itself, so that one barrier is enough.
 """
 
+import ctypes
 import functools
 from collections.abc import Iterator, Mapping
 
@@ -14,12 +15,26 @@ from nn_backend.compiler.program import STRIP, TILE
 
 # An instruction is a tile's number, or one of these; PUSH and below: a row of sums that some thread left.
 MERGE, WAIT, FOLLOW, PUSH = -1, -2, -3, -4
-SPINS = 2_000  # looks at the barrier before a thread gives up its core
+PAUSE = 50  # microseconds that a thread sleeps after each look at the barrier, once it has looked often enough
+
+
+class Job(ctypes.Structure):
+    """What one call of ``run`` is about: its one argument.
+
+    ``shared`` points to two numbers that all threads of a call see: how often one has arrived at the barrier, and how
+    many iterations are done in all. A thread whose ``patience``, in pauses, is at an end lowers the second.
+    """
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("networks", "threads", "half", "mine", "length", "spins", "patience")),
+        *((name, ctypes.c_void_p) for name in ("spans", "instructions", "given", "returned", "states", "allnumbers")),
+        *((name, ctypes.c_void_p) for name in ("allresults", "shared", "partial", "scratch", "own", "next")),
+    )
 
 
 @functools.lru_cache(maxsize=256)
-def schedule(tiles: int, threads: int, thread: int, rows: int) -> np.ndarray:
-    """Return what a thread does in an iteration, as instructions for the kernel.
+def schedule(tiles: tuple[int, ...], threads: int, thread: int, rows: int) -> np.ndarray:
+    """Return what a thread does in an iteration, for each number of tiles a row of instructions for the kernel.
 
     Notes
     -----
@@ -27,6 +42,14 @@ def schedule(tiles: int, threads: int, thread: int, rows: int) -> np.ndarray:
     rows of its stack, which has ``rows`` rows. Shares are equal but for some 3 %, rounded to few nodes. When all
     threads have arrived, each adds up the nodes of all.
     """
+    lists = [_instructions(count, threads, thread, rows) for count in tiles]
+    result = np.full((len(lists), max(map(len, lists))), FOLLOW, np.int32)
+    for row, codes in zip(result, lists, strict=True):
+        row[: len(codes)] = codes
+    return result
+
+
+def _instructions(tiles: int, threads: int, thread: int, rows: int) -> list[int]:
     codes: list[int] = []
 
     def add(first: int, n: int, leaves: Mapping[tuple[int, int], int]) -> None:
@@ -52,7 +75,7 @@ def schedule(tiles: int, threads: int, thread: int, rows: int) -> np.ndarray:
                     add(first, n, {})
         codes.append(WAIT)
         add(0, tiles, nodes)
-    return np.array([*codes, FOLLOW], np.int32)
+    return [*codes, FOLLOW]
 
 
 def _nodes(first: int, last: int) -> Iterator[tuple[int, int]]:
@@ -64,56 +87,76 @@ def _nodes(first: int, last: int) -> Iterator[tuple[int, int]]:
         first += n
 
 
-def print_run(plan: Plan, scalar: str, size: int) -> str:
+# How a processor is made to round to nearest, keep subnormal numbers and mask exceptions, as the definition has it,
+# whatever the caller's program has set; and how that is restored. Declarations, at the entry, at the exit.
+_ENVIRONMENTS = {
+    "x86_64": (
+        "declare void @llvm.x86.sse.stmxcsr(ptr)\ndeclare void @llvm.x86.sse.ldmxcsr(ptr)\n",
+        "%callers = alloca i32\n  call void @llvm.x86.sse.stmxcsr(ptr %callers)\n  %ours = alloca i32\n"
+        "  store i32 8064, ptr %ours\n  call void @llvm.x86.sse.ldmxcsr(ptr %ours)",  # 0x1f80, as at a process's start
+        "call void @llvm.x86.sse.ldmxcsr(ptr %callers)",
+    ),
+    "aarch64": (
+        "declare i64 @llvm.aarch64.get.fpcr()\ndeclare void @llvm.aarch64.set.fpcr(i64)\n",
+        "%callers = call i64 @llvm.aarch64.get.fpcr()\n  call void @llvm.aarch64.set.fpcr(i64 0)",
+        "call void @llvm.aarch64.set.fpcr(i64 %callers)",
+    ),
+}
+
+
+def print_run(plan: Plan, scalar: str, size: int, architecture: str) -> str:
     """Return ``run`` as LLVM IR: for each network, and in each iteration, the instructions of a thread in turn."""
     sums, results, goal = plan.sums.size, plan.results.size, "state" if plan.is_step else "results"
+    fields = [(name, "i64" if kind is ctypes.c_int64 else "ptr") for name, kind, *_ in Job._fields_]
+    declare, enter, leave = _ENVIRONMENTS.get(architecture, ("", "", ""))
+    loads = "\n  ".join(
+        f"%{name}.at = getelementptr i64, ptr %job, i64 {k}\n  %{name} = load {kind}, ptr %{name}.at"
+        for k, (name, kind) in enumerate(fields)
+    )
 
     def at(array: str, k: str, factor: int, base: str) -> str:
         place = f"%{array} = getelementptr {scalar}, ptr {base}, i64 %{array}.k"
         return f"%{array}.k = mul i64 {k}, {factor}\n  {place}"
 
     return f"""
-declare i32 @nn_backend_yield()
+declare i32 @nn_backend_pause(i32)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare i64 @llvm.smin.i64(i64, i64)
-
-define void @run(i64 %thread, i64 %threads, i64 %networks, i64 %iterations, i64 %rows, ptr %spans, ptr %instructions,
-    ptr %given, ptr %returned, ptr %states, ptr %allnumbers, ptr %allresults, ptr %partial, ptr %arrived, ptr %scratch,
-    ptr %own, ptr %next) {{
+{declare}
+define void @run(ptr %job) {{
 entry:
-  %stack.size = mul i64 %rows, {sums}
-  %half.size = mul i64 %stack.size, %threads
-  %mine.k = mul i64 %stack.size, %thread
+  {loads}
+  %last = getelementptr i64, ptr %shared, i64 1
+  {enter}
   br label %network
-network: ; a span is a network's first strip, examples, first strip of outputs, and first instruction
+network: ; a span is a network's first strip, examples, first strip of outputs, and row of instructions
   %n = phi i64 [ 0, %entry ], [ %n.next, %network.end ]
-  %round.first = phi i64 [ 0, %entry ], [ %round.next, %network.end ]
   %span.k = mul i64 %n, 4
   %span = getelementptr i64, ptr %spans, i64 %span.k
   %span.all = load <4 x i64>, ptr %span, align 8
   %strip = extractelement <4 x i64> %span.all, i64 0
   %m = extractelement <4 x i64> %span.all, i64 1
   %output = extractelement <4 x i64> %span.all, i64 2
-  %start = extractelement <4 x i64> %span.all, i64 3
+  %list = extractelement <4 x i64> %span.all, i64 3
+  %start = mul i64 %list, %length
   {at("examples", "%strip", plan.examples.rows * STRIP, "%given")}
   {at("outputs", "%output", plan.outputs.rows * STRIP, "%returned")}
   {at("state", "%n", plan.state.size, "%states")}
   {at("numbers", "%n", plan.numbers.size, "%allnumbers")}
   {at("results", "%n", results, "%allresults")}
   br label %iteration
-iteration: ; sums of odd and even rounds are kept apart: no thread overwrites what another still reads
+iteration: ; sums of odd and even ones are kept apart: no thread overwrites what another still reads
   %i = phi i64 [ 0, %network ], [ %i.next, %follow ]
-  %round = phi i64 [ %round.first, %network ], [ %round.next, %follow ]
-  %round.next = add i64 %round, 1
-  %odd = and i64 %round, 1
-  %half.k = mul i64 %odd, %half.size
-  %half = getelementptr {scalar}, ptr %partial, i64 %half.k
-  %mine = getelementptr {scalar}, ptr %half, i64 %mine.k
+  %i.next = add i64 %i, 1
+  %odd = and i64 %i, 1
+  %odd.k = mul i64 %odd, %half
+  %sums = getelementptr {scalar}, ptr %partial, i64 %odd.k
+  %bottom = getelementptr {scalar}, ptr %sums, i64 %mine
   br label %instruction
 instruction: ; the top of the stack is where the next row of sums goes
   %at = phi i64 [ %start, %iteration ], [ %at.next, %tile ], [ %at.next, %merge ], [ %at.next, %push ],
     [ %at.next, %wait ]
-  %top = phi ptr [ %mine, %iteration ], [ %above, %tile ], [ %high, %merge ], [ %above, %push ], [ %own, %wait ]
+  %top = phi ptr [ %bottom, %iteration ], [ %above, %tile ], [ %high, %merge ], [ %above, %push ], [ %own, %wait ]
   %code.at = getelementptr i32, ptr %instructions, i64 %at
   %code = load i32, ptr %code.at
   %at.next = add i64 %at, 1
@@ -141,36 +184,45 @@ merge:
   br label %instruction
 push:
   %row = sub i64 {PUSH}, %code64
-  {at("pushed", "%row", sums, "%half")}
+  {at("pushed", "%row", sums, "%sums")}
   call void @llvm.memcpy.p0.p0.i64(ptr %top, ptr %pushed, i64 {sums * size}, i1 false)
   br label %instruction
 arrive:
-  %before = atomicrmw add ptr %arrived, i64 1 release
-  %goal = mul i64 %round.next, %threads
+  %before = atomicrmw add ptr %shared, i64 1 release
+  %everybody = mul i64 %i.next, %threads
   br label %wait
-wait: ; for all threads, spinning at first, then giving up the core at each look
-  %spins = phi i64 [ 0, %arrive ], [ %spins.next, %look ], [ 0, %yield ]
-  %spins.next = add i64 %spins, 1
-  %now = load atomic i64, ptr %arrived acquire, align 8
-  %complete = icmp sge i64 %now, %goal
+wait: ; for all threads, spinning at first, then asleep between looks
+  %looks = phi i64 [ 0, %arrive ], [ %looks.next, %look ], [ %looks.next, %pause ], [ %looks.next, %lose.patience ]
+  %looks.next = add i64 %looks, 1
+  %arrived = load atomic i64, ptr %shared acquire, align 8
+  %complete = icmp sge i64 %arrived, %everybody
   br i1 %complete, label %instruction, label %look
 look:
-  %tired = icmp sgt i64 %spins.next, {SPINS}
-  br i1 %tired, label %yield, label %wait
-yield:
-  %yielded = call i32 @nn_backend_yield()
+  %tired = icmp sgt i64 %looks.next, %spins
+  br i1 %tired, label %pause, label %wait
+pause:
+  %paused = call i32 @nn_backend_pause(i32 {PAUSE})
+  %patience.left = load i64, ptr %patience.at
+  %patience.next = sub i64 %patience.left, 1
+  store i64 %patience.next, ptr %patience.at
+  %impatient = icmp eq i64 %patience.next, 0
+  br i1 %impatient, label %lose.patience, label %wait
+lose.patience: ; the next iteration is the last: none can have passed its barrier, so all threads will have seen this
+  %stop = add i64 %i, 2
+  %was = atomicrmw min ptr %last, i64 %stop monotonic
   br label %wait
 follow: ; the one row on the stack is the total
   call void @follow(ptr %high, ptr %state, ptr %numbers, ptr %next)
   call void @llvm.memcpy.p0.p0.i64(ptr %{goal}, ptr %next, i64 {results * size}, i1 false)
-  %i.next = add i64 %i, 1
-  %i.more = icmp slt i64 %i.next, %iterations
-  br i1 %i.more, label %iteration, label %network.end
+  %iterations = load atomic i64, ptr %last monotonic, align 8
+  %more = icmp slt i64 %i.next, %iterations
+  br i1 %more, label %iteration, label %network.end
 network.end:
   %n.next = add i64 %n, 1
   %n.more = icmp slt i64 %n.next, %networks
   br i1 %n.more, label %network, label %exit
 exit:
+  {leave}
   ret void
 }}
 """

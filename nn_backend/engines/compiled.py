@@ -12,6 +12,7 @@ import numpy as np
 
 from nn_backend import equations
 from nn_backend.backend import Backend, dtype_name
+from nn_backend.compiler.cache import kept
 from nn_backend.compiler.interpreter import add_tree
 from nn_backend.compiler.program import TILE, Layout, Program
 from nn_backend.compiler.trace import record
@@ -58,6 +59,8 @@ class CompiledEngine:
         self._dtype = dtype_name(params.w1)
         self._layout = Layout(_shapes(*self._sizes))  # as in every plan, for the kernel of no task in particular
         self._machine, self._pack = _machine(backend, threads)
+        self._kernels: dict[str, Any] = {}
+        self._runs: dict[tuple[str, int, int], Any] = {}  # tasks bound to spans of the examples
         with backend.current():
             for task in tasks:
                 self._kernel(task)
@@ -85,7 +88,7 @@ class CompiledEngine:
             return state
         with self.backend.current():
             reached = self._machine.copied(state)
-            self._run("step", self._packed, reached, numbers, iterations)
+            self._call(self._run("step", 0, self._m), reached, numbers, iterations)
         return reached
 
     def score(self, state: Any) -> Score:
@@ -96,8 +99,8 @@ class CompiledEngine:
         with self.backend.current():
             layout = self._kernel("score").plan.results
             for first in range(0, self._m, span):
-                cut = np.array([[first, min(span, self._m - first)]]) if self._m > span else None
-                parts.append(self.backend.to_numpy(self._run("score", self._packed, state, {}, 1, cut)[0]))
+                run = self._run("score", first, min(span, self._m - first))
+                parts.append(self.backend.to_numpy(self._call(run, state, {}, 1)[0]))
         results = np.stack(parts)
         cost, correct = results[..., layout.offsets["cost"]], results[..., layout.offsets["correct"]]
         return Score.of(
@@ -116,25 +119,36 @@ class CompiledEngine:
                 columns = CHUNK_BYTES // ((len(rows) * n2 + n0) * result.itemsize) // TILE * TILE or TILE
                 for i in range(0, self._m, columns):
                     X = self._examples.X[:, i : i + columns]
-                    _, outputs = self._run(layer, self._pack({"X": X}), rows, {}, 1)
+                    run = self._kernel(layer).bind(self._pack({"X": X}), len(rows))
+                    _, outputs = self._call(run, rows, {}, 1)
                     outputs = self.backend.to_numpy(outputs).swapaxes(1, 2)  # networks, rows, strips, examples
                     into = result[k : k + len(rows), :, i : i + columns]
                     into[...] = outputs.reshape(*outputs.shape[:2], -1)[:, :, : X.shape[1]]
         return result.reshape(*self._lead, n2, self._m)
 
-    def _run(
-        self, task: str, examples: Any, state: Any, numbers: Mapping[str, Any], iterations: int, spans: Any = None
-    ) -> tuple[Any, Any]:
-        kernel = self._kernel(task)
-        layout = kernel.plan.numbers
+    def _call(self, run: Any, state: Any, numbers: Mapping[str, Any], iterations: int) -> tuple[Any, Any]:
+        """Run a kernel on rows of numbers: how many examples there are, and those given."""
+        layout = run.kernel.plan.numbers
         row = np.empty((len(state), layout.size), self._dtype)
         with np.errstate(over="ignore"):  # a rate beyond float32 becomes infinite, and fit reports where that leads
             layout.pack({"m": self._m, **{name: np.reshape(given, -1) for name, given in numbers.items()}}, row)
-        ran: tuple[Any, Any] = kernel.run(examples, state, self.backend.asarray(row), iterations, spans)
+        ran: tuple[Any, Any] = run(state, self.backend.asarray(row), iterations)
         return ran
 
+    def _run(self, task: str, first: int, count: int) -> Any:
+        """Return a task's kernel bound to a span of the examples, which is done once."""
+        key = task, first, count
+        if key not in self._runs:
+            span = np.array([[first, count]]) if count < self._m else None
+            self._runs[key] = self._kernel(task).bind(self._packed, math.prod(self._lead), span)
+        return self._runs[key]
+
     def _kernel(self, task: str) -> Any:
-        return _compile(self._machine.Kernel, self.backend.name, task, *self._sizes, self._dtype)
+        if task not in self._kernels:
+            self._kernels[task] = kept(
+                _compile, self._machine.Kernel, self.backend.name, task, *self._sizes, self._dtype
+            )
+        return self._kernels[task]
 
 
 def program(task: str, n0: int, n1: int, n2: int, dtype: str) -> Program:
@@ -169,9 +183,8 @@ def _layer(layer: str, /, *, xp: Any, X: Any, **params: Any) -> dict[str, Any]:
     return {layer: getattr(equations.forward(Params(**params), X, xp=xp), layer)}
 
 
-@functools.cache
 def _compile(kernel: Any, place: str, *arguments: Any) -> Any:
-    """Compile once in a process for a place: the CPU, or the device that is current."""
+    """Compile for a place: the CPU, or the device that is current."""
     return kernel(program(*arguments))
 
 

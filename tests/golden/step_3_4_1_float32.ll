@@ -845,28 +845,69 @@ body:
   ret void
 }
 
-declare i32 @nn_backend_yield()
+declare i32 @nn_backend_pause(i32)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare i64 @llvm.smin.i64(i64, i64)
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
 
-define void @run(i64 %thread, i64 %threads, i64 %networks, i64 %iterations, i64 %rows, ptr %spans, ptr %instructions,
-    ptr %given, ptr %returned, ptr %states, ptr %allnumbers, ptr %allresults, ptr %partial, ptr %arrived, ptr %scratch,
-    ptr %own, ptr %next) {
+define void @run(ptr %job) {
 entry:
-  %stack.size = mul i64 %rows, 32
-  %half.size = mul i64 %stack.size, %threads
-  %mine.k = mul i64 %stack.size, %thread
+  %networks.at = getelementptr i64, ptr %job, i64 0
+  %networks = load i64, ptr %networks.at
+  %threads.at = getelementptr i64, ptr %job, i64 1
+  %threads = load i64, ptr %threads.at
+  %half.at = getelementptr i64, ptr %job, i64 2
+  %half = load i64, ptr %half.at
+  %mine.at = getelementptr i64, ptr %job, i64 3
+  %mine = load i64, ptr %mine.at
+  %length.at = getelementptr i64, ptr %job, i64 4
+  %length = load i64, ptr %length.at
+  %spins.at = getelementptr i64, ptr %job, i64 5
+  %spins = load i64, ptr %spins.at
+  %patience.at = getelementptr i64, ptr %job, i64 6
+  %patience = load i64, ptr %patience.at
+  %spans.at = getelementptr i64, ptr %job, i64 7
+  %spans = load ptr, ptr %spans.at
+  %instructions.at = getelementptr i64, ptr %job, i64 8
+  %instructions = load ptr, ptr %instructions.at
+  %given.at = getelementptr i64, ptr %job, i64 9
+  %given = load ptr, ptr %given.at
+  %returned.at = getelementptr i64, ptr %job, i64 10
+  %returned = load ptr, ptr %returned.at
+  %states.at = getelementptr i64, ptr %job, i64 11
+  %states = load ptr, ptr %states.at
+  %allnumbers.at = getelementptr i64, ptr %job, i64 12
+  %allnumbers = load ptr, ptr %allnumbers.at
+  %allresults.at = getelementptr i64, ptr %job, i64 13
+  %allresults = load ptr, ptr %allresults.at
+  %shared.at = getelementptr i64, ptr %job, i64 14
+  %shared = load ptr, ptr %shared.at
+  %partial.at = getelementptr i64, ptr %job, i64 15
+  %partial = load ptr, ptr %partial.at
+  %scratch.at = getelementptr i64, ptr %job, i64 16
+  %scratch = load ptr, ptr %scratch.at
+  %own.at = getelementptr i64, ptr %job, i64 17
+  %own = load ptr, ptr %own.at
+  %next.at = getelementptr i64, ptr %job, i64 18
+  %next = load ptr, ptr %next.at
+  %last = getelementptr i64, ptr %shared, i64 1
+  %callers = alloca i32
+  call void @llvm.x86.sse.stmxcsr(ptr %callers)
+  %ours = alloca i32
+  store i32 8064, ptr %ours
+  call void @llvm.x86.sse.ldmxcsr(ptr %ours)
   br label %network
-network: ; a span is a network's first strip, examples, first strip of outputs, and first instruction
+network: ; a span is a network's first strip, examples, first strip of outputs, and row of instructions
   %n = phi i64 [ 0, %entry ], [ %n.next, %network.end ]
-  %round.first = phi i64 [ 0, %entry ], [ %round.next, %network.end ]
   %span.k = mul i64 %n, 4
   %span = getelementptr i64, ptr %spans, i64 %span.k
   %span.all = load <4 x i64>, ptr %span, align 8
   %strip = extractelement <4 x i64> %span.all, i64 0
   %m = extractelement <4 x i64> %span.all, i64 1
   %output = extractelement <4 x i64> %span.all, i64 2
-  %start = extractelement <4 x i64> %span.all, i64 3
+  %list = extractelement <4 x i64> %span.all, i64 3
+  %start = mul i64 %list, %length
   %examples.k = mul i64 %strip, 128
   %examples = getelementptr float, ptr %given, i64 %examples.k
   %outputs.k = mul i64 %output, 0
@@ -878,19 +919,18 @@ network: ; a span is a network's first strip, examples, first strip of outputs, 
   %results.k = mul i64 %n, 64
   %results = getelementptr float, ptr %allresults, i64 %results.k
   br label %iteration
-iteration: ; sums of odd and even rounds are kept apart: no thread overwrites what another still reads
+iteration: ; sums of odd and even ones are kept apart: no thread overwrites what another still reads
   %i = phi i64 [ 0, %network ], [ %i.next, %follow ]
-  %round = phi i64 [ %round.first, %network ], [ %round.next, %follow ]
-  %round.next = add i64 %round, 1
-  %odd = and i64 %round, 1
-  %half.k = mul i64 %odd, %half.size
-  %half = getelementptr float, ptr %partial, i64 %half.k
-  %mine = getelementptr float, ptr %half, i64 %mine.k
+  %i.next = add i64 %i, 1
+  %odd = and i64 %i, 1
+  %odd.k = mul i64 %odd, %half
+  %sums = getelementptr float, ptr %partial, i64 %odd.k
+  %bottom = getelementptr float, ptr %sums, i64 %mine
   br label %instruction
 instruction: ; the top of the stack is where the next row of sums goes
   %at = phi i64 [ %start, %iteration ], [ %at.next, %tile ], [ %at.next, %merge ], [ %at.next, %push ],
     [ %at.next, %wait ]
-  %top = phi ptr [ %mine, %iteration ], [ %above, %tile ], [ %high, %merge ], [ %above, %push ], [ %own, %wait ]
+  %top = phi ptr [ %bottom, %iteration ], [ %above, %tile ], [ %high, %merge ], [ %above, %push ], [ %own, %wait ]
   %code.at = getelementptr i32, ptr %instructions, i64 %at
   %code = load i32, ptr %code.at
   %at.next = add i64 %at, 1
@@ -921,35 +961,44 @@ merge:
 push:
   %row = sub i64 -4, %code64
   %pushed.k = mul i64 %row, 32
-  %pushed = getelementptr float, ptr %half, i64 %pushed.k
+  %pushed = getelementptr float, ptr %sums, i64 %pushed.k
   call void @llvm.memcpy.p0.p0.i64(ptr %top, ptr %pushed, i64 128, i1 false)
   br label %instruction
 arrive:
-  %before = atomicrmw add ptr %arrived, i64 1 release
-  %goal = mul i64 %round.next, %threads
+  %before = atomicrmw add ptr %shared, i64 1 release
+  %everybody = mul i64 %i.next, %threads
   br label %wait
-wait: ; for all threads, spinning at first, then giving up the core at each look
-  %spins = phi i64 [ 0, %arrive ], [ %spins.next, %look ], [ 0, %yield ]
-  %spins.next = add i64 %spins, 1
-  %now = load atomic i64, ptr %arrived acquire, align 8
-  %complete = icmp sge i64 %now, %goal
+wait: ; for all threads, spinning at first, then asleep between looks
+  %looks = phi i64 [ 0, %arrive ], [ %looks.next, %look ], [ %looks.next, %pause ], [ %looks.next, %lose.patience ]
+  %looks.next = add i64 %looks, 1
+  %arrived = load atomic i64, ptr %shared acquire, align 8
+  %complete = icmp sge i64 %arrived, %everybody
   br i1 %complete, label %instruction, label %look
 look:
-  %tired = icmp sgt i64 %spins.next, 2000
-  br i1 %tired, label %yield, label %wait
-yield:
-  %yielded = call i32 @nn_backend_yield()
+  %tired = icmp sgt i64 %looks.next, %spins
+  br i1 %tired, label %pause, label %wait
+pause:
+  %paused = call i32 @nn_backend_pause(i32 50)
+  %patience.left = load i64, ptr %patience.at
+  %patience.next = sub i64 %patience.left, 1
+  store i64 %patience.next, ptr %patience.at
+  %impatient = icmp eq i64 %patience.next, 0
+  br i1 %impatient, label %lose.patience, label %wait
+lose.patience: ; the next iteration is the last: none can have passed its barrier, so all threads will have seen this
+  %stop = add i64 %i, 2
+  %was = atomicrmw min ptr %last, i64 %stop monotonic
   br label %wait
 follow: ; the one row on the stack is the total
   call void @follow(ptr %high, ptr %state, ptr %numbers, ptr %next)
   call void @llvm.memcpy.p0.p0.i64(ptr %state, ptr %next, i64 256, i1 false)
-  %i.next = add i64 %i, 1
-  %i.more = icmp slt i64 %i.next, %iterations
-  br i1 %i.more, label %iteration, label %network.end
+  %iterations = load atomic i64, ptr %last monotonic, align 8
+  %more = icmp slt i64 %i.next, %iterations
+  br i1 %more, label %iteration, label %network.end
 network.end:
   %n.next = add i64 %n, 1
   %n.more = icmp slt i64 %n.next, %networks
   br i1 %n.more, label %network, label %exit
 exit:
+  call void @llvm.x86.sse.ldmxcsr(ptr %callers)
   ret void
 }
