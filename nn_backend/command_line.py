@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -77,6 +78,7 @@ def run(main: Callable[[], int]) -> NoReturn:
             stream = getattr(sys, name) or nowhere  # None where the caller closed it
             stream.reconfigure(errors="backslashreplace")  # a name the terminal cannot spell is no reason to stop
             setattr(sys, name, stream)
+        warnings.showwarning = lambda message, *_: print("note:", message, file=sys.stderr)
         try:
             code = main()
             sys.stdout.flush()

@@ -19,7 +19,7 @@ import threadpoolctl
 from nn_backend import engines
 from nn_backend.backend import Backend, get_backend
 from nn_backend.command_line import DONE, INTERRUPTED, Parser, run
-from nn_backend.engines.engine import count_threads
+from nn_backend.engines.machine import count_threads
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, BackendUnavailableError
 from nn_backend.marks import MAX_ROWS, simulate_marks

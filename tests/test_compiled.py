@@ -1,6 +1,5 @@
 """The compiled engine: the interpreter's bits, whatever the threads, the split, the memory layout and the processor."""
 
-import hashlib
 import math
 import os
 import signal
@@ -24,6 +23,8 @@ from places import STRICT, require_gpu
 
 import nn_backend as nn
 from nn_backend import engines, equations
+from nn_backend.commands import verify
+from nn_backend.commands.verify import digest
 from nn_backend.compiler import native
 from nn_backend.compiler.interpreter import add_tree, interpret
 from nn_backend.compiler.llvm import Target
@@ -42,10 +43,7 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="sends SIGINT as POSIX doe
 ROWS_FOR_7_THREADS = 30 * TILE + 77  # the last tile is not a whole one
 
 # The raw run of the article, 4500 iterations: the same on every machine, that is the claim.
-RAW_RUN = {
-    "float64": "5369725b1bd56949975b940c8f8de35829659b4e2158e6331172717e588725b4",
-    "float32": "a34e47a349f6b49de9be545071a7c6f5a6d208544ff7cc9b81538a72f844034b",
-}
+RAW_RUN = {dtype: verify.PINNED["3-4-1", dtype][-1] for dtype in DTYPES}
 RAW_HISTORY = {
     "float64": [
         (0, "0x1.61ff951207b3ap-1", "0x1.570a3d70a3d71p-1"),
@@ -64,12 +62,6 @@ RAW_HISTORY = {
         (4500, "0x1.39a2580000000p-3", "0x1.e666666666666p-1"),
     ],
 }
-
-
-def sha256(*numbers: np.ndarray) -> str:
-    """The digest of the arrays' bytes, in C order and little-endian on every machine."""
-    little = (array.astype(array.dtype.newbyteorder("<")).tobytes() for array in numbers)
-    return hashlib.sha256(b"".join(little)).hexdigest()
 
 
 def raw_run(dtype: str, **keywords: Any) -> nn.FitResult:
@@ -493,9 +485,9 @@ def test_threads_together_add_the_tree_over_the_tiles(tiles: int, threads: int) 
 
 
 def test_a_fresh_process_gives_the_same_bytes() -> None:
-    here = [sha256(*raw_run(dtype, iterations=500).params) for dtype in DTYPES]
+    here = [digest(*raw_run(dtype, iterations=500).params) for dtype in DTYPES]
     script = (
-        "import sys, test_compiled as t; print(*[t.sha256(*t.raw_run(d, iterations=500).params) for d in sys.argv[1:]])"
+        "import sys, test_compiled as t; print(*[t.digest(*t.raw_run(d, iterations=500).params) for d in sys.argv[1:]])"
     )
     there = subprocess.run(
         [sys.executable, "-c", script, *DTYPES],
@@ -505,7 +497,7 @@ def test_a_fresh_process_gives_the_same_bytes() -> None:
         cwd=Path(__file__).parent,
     )
     assert there.stdout.split() == here
-    assert [sha256(*raw_run(dtype, iterations=500).params) for dtype in DTYPES] == here
+    assert [digest(*raw_run(dtype, iterations=500).params) for dtype in DTYPES] == here
 
 
 def unaligned(X: np.ndarray) -> np.ndarray:
@@ -614,7 +606,7 @@ def test_compiled_for_another_level_of_x86_the_raw_run_has_the_same_bytes(level:
     assert ("vfmadd" in assembly(kernel.plan, target(level))) == (level != "x86-64-v2")  # v2 calls the C library's fma
     numbers = scalars(dtype, m=300, learning_rate=0.2)
     reached, _ = run_kernel(kernel, {"X": X, "y": y}, start._asdict(), numbers, 4500)
-    assert sha256(*reached.values()) == RAW_RUN[dtype]
+    assert digest(*reached.values()) == RAW_RUN[dtype]
 
 
 @DTYPE
@@ -672,7 +664,7 @@ def test_initial_parameters_are_the_pinned_bytes() -> None:
         "w1": "2fb986934eb7feb8235a513d412da6e9b474036ed3a314604d7383b58c5577ef",
         "w2": "5cd5cdd576f3b6089febe7800cf2a5627e6e5b97e505334fc26235692868e4b4",
     }
-    drawn = {name: sha256(getattr(start, name)) for name in pinned}
+    drawn = {name: digest(getattr(start, name)) for name in pinned}
     assert drawn == pinned, (
         f"the initial weights drawn here are {start.w1.tolist()} and {start.w2.tolist()}, not those of other machines. "
         "NumPy's legacy generator calls the C library's log, and this platform's rounds differently. Training itself "
@@ -684,9 +676,9 @@ def test_initial_parameters_are_the_pinned_bytes() -> None:
 def test_standardised_marks_are_the_pinned_bytes() -> None:
     X, _ = nn.load_marks()
     scale = nn.standardization(X[:, :300])
-    assert sha256(scale.apply(X)) == "bd54670cbe0c9277a86d5577dec5edfd56fa63eb106e589c1058bbd8530189d7"
+    assert digest(scale.apply(X)) == "bd54670cbe0c9277a86d5577dec5edfd56fa63eb106e589c1058bbd8530189d7"
     assert (
-        sha256(scale.apply(X).astype("float32")) == "bd642e6f91a3567a2ce0ffa68810862da19fc00542bca3824d8f7f3dab39ce25"
+        digest(scale.apply(X).astype("float32")) == "bd642e6f91a3567a2ce0ffa68810862da19fc00542bca3824d8f7f3dab39ce25"
     )
 
 
@@ -698,7 +690,7 @@ STARTS = {
 
 def require_pinned_start(dtype: str) -> None:
     start = nn.init_params(3, 4, seed=3, factor=0.01, dtype=dtype)
-    if sha256(*start) != STARTS[dtype]:
+    if digest(*start) != STARTS[dtype]:
         pytest.fail("the run starts from other weights: see test_initial_parameters_are_the_pinned_bytes")
 
 
@@ -710,7 +702,7 @@ def test_the_raw_run_ends_at_the_pinned_bytes(dtype: str) -> None:
         (iteration, cost.hex(), accuracy.hex())
         for iteration, cost, accuracy in result.history.itertuples(index=False, name=None)
     ] == RAW_HISTORY[dtype]
-    assert sha256(*result.params) == RAW_RUN[dtype]
+    assert digest(*result.params) == RAW_RUN[dtype]
 
 
 @DTYPE
@@ -719,7 +711,7 @@ def test_the_raw_run_ends_there_however_it_is_cut(dtype: str) -> None:
     first = raw_run(dtype, iterations=1234, log_every=17)
     X, y = nn.load_marks()
     rest = nn.fit(X[:, :300], y[:, :300], first.params, iterations=4500 - 1234, log_every=1, engine="compiled")
-    assert sha256(*rest.params) == RAW_RUN[dtype]
+    assert digest(*rest.params) == RAW_RUN[dtype]
 
 
 # --- numbers rounded on the way in ---

@@ -1,15 +1,21 @@
 """The eager engine: what the equations say, on every backend and in blocks; and how many threads engines may use."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+import threadpoolctl
 from places import Place, assert_close
 
 import nn_backend as nn
 from nn_backend import equations
 from nn_backend.backend import Backend
-from nn_backend.engines import Examples, eager
+from nn_backend.engines import Examples, eager, machine
 from nn_backend.engines.eager import EagerEngine
-from nn_backend.engines.engine import count_threads
+from nn_backend.engines.machine import count_threads
 from nn_backend.equations import Params
 
 CPU = nn.get_backend("cpu")
@@ -120,14 +126,66 @@ def test_wrong_number_of_threads_is_refused(threads: int) -> None:
         count_threads(threads)
 
 
-@pytest.mark.parametrize(("share", "own", "threads"), [("3", "", 3), ("3", "2", 2), ("1", "", 1)])
+@pytest.mark.parametrize(("share", "own", "threads"), [("3", "", 2), ("3", "5", 5), ("1", "", 1)])
 def test_threads_follow_what_other_libraries_are_told(
     monkeypatch: pytest.MonkeyPatch, share: str, own: str, threads: int
 ) -> None:
+    monkeypatch.setattr(machine, "_blas", list)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 7}, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", share)
     monkeypatch.setenv("NN_BACKEND_THREADS", own)
     assert count_threads() == threads
     assert count_threads(7) == 7
+
+
+def test_threads_follow_threadpoolctl() -> None:
+    with threadpoolctl.threadpool_limits(1, "blas"):
+        assert count_threads() == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "threads"),
+    [
+        ({}, 1024),
+        ({"cpu.max": "max 100000"}, 1024),
+        ({"cpu.max": "150000 100000"}, 2),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 1024),
+        ({"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+    ],
+)
+def test_threads_follow_the_quota_of_a_container(files: dict[str, str], threads: int, tmp_path: Path) -> None:
+    (tmp_path / "cpu").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert machine._quota.__wrapped__(tmp_path) == threads
+
+
+NO_EXECUTABLE_MEMORY = """
+import ctypes, sys, runpy
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):  # PR_SET_MDWE, from Linux 6.3 on
+    sys.exit(77)
+sys.argv = sys.argv[1:]
+runpy.run_module("nn_backend.train", run_name="__main__")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux to forbid executable memory")
+@pytest.mark.parametrize(
+    ("engine", "code", "told"),
+    [
+        ("auto", 0, "note: engine 'eager' runs instead of 'compiled': this process may not execute memory that it has"),
+        ("compiled", 3, "error: engine 'compiled' cannot run: this process may not execute memory that it has"),
+    ],
+)
+def test_where_memory_cannot_be_executed_eager_runs(engine: str, code: int, told: str) -> None:
+    command = [sys.executable, "-c", NO_EXECUTABLE_MEMORY, "train", "--engine", engine, "--iterations", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if done.returncode == 77:
+        pytest.skip("this Linux is older than 6.3 and cannot forbid it")
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith(told)
+    assert done.stderr.count("\n") == 1
+    assert ("eager" in done.stdout) == (code == 0)
 
 
 @pytest.mark.parametrize("share", ["", "0", "2,3", "5000", "-1", "many"])

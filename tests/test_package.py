@@ -198,7 +198,8 @@ FLOORS = [
     ["descent"],
     ["model"],
     ["command_line", "estimator", "export", "plots"],
-    ["train", "predict", "explain", "compare", "compiler.__main__"],
+    ["train", "predict", "explain", "compare", "compiler.__main__", "commands"],
+    ["__main__"],
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -1,5 +1,6 @@
 """How an iteration is executed: one module per engine, each bound to one data set and device."""
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,10 +8,12 @@ import numpy as np
 from nn_backend.backend import Backend
 from nn_backend.engines.eager import EagerEngine
 from nn_backend.engines.engine import Engine, Examples
+from nn_backend.engines.machine import may_execute
 from nn_backend.equations import Params
-from nn_backend.errors import ArgumentError
+from nn_backend.errors import ArgumentError, BackendUnavailableError
 
 ENGINES = ("auto", "eager", "compiled")
+FORBIDDEN = "this process may not execute memory that it has written (as with systemd's MemoryDenyWriteExecute)"
 
 
 def choose(engine: str, backend: Backend) -> str:
@@ -19,8 +22,9 @@ def choose(engine: str, backend: Backend) -> str:
     Parameters
     ----------
     engine : str
-        ``"eager"``, ``"compiled"``, or ``"auto"``: ``"compiled"`` on the CPU, ``"eager"`` elsewhere. On a GPU the
-        compiled engine has been tested in emulation only.
+        ``"eager"``, ``"compiled"``, or ``"auto"``: ``"compiled"`` on the CPU, ``"eager"`` elsewhere, and, with a
+        warning, where the system does not let a process execute what it compiled. On a GPU the compiled engine has
+        been tested in emulation only.
     backend : Backend
         Where to compute.
 
@@ -28,6 +32,8 @@ def choose(engine: str, backend: Backend) -> str:
     ------
     ArgumentError
         If no engine has that name, or the compiled engine is asked for where it does not serve.
+    BackendUnavailableError
+        If the compiled engine is asked for where the system forbids it.
     """
     if engine not in ENGINES:
         raise ArgumentError(f"engine {engine!r} is not known; accepted: {', '.join(ENGINES)}")
@@ -36,9 +42,14 @@ def choose(engine: str, backend: Backend) -> str:
             f"engine 'compiled' does not serve here: the backend is {backend.name}; it runs on numpy and cupy. "
             f"Use 'eager' or 'auto'"
         )
-    if engine == "auto":
-        return "compiled" if backend.xp is np else "eager"
-    return engine
+    if engine == "eager" or (engine == "auto" and backend.xp is not np):
+        return "eager"
+    if backend.xp is np and not may_execute():
+        if engine == "compiled":
+            raise BackendUnavailableError(f"engine 'compiled' cannot run: {FORBIDDEN}. Use 'eager' or 'auto'")
+        warnings.warn(f"engine 'eager' runs instead of 'compiled': {FORBIDDEN}", RuntimeWarning, stacklevel=1)  # once
+        return "eager"
+    return "compiled"
 
 
 def bind(

@@ -16,7 +16,8 @@ from nn_backend.compiler.cache import kept
 from nn_backend.compiler.interpreter import add_tree
 from nn_backend.compiler.program import TILE, Layout, Program
 from nn_backend.compiler.trace import record
-from nn_backend.engines.engine import MAX_COUNT, Examples, Score, count_threads
+from nn_backend.engines.engine import MAX_COUNT, Examples, Score
+from nn_backend.engines.machine import count_threads
 from nn_backend.equations import Params
 
 SECONDS_OF_OPERATION = 1e-9  # see Plan.work; twenty times what one takes with AVX-512

@@ -1,15 +1,12 @@
-"""What every engine answers, what it is asked about, and how many threads it may use."""
+"""What every engine answers, and what it is asked about."""
 
-import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from nn_backend.equations import Array, Params
-from nn_backend.errors import ArgumentError
 
-MAX_THREADS = 1024
 MAX_COUNT = 2**24  # float32 counts no further, and count_correct counts in the dtype of y
 
 State = Any
@@ -81,22 +78,3 @@ class Engine(Protocol):
     def params(self, state: State) -> Params:
         """Return the parameters of a state as NumPy arrays."""
         ...
-
-
-def count_threads(threads: int | None = None) -> int:
-    """Return the number of workers on the CPU.
-
-    It is the argument, else ``NN_BACKEND_THREADS``, else ``OMP_NUM_THREADS`` (by which joblib, among others, shares the
-    cores between its processes), else the number of cores this process may use.
-    """
-    if threads is not None:
-        if not 1 <= threads <= MAX_THREADS:
-            raise ArgumentError(f"threads is {threads}; expected 1 to {MAX_THREADS}")
-        return threads
-    for name in ("NN_BACKEND_THREADS", "OMP_NUM_THREADS"):
-        text = os.getenv(name, "")
-        if text.isascii() and text.isdigit() and not text.startswith("0") and int(text[:5]) <= MAX_THREADS:
-            return int(text)
-        if text and name.startswith("NN"):  # what else stands in the other is for OpenMP to judge
-            raise ArgumentError(f"environment variable {name} is {text!r}; expected 1 to {MAX_THREADS}")
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,77 @@
+"""What this process may use of the machine: how many threads, and whether it may execute what it compiles."""
+
+import ctypes
+import functools
+import math
+import mmap
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nn_backend.errors import ArgumentError
+
+MAX_THREADS = 1024
+
+
+def count_threads(threads: int | None = None) -> int:
+    """Return the number of workers on the CPU.
+
+    It is the argument, else ``NN_BACKEND_THREADS``, else as many as the process may use: the cores of its affinity, no
+    more than its control group's quota, than ``OMP_NUM_THREADS`` (by which joblib, among others, shares the cores
+    between its processes), and than NumPy's BLAS library has (which threadpoolctl limits).
+    """
+    if threads is not None:
+        if not 1 <= threads <= MAX_THREADS:
+            raise ArgumentError(f"threads is {threads}; expected 1 to {MAX_THREADS}")
+        return threads
+    text = os.getenv("NN_BACKEND_THREADS", "")
+    own = _number(text)
+    if text and own is None:
+        raise ArgumentError(f"environment variable NN_BACKEND_THREADS is {text!r}; expected 1 to {MAX_THREADS}")
+    return own or min(_limits())
+
+
+def _limits() -> Iterator[int]:
+    """Return how many threads each of those who have a say allows."""
+    yield len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    yield _quota()
+    yield _number(os.getenv("OMP_NUM_THREADS", "")) or MAX_THREADS  # what else stands there is for OpenMP to judge
+    yield from (library.num_threads or MAX_THREADS for library in _blas())
+
+
+def _number(text: str) -> int | None:
+    plain = text.isascii() and text.isdigit() and not text.startswith("0") and int(text[:5]) <= MAX_THREADS
+    return int(text) if plain else None
+
+
+@functools.cache
+def _quota(folder: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the cores' worth of time of this control group, which a container has; joblib takes 0.1 s to load."""
+    for files in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):  # of version 2, and of version 1
+        try:
+            quota, period = " ".join((folder / file).read_text() for file in files).split()
+            return max(1, math.ceil(int(quota) / int(period))) if int(quota) > 0 else MAX_THREADS
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return MAX_THREADS
+
+
+@functools.cache
+def _blas() -> list[Any]:
+    import threadpoolctl
+
+    return [library for library in threadpoolctl.ThreadpoolController().lib_controllers if library.user_api == "blas"]
+
+
+@functools.cache
+def may_execute() -> bool:
+    """Return whether memory that was written can be executed; services and phones may be forbidden to do that."""
+    if os.name != "posix":
+        return True
+    with mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as page:
+        start = ctypes.c_char.from_buffer(page)
+        prot = mmap.PROT_READ | mmap.PROT_EXEC
+        allowed: bool = ctypes.CDLL(None).mprotect(ctypes.c_void_p(ctypes.addressof(start)), mmap.PAGESIZE, prot) == 0
+        del start  # or the page could not be given back
+    return allowed
