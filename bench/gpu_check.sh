@@ -3,9 +3,9 @@
 #
 #     bench/gpu_check.sh FOLDER
 #
-# Runs the whole test suite with a GPU required, the article's run, compute-sanitizer over a short compiled run where it
-# is installed, the comparison with the CPU, and the benchmarks on the GPU, among them those with PyTorch and JAX where
-# these can use it; writes what they say as files into FOLDER. Ends with 3 without a GPU, with 1 if anything failed.
+# Runs `verify`, the whole test suite with a GPU required, the article's run, compute-sanitizer over a short compiled run
+# where it is installed, the comparison with the CPU, and the benchmarks on the GPU, among them those with PyTorch and JAX
+# where these can use it; writes what they say as files into FOLDER. Ends with 3 without a GPU, with 1 if anything failed.
 # Needs pip install -e ".[test,cuda13]". The limits below, in seconds, add up to 30 minutes; sanitizers take the most of
 # what is really used: one needs minutes for a Python that imports CuPy.
 set -uo pipefail
@@ -20,7 +20,8 @@ limit() { timeout -k 10 "$@"; }
 
 limit 60 python -c 'import nn_backend as nn; print(nn.diagnose_gpu()); print(nn.get_backend("gpu").device_name)' \
     | tee "$folder/device.txt" || exit 3
-limit 600 python -m pytest -q 2>&1 | tee "$folder/tests.txt" || failed=1
+limit 60 python -m nn_backend verify 2>&1 | tee "$folder/verify.txt" || failed=1
+limit 540 python -m pytest -q 2>&1 | tee "$folder/tests.txt" || failed=1
 limit 60 python -m nn_backend.train --device gpu --engine compiled --json >"$folder/article.json" || failed=1
 if command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck; do
