@@ -25,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import nn_backend as nn
-from nn_backend.engines.engine import count_threads
+from nn_backend.engines.machine import count_threads
 from nn_backend.estimator import ShallowNetClassifier
 
 CONFIGURATIONS = [
