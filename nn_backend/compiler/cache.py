@@ -15,14 +15,14 @@ from nn_backend.files import replacing
 KEPT = 64  # kernels of a process, some 100 kB to 1 MB each
 FILES = 1000  # of the folder, some 50 kB each
 
-# Whoever compiles holds it: so that a kernel is compiled once, and that no fork copies a compiler in the middle of its
-# work, whose locks nobody would open in the child.
-_lock = threading.RLock()
+# Whoever compiles, or imports what compiles, holds it: so that a kernel is compiled once, and that no fork copies a
+# compiler or an import in the middle of its work, whose locks nobody would open in the child.
+lock = threading.RLock()
 
 
 def kept(make: Callable[..., Any], *arguments: Any) -> Any:
     """Return what ``make`` returns for the arguments; it is called once while the result is among the last used."""
-    with _lock:
+    with lock:
         return _kept(make, *arguments)
 
 
@@ -78,4 +78,4 @@ def _make_room(folder: Path) -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)

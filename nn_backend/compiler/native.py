@@ -12,7 +12,7 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
-from nn_backend.compiler.cache import machine_code
+from nn_backend.compiler.cache import lock, machine_code
 from nn_backend.compiler.llvm import LINE, Printer, Target
 from nn_backend.compiler.plan import Plan
 from nn_backend.compiler.pool import pool
@@ -94,6 +94,10 @@ class Kernel:
         self._engine.finalize_object()
         signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p)  # its calls release the GIL
         self.function = signature(self._engine.get_function_address("run"))
+
+    def __del__(self) -> None:
+        with lock:  # for LLVM's own lock must be free where another thread forks
+            self._engine.close()
 
     def bind(self, examples: Examples, networks: int, spans: np.ndarray | None = None) -> "Run":
         """Prepare calls for as many networks; see `Run`."""
@@ -235,7 +239,7 @@ class Team:
         base, size = address(memory), memory.itemsize
         self._shared = (ctypes.c_int64 * 2).from_address(base)
         self._own = memory[own:].reshape(threads, -1)[:, sum(shares) - reached :]
-        self._held: list[Any] = [memory, run.places, run.examples, run.outputs]
+        self._held: list[Any] = [memory, run.kernel, run.places, run.examples, run.outputs]
         self._jobs = []
         for thread in range(threads):
             instructions = schedule(run.tiles, threads, thread, rows)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nn_backend.backend import Backend
+from nn_backend.compiler.cache import lock
 from nn_backend.engines.eager import EagerEngine
 from nn_backend.engines.engine import Engine, Examples
 from nn_backend.engines.machine import may_execute
@@ -80,6 +81,6 @@ def bind(
     """
     if choose(engine, backend) == "eager":
         return EagerEngine(examples, backend=backend)
-    from nn_backend.engines.compiled import CompiledEngine  # brings LLVM, which takes longer to load than NumPy
-
+    with lock:
+        from nn_backend.engines.compiled import CompiledEngine
     return CompiledEngine(examples, params, backend=backend, threads=threads, tasks=tasks)

@@ -12,7 +12,7 @@ import numpy as np
 
 from nn_backend import equations
 from nn_backend.backend import Backend, dtype_name
-from nn_backend.compiler.cache import kept
+from nn_backend.compiler.cache import kept, lock
 from nn_backend.compiler.interpreter import add_tree
 from nn_backend.compiler.program import TILE, Layout, Program
 from nn_backend.compiler.trace import record
@@ -191,10 +191,11 @@ def _compile(kernel: Any, place: str, *arguments: Any) -> Any:
 
 def _machine(backend: Backend, threads: int | None) -> tuple[Any, Any]:
     """Return the module that runs kernels, and what packs examples; each brings a compiler, so the other stays away."""
-    if backend.xp is np:
-        from nn_backend.compiler import native
+    with lock:
+        if backend.xp is np:
+            from nn_backend.compiler import native  # LLVM, which takes longer to load than NumPy
 
-        return native, functools.partial(native.Examples, threads=count_threads(threads))
-    from nn_backend.compiler import device
+            return native, functools.partial(native.Examples, threads=count_threads(threads))
+        from nn_backend.compiler import device
 
-    return device, device.Examples
+        return device, device.Examples
