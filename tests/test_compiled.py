@@ -26,6 +26,7 @@ from nn_backend import engines, equations
 from nn_backend.commands import verify
 from nn_backend.commands.verify import digest
 from nn_backend.compiler import native
+from nn_backend.compiler import pool as pool_module
 from nn_backend.compiler.interpreter import add_tree, interpret
 from nn_backend.compiler.llvm import Target
 from nn_backend.compiler.native import WORTH_A_THREAD, WORTH_STARTING, Examples, Kernel, assembly, zeros
@@ -1056,6 +1057,7 @@ import signal
 import time
 import nn_backend as nn
 from nn_backend.compiler import native
+from nn_backend.compiler import pool as pool_module
 
 native.WORTH_A_THREAD = native.WORTH_STARTING = 1
 signal.signal(signal.SIGALRM, signal.default_int_handler)
@@ -1200,3 +1202,60 @@ def test_a_program_without_sums_is_right() -> None:
     a = np.arange(6.0).reshape(2, 3)
     results, _ = run_kernel(Kernel(recorded), {"X": np.ones((1, 5))}, {"a": a}, {})
     assert results["b"][0].tolist() == (a * 2 + 1).tolist()
+
+
+# --- threads that wait ---
+
+
+@DTYPE
+@pytest.mark.parametrize("spins", [0, 10**5])
+def test_a_call_whose_threads_lose_patience_goes_on_to_the_same_bytes(
+    spins: int, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"WORTH_A_THREAD": 1, "WORTH_STARTING": 1, "PATIENCE": 1, "SPINS": spins}.items():
+        monkeypatch.setattr(native, name, value)
+    monkeypatch.setattr(native, "SPINS_OF_OPERATION", 0)
+    compared: list[tuple[float, float]] = []
+    monkeypatch.setattr(Pool, "compare", lambda pool, together, alone: compared.append((together, alone)))
+    monkeypatch.setattr(Pool, "resting", lambda pool: False)
+    X, y, params = draw((3, 4, 1), 5 * TILE + 3, dtype)
+    reached = [flat(descend(engine_of(X, y, params, threads), params, 500)).tobytes() for threads in (1, 2, 3)]
+    assert len(set(reached)) == 1
+    assert bool(compared) or spins  # without looks every wait is a pause
+    assert all(seconds > 0 for times in compared for seconds in times)
+
+
+def test_threads_rest_for_longer_each_time_they_were_slower(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    pool, rests = Pool(), []
+    for _ in range(7):
+        pool.compare(together=2.0, alone=1.0)
+        assert pool.resting()
+        before = now
+        while pool.resting():
+            now += 0.01
+        rests.append(round(now - before, 1))
+    assert rests == [0.1, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+    pool.compare(together=1.0, alone=2.0)
+    assert not pool.resting()
+    pool.compare(together=2.0, alone=1.0)
+    now += 0.06
+    assert not pool.resting()  # begins anew
+
+
+def test_where_the_system_refuses_threads_there_are_fewer(always_share: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = 1
+    start = pool_module._thread.start_new_thread
+
+    def refuse(*given: Any) -> int:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise RuntimeError("can't start new thread")
+        return start(*given)
+
+    monkeypatch.setattr(native, "pool", fresh := Pool())
+    monkeypatch.setattr(pool_module._thread, "start_new_thread", refuse)
+    assert_is_interpreter(*draw((3, 4, 1), ROWS_FOR_7_THREADS, "float64"), 2, threads=7)
+    assert len(fresh._workers) == 1

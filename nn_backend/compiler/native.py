@@ -6,6 +6,7 @@ import itertools
 import math
 import sys
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -92,12 +93,9 @@ class Kernel:
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(target))
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(object_code(self.plan, target)))
         self._engine.finalize_object()
+        weakref.finalize(self, _close, self._engine).atexit = False
         signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p)  # its calls release the GIL
         self.function = signature(self._engine.get_function_address("run"))
-
-    def __del__(self) -> None:
-        with lock:  # for LLVM's own lock must be free where another thread forks
-            self._engine.close()
 
     def bind(self, examples: Examples, networks: int, spans: np.ndarray | None = None) -> "Run":
         """Prepare calls for as many networks; see `Run`."""
@@ -298,7 +296,7 @@ def object_code(plan: Plan, target: Target) -> bytes:
 def _machine(target: Target) -> Any:
     """Return LLVM's description of a processor to compile for."""
     triple = llvm.Target.from_triple(target.triple)
-    return triple.create_target_machine(cpu=target.cpu, features=target.features, opt=2, jit=True)
+    return triple.create_target_machine(cpu=target.cpu, features=target.features, opt=1, jit=True)
 
 
 def _optimised(ir: str, machine: Any) -> Any:
@@ -311,6 +309,12 @@ def _optimised(ir: str, machine: Any) -> Any:
     manager.add_instruction_combine_pass()
     manager.run(module, passes)
     return module
+
+
+def _close(engine: Any) -> None:
+    """Free machine code; under the lock, since LLVM has one of its own, which must be free where a thread forks."""
+    with lock:
+        engine.close()
 
 
 def _start_llvm() -> None:
