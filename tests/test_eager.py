@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,22 @@ def test_threads_follow_what_other_libraries_are_told(
 def test_threads_follow_threadpoolctl() -> None:
     with threadpoolctl.threadpool_limits(1, "blas"):
         assert count_threads() == 1
+
+
+def test_fits_leave_blas_its_threads() -> None:
+    def threads_of_blas() -> list[int]:
+        return [library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
+
+    X, y, params = many_rows(300)
+    before = threads_of_blas()
+
+    def fit(number: int) -> None:
+        options = {"engine": ("eager", "compiled")[number % 2], "threads": number % 3 + 1}
+        nn.fit(X, y, params, iterations=5 + 40 * (number % 4), **options)
+
+    with ThreadPoolExecutor(4) as callers:
+        list(callers.map(fit, range(40)))
+    assert threads_of_blas() == before
 
 
 @pytest.mark.parametrize(
