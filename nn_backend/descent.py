@@ -105,7 +105,7 @@ def fit(
     engine : str
         How an iteration is executed: ``"eager"``, ``"compiled"``, or ``"auto"`` for the one that serves best.
     threads : int, optional
-        Threads of the compiled engine on the CPU; by default as `count_threads` gives it: one for each core.
+        Threads of the compiled engine on the CPU, at most; by default as many as this process may use (`count_threads`).
     log_every : int
         Iterations between the history's rows; the first and the last state always have one.
     callback : callable, optional

@@ -8,7 +8,7 @@ import numpy as np
 from nn_backend.compiler.cache import machine_code
 from nn_backend.compiler.cuda import COLUMNS, WIDE_THREADS, Printer
 from nn_backend.compiler.plan import Plan
-from nn_backend.compiler.program import STRIP, TILE, Program, in_strips
+from nn_backend.compiler.program import STRIP, TILE, Program, in_strips, place
 from nn_backend.errors import ArgumentError, BackendUnavailableError
 
 # One rounding for each operation and subnormal numbers kept; CuPy's own way of compiling always flushes them.
@@ -105,13 +105,9 @@ class Run:
 
         self.kernel, self._examples, self._networks = kernel, examples, networks
         plan, dtype = kernel.plan, kernel.plan.program.dtype
-        places = np.empty((networks, 3), np.int64)
-        places[:, :2] = (0, examples.m) if spans is None else spans
-        places[:, 0] //= STRIP
+        places, strips = place(networks, examples.m, spans)
         self._counts: list[int] = places[:, 1].tolist()
-        most = max(self._counts)
-        strips, tiles = -(-most // STRIP), -(-most // TILE)
-        places[:, 2] = np.arange(0, networks * strips, strips)
+        tiles = -(-max(self._counts) // TILE)
         self._places = cupy.asarray(places)
         self._outputs = zeros((networks, strips, plan.outputs.rows, STRIP), dtype)
         self._results = zeros((networks, plan.results.size * (not plan.is_step)), dtype)

@@ -17,7 +17,7 @@ from nn_backend.compiler.cache import lock, machine_code
 from nn_backend.compiler.llvm import LINE, Printer, Target
 from nn_backend.compiler.plan import Plan
 from nn_backend.compiler.pool import pool
-from nn_backend.compiler.program import STRIP, TILE, Program, in_strips
+from nn_backend.compiler.program import STRIP, TILE, Program, in_strips, place
 from nn_backend.compiler.threads import Job, schedule
 
 FOREVER = 2**62  # more arrivals than any barrier waits for, and more patience than any thread needs
@@ -28,6 +28,7 @@ WORTH_STARTING = 8_000_000  # operations of a call, some 0.3 ms; waking a thread
 SPINS, SPINS_OF_OPERATION = 400_000, 0.04
 PATIENCE = 8  # pauses of a call, some 0.1 ms each, after which threads are compared with one thread
 TRIAL_SECONDS = 0.002  # for which that one works
+RECIPE = 1  # of passes and code generation; with another number, what is on disk is left alone
 
 
 @functools.cache
@@ -120,20 +121,13 @@ class Run:
     def __init__(self, kernel: Kernel, examples: Examples, networks: int, spans: np.ndarray | None) -> None:
         self.kernel, self.examples, self.networks = kernel, examples, networks
         plan = kernel.plan
-        self.places = np.zeros((networks, 4), np.int64)
-        self.places[:, 1] = most = examples.m
-        if spans is not None:
-            self.places[:, :2] = spans
-            self.places[:, 0] //= STRIP
-            most = int(self.places[:, 1].max())
-        strips = -(-most // STRIP)
-        self.places[:, 2] = np.arange(0, networks * strips, strips)
+        self.places, strips = place(networks, examples.m, spans)
         counts = (-(-self.places[:, 1] // TILE)).tolist()
         self.tiles = tuple(dict.fromkeys(counts))  # networks of as many tiles share their instructions
-        if len(self.tiles) > 1:
-            self.places[:, 3] = [self.tiles.index(count) for count in counts]
-        self._operations = plan.work * most
-        self._threads = min(examples.threads, -(-most // TILE), int(self._operations // WORTH_A_THREAD))
+        numbers = {count: number for number, count in enumerate(self.tiles)}
+        self.places[:, 3] = [numbers[count] for count in counts]
+        self._operations = plan.work * int(self.places[:, 1].max())
+        self._threads = min(examples.threads, max(self.tiles), int(self._operations // WORTH_A_THREAD))
         allocate = zeros if plan.outputs.rows else np.empty
         self.outputs = allocate((networks, strips, plan.outputs.rows, STRIP), plan.program.dtype)
         self._results = np.empty((networks, plan.results.size), plan.program.dtype)  # of a step, the state
@@ -290,7 +284,7 @@ def object_code(plan: Plan, target: Target) -> bytes:
         code: bytes = machine.emit_object(_optimised(ir, machine))
         return code
 
-    return machine_code(compiled, ir, target, llvm.llvm_version_info)
+    return machine_code(compiled, ir, target, llvm.llvm_version_info, RECIPE)
 
 
 def _machine(target: Target) -> Any:

@@ -260,6 +260,20 @@ def in_strips(arrays: Mapping[str, Any], zeros: Callable[..., Any]) -> Any:
     return data
 
 
+def place(networks: int, m: int, spans: np.ndarray | None) -> tuple[np.ndarray, int]:
+    """Return where networks find and leave examples, and how many strips each leaves at most.
+
+    Rows of first strip, number of examples, first strip of outputs, and a number that is free; from spans (networks, 2)
+    or (1, 2) of first example, a multiple of 32, and number of examples. Without spans, all have all m.
+    """
+    places = np.zeros((networks, 4), np.int64)
+    places[:, :2] = (0, m) if spans is None else spans
+    places[:, 0] //= STRIP
+    strips = -(-int(places[:, 1].max()) // STRIP)
+    places[:, 2] = np.arange(0, networks * strips, strips)
+    return places, strips
+
+
 def shapes(values: Sequence[Value]) -> dict[str, tuple[int, int]]:
     """Return the shapes of inputs by their names."""
     return {value.attribute: value.shape for value in values}

@@ -458,7 +458,7 @@ run_tiles(
     T* stack = work + blockIdx.x * (long long)(rows * SUMS + RESULTS);
     const long long first = blockIdx.x * share * TILE;
     for (n += share ? 0 : blockIdx.x; n < networks; n += gridDim.x) {
-        const long long *span = spans + 3 * n, left = span[1] - first;
+        const long long *span = spans + 4 * n, left = span[1] - first;
         for (int i = 0; i < iterations; ++i) {
             add_tiles(examples + (span[0] * STRIP + first) * EXAMPLES, outputs + (span[2] * STRIP + first) * OUTPUTS,
                       states + n * STATE, numbers + n * NUMBERS, stack,
