@@ -314,7 +314,7 @@ def _parser() -> Parser:
     add("--rows", default=",".join(map(str, ROWS)), help="sizes to measure, separated by commas")
     add("--hidden", type=int, default=4, help="hidden units")
     add("--dtype", choices=DTYPES, default="float64", help="number format of the computation")
-    add("--threads", type=int, help="workers on the CPU; else NN_BACKEND_THREADS, else one for each core")
+    add("--threads", type=int, help="workers on the CPU; else NN_BACKEND_THREADS, else as many as the process may use")
     add("--json", action="store_true", help="print one JSON document in full precision instead of text")
     add("--plot", type=Path, help=f"file for a picture of the times, ending in {', '.join(FORMATS)}")
     return parser

@@ -105,7 +105,7 @@ def fit(
     engine : str
         How an iteration is executed: ``"eager"``, ``"compiled"``, or ``"auto"`` for the one that serves best.
     threads : int, optional
-        Threads of the compiled engine on the CPU, at most; by default as many as this process may use (`count_threads`).
+        Threads of the compiled engine on the CPU, at most; by default as many as `count_threads` finds.
     log_every : int
         Iterations between the history's rows; the first and the last state always have one.
     callback : callable, optional

@@ -97,7 +97,7 @@ def _parser() -> Parser:
     add("--dtype", choices=DTYPES, default="float64", help="number format of the computation")
     add("--standardize", action="store_true", help="scale features by the training rows' mean and deviation")
     add("--log-every", type=int, default=1000, help="iterations between two rows of the table")
-    add("--threads", type=int, help="workers on the CPU; else NN_BACKEND_THREADS, else one for each core")
+    add("--threads", type=int, help="workers on the CPU; else NN_BACKEND_THREADS, else as many as the process may use")
     add("--json", action="store_true", help="print one JSON document in full precision instead of text")
     add("--save", type=Path, help="safetensors file for the network, as nn_backend.predict reads it")
     add("--onnx", type=Path, help="ONNX file for the network, as other runtimes read it")

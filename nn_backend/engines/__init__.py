@@ -75,7 +75,7 @@ def bind(
     backend : Backend
         Where to compute.
     threads : int, optional
-        Threads of the compiled engine on the CPU, at most; by default as many as this process may use (`count_threads`).
+        Threads of the compiled engine on the CPU, at most; by default as many as `count_threads` finds.
     tasks : sequence of str
         What will be asked, so that it is compiled now: ``"step"``, ``"score"``, ``"yhat"``, ``"z2"``.
     """

@@ -36,7 +36,7 @@ class CompiledEngine:
     backend : Backend
         NumPy or CuPy.
     threads : int, optional
-        Threads at most, on the CPU; by default as many as this process may use (`count_threads`).
+        Threads at most, on the CPU; by default as many as `count_threads` finds.
     tasks : sequence of str
         What to compile at once; other tasks are compiled when they are first asked for.
     """
