@@ -7,7 +7,7 @@ program means.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +32,7 @@ KINDS = {  # of each operation: its arguments and its result; f: floating point,
 _IN_WORDS = {"f": "a number", "i": "an integer", "b": "the result of a comparison"}
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
 class Value:
     """The result of one operation on other values; made by a `Builder` only.
 
@@ -57,7 +57,7 @@ class Value:
     """
 
     operation: str
-    arguments: tuple["Value", ...] = field(repr=False)
+    arguments: tuple["Value", ...]
     attribute: Any
     rows: int
     columns: int
