@@ -69,9 +69,7 @@ def may_execute() -> bool:
     """Return whether memory that was written can be executed; services and phones may be forbidden to do that."""
     if os.name != "posix":
         return True
-    with mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as page:
-        start = ctypes.c_char.from_buffer(page)
-        prot = mmap.PROT_READ | mmap.PROT_EXEC
-        allowed: bool = ctypes.CDLL(None).mprotect(ctypes.c_void_p(ctypes.addressof(start)), mmap.PAGESIZE, prot) == 0
-        del start  # or the page could not be given back
+    page = mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    start = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(page)))
+    allowed: bool = ctypes.CDLL(None).mprotect(start, mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_EXEC) == 0
     return allowed
