@@ -46,7 +46,8 @@ def machine_code(compile_: Callable[[], bytes], *key: Any) -> bytes:
         content = path.read_bytes()
         digest, code = content[:32], content[32:]
         if hashlib.sha256(code).digest() == digest:
-            path.touch()  # those not used for longest make room
+            with contextlib.suppress(OSError):
+                path.touch()  # those not used for longest make room
             return code
     code = compile_()
     with contextlib.suppress(OSError):  # what cannot be written costs the next process time, no more

@@ -102,6 +102,7 @@ _ENVIRONMENTS = {
         "call void @llvm.aarch64.set.fpcr(i64 %callers)",
     ),
 }
+_ENVIRONMENTS["arm64"] = _ENVIRONMENTS["aarch64"]  # as Apple calls it
 
 
 def print_run(plan: Plan, scalar: str, size: int, architecture: str) -> str:
