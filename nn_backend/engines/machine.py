@@ -5,6 +5,7 @@ import functools
 import math
 import mmap
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ def count_threads(threads: int | None = None) -> int:
 
     It is the argument, else ``NN_BACKEND_THREADS``, else as many as the process may use: the cores of its affinity, no
     more than its control group's quota, than ``OMP_NUM_THREADS`` (by which joblib, among others, shares the cores
-    between its processes), and than NumPy's BLAS library has (which threadpoolctl limits).
+    between its processes), and than threadpoolctl lets NumPy's BLAS library have.
     """
     if threads is not None:
         if not 1 <= threads <= MAX_THREADS:
@@ -37,7 +38,8 @@ def _limits() -> Iterator[int]:
     yield len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     yield _quota()
     yield _number(os.getenv("OMP_NUM_THREADS", "")) or MAX_THREADS  # what else stands there is for OpenMP to judge
-    yield from (library.num_threads or MAX_THREADS for library in _blas())
+    if "threadpoolctl" in sys.modules:  # without it, nobody has set a limit
+        yield from (library.num_threads or MAX_THREADS for library in _blas())
 
 
 def _number(text: str) -> int | None:
