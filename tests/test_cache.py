@@ -65,6 +65,15 @@ def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path: Path, monkeyp
     assert compile_.calls == 2
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="knows the folder's name on Linux")
+def test_a_home_that_does_not_exist_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    for home, files in {"nowhere": 0, ".": 1}.items():
+        monkeypatch.setenv("HOME", str(tmp_path / home))
+        assert machine_code(Compiler(), "source") == b"machine code"
+        assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == files
+
+
 @POSIX
 @pytest.mark.parametrize("mode", [0o770, 0o707])
 def test_a_folder_that_others_may_write_is_not_used(mode: int, home: Path) -> None:

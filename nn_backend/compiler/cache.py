@@ -63,7 +63,8 @@ def _path(name: str) -> Path | None:
         import platformdirs
 
         folder = platformdirs.user_cache_path("nn_backend", appauthor=False)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for level in (folder.parent, folder):  # such as ~/.cache, but no home that does not exist
+            level.mkdir(mode=0o700, exist_ok=True)
         status = folder.stat()
         if os.name != "posix" or (status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
             return folder / name
