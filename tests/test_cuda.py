@@ -420,7 +420,7 @@ def test_the_comparison_leaves_out_a_tile_that_does_not_fit(
 @pytest.fixture
 def nvrtc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Return NVRTC with an empty cache, or skip the test."""
-    monkeypatch.setenv("CUPY_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     nvrtc = pytest.importorskip("cupy", reason="CuPy is not installed").cuda.nvrtc
     try:
         nvrtc.getVersion()
@@ -429,8 +429,7 @@ def nvrtc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     return nvrtc
 
 
-def test_machine_code_is_kept_on_disk(nvrtc: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def test_machine_code_is_kept_on_disk(nvrtc: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     cubin = device.compile_cubin(source(), "sm_90")
     assert cubin.startswith(b"\x7fELF")
     monkeypatch.setattr(nvrtc, "compileProgram", None)

@@ -86,19 +86,7 @@ class Kernel:
 
 
 class Run:
-    """A kernel bound to examples and a number of networks, so that calls find prepared what they share.
-
-    Parameters
-    ----------
-    kernel : Kernel
-        What to run.
-    examples : Examples
-        The numbers of each example, in the program's dtype.
-    networks : int
-        How many networks there are, each by itself.
-    spans : ndarray (networks, 2) or (1, 2) of int64, optional
-        Each network's first example, a multiple of 32, and its number of examples; by default all use all.
-    """
+    """A kernel bound to examples and a number of networks; its parameters are those of `native.Run`."""
 
     def __init__(self, kernel: Kernel, examples: Examples, networks: int, spans: np.ndarray | None) -> None:
         import cupy

@@ -156,8 +156,8 @@ class Run:
         """
         arrays = state, numbers, state if self.kernel.plan.is_step else self._results
         worth = int(self._operations * self.networks * iterations // WORTH_STARTING)
-        together = pool.ready(min(self._threads, worth))
-        apart = max(1, pool.ready(min(self.examples.threads, self.networks, worth)))
+        available = pool.ready(min(worth, max(self._threads, min(self.examples.threads, self.networks))))
+        together, apart = min(self._threads, available), max(1, min(self.networks, available))
         if apart < together:
             for n in range(self.networks):
                 self._share(n, together, arrays, iterations)
