@@ -26,6 +26,7 @@ import pytest
 import nn_backend as nn
 from nn_backend import compare, engines
 from nn_backend.backend import Backend
+from nn_backend.optimizers import State
 
 ROUNDS = 15  # of a measurement that takes turns with another one
 SETTLE_SECONDS = 0.2  # OpenBLAS's threads wait actively for 0.1 s after a product, and hold cores that long
@@ -67,8 +68,8 @@ class Problem(NamedTuple):
         """Return what does so many iterations from the start on an engine, and returns the parameters."""
         X, y, params = self.on(backend)
         bound = engines.bind(engine, engines.Examples(X, y), params, backend=backend, tasks=("step",))
-        state, numbers = bound.start(params), {"learning_rate": learning_rate}
-        return lambda: bound.params(bound.descend(state, iterations, numbers))
+        state, numbers = bound.start(State(params, {})), {"learning_rate": learning_rate}
+        return lambda: bound.state(bound.descend(state, iterations, numbers)[0]).params
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

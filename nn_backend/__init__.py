@@ -9,7 +9,7 @@ from nn_backend.backend import (
     set_default_backend,
     use_backend,
 )
-from nn_backend.descent import FitResult, fit
+from nn_backend.descent import fit
 from nn_backend.engines.engine import Score
 from nn_backend.equations import Params
 from nn_backend.errors import (
@@ -28,6 +28,8 @@ from nn_backend.export import load, save, to_onnx
 from nn_backend.marks import load_marks, simulate_marks
 from nn_backend.model import Model
 from nn_backend.network import init_params, predict, predict_proba, score
+from nn_backend.optimizers import Optimizer, State, adam, gd, nesterov, rprop
+from nn_backend.run import FitResult
 from nn_backend.tables import Standardization, Table, load_table, standardization
 
 __all__ = [
@@ -42,23 +44,29 @@ __all__ = [
     "MissingPackageError",
     "Model",
     "NNBackendError",
+    "Optimizer",
     "OutOfMemoryError",
     "Params",
     "Score",
     "Standardization",
+    "State",
     "Table",
     "TraceError",
+    "adam",
     "available_backends",
     "diagnose_gpu",
     "fit",
+    "gd",
     "get_backend",
     "init_params",
     "load",
     "load_marks",
     "load_table",
+    "nesterov",
     "predict",
     "predict_proba",
     "register_backend",
+    "rprop",
     "save",
     "score",
     "set_default_backend",

@@ -11,7 +11,7 @@ from typing import NoReturn
 from nn_backend.errors import BackendUnavailableError, NNBackendError
 from nn_backend.files import SUFFIXES
 from nn_backend.marks import load_data
-from nn_backend.tables import Table
+from nn_backend.tables import TASKS, Table, quoted
 
 DONE, WRONG_USE, NO_DEVICE, INTERRUPTED, READER_LEFT = 0, 2, 3, 130, 141
 
@@ -49,19 +49,27 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add --data, --target and --features, which `read_data` reads."""
+    """Add --data, --target, --task and --features, which `read_data` reads."""
     add = parser.add_argument
     add("--data", default="marks", help=f"marks, simulated:ROWS, or a file ending in {', '.join(SUFFIXES)}")
-    add("--target", default="y", help="column to predict: 0 and 1, booleans, or two words")
+    add("--target", default="y", help="column to predict: 0 and 1, booleans, classes, or a number")
+    add("--task", choices=TASKS, help="what the target is; else classes, or with fractions or many values a number")
     add("--features", help="columns to predict from, separated by commas; else all but the target")
 
 
 def read_data(args: argparse.Namespace) -> Table:
-    """Return the data that the options name, and say on stderr which of two words is 1."""
+    """Return the data that the options name, and say on stderr what its target was taken for."""
     features = [name.strip() for name in args.features.split(",")] if args.features else None
-    table = load_data(args.data, target=args.target, features=features)
-    if table.labels:
-        print(f"target {table.target!r}: {table.labels[0]!r} is 0, {table.labels[1]!r} is 1", file=sys.stderr)
+    table = load_data(args.data, target=args.target, features=features, task=args.task)
+    if table.output == "identity" and args.task is None:
+        said = "a number to predict (--task classification takes its values as classes)"
+    elif table.output == "softmax" and table.labels:
+        said = f"{len(table.labels)} classes, {quoted(table.labels)}"
+    elif table.labels:
+        said = f"{table.labels[0]!r} is 0, {table.labels[1]!r} is 1"
+    else:
+        return table
+    print(f"target {table.target!r}: {said}", file=sys.stderr)
     return table
 
 

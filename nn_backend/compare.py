@@ -24,6 +24,7 @@ from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, BackendUnavailableError
 from nn_backend.marks import MAX_ROWS, simulate_marks
 from nn_backend.network import DTYPES, init_params, place_examples, place_params
+from nn_backend.optimizers import State
 from nn_backend.plots import FORMATS, check_plot, plot_times
 
 ROWS = tuple(10**exponent for exponent in range(2, 8))
@@ -239,8 +240,8 @@ def _bind(contender: Contender, X: np.ndarray, y: np.ndarray, start: Params, thr
     params = place_params(start, backend)
     examples = place_examples(params, X, y, backend)
     engine = engines.bind(contender.engine, examples, params, backend=backend, threads=threads, tasks=("step",))
-    state, numbers = engine.start(params), {"learning_rate": LEARNING_RATE}
-    return lambda count: engine.params(engine.descend(state, count, numbers))
+    state, numbers = engine.start(State(params, {})), {"learning_rate": LEARNING_RATE}
+    return lambda count: engine.state(engine.descend(state, count, numbers)[0]).params
 
 
 def _bytes(params: Params) -> bytes:

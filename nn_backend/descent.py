@@ -1,105 +1,88 @@
-"""Full-batch gradient descent: walks from log row to log row and keeps the history."""
+"""Full-batch training: checks what it is given, and walks from log row to log row."""
 
-import functools
+import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from nn_backend import checkpoint as checkpoints
 from nn_backend import engines
-from nn_backend.backend import Backend, get_backend
-from nn_backend.engines.engine import Engine, Score, State
+from nn_backend.backend import Backend, dtype_name, get_backend
+from nn_backend.engines.engine import Examples, Method, Score, columns
 from nn_backend.equations import Params
-from nn_backend.errors import ArgumentError, DivergenceError
-from nn_backend.network import place_examples, place_params
-
-if TYPE_CHECKING:  # see files.py
-    import pandas as pd
+from nn_backend.errors import ArgumentError, DataError
+from nn_backend.network import get_output, place_examples, place_params
+from nn_backend.optimizers import Optimizer, State, get_optimizer
+from nn_backend.run import FitResult, Run
+from nn_backend.tensors import digest
 
 # A stretch of iterations runs without looking up; this long at most, so that Ctrl-C is heard and the progress is seen.
 STRETCH_SECONDS = 0.2
-
-
-@dataclass(frozen=True, eq=False)  # arrays have no truth value to compare by
-class FitResult:
-    """What `fit` reached.
-
-    Attributes
-    ----------
-    params : Params
-        NumPy arrays: the state of the history's last row.
-    rows : list of (int, Score)
-        Iteration and score of each row of the history.
-    iterations : int
-        Updates done.
-    seconds : float
-        Wall time of the iterations and of the history's rows, without moving the data or compiling.
-    backend, engine : str
-        What ran, such as ``"cupy:0"`` and ``"eager"``.
-    interrupted : bool
-        Whether Ctrl-C ended the run early.
-    """
-
-    params: Params
-    rows: list[tuple[int, Score]] = field(repr=False)
-    iterations: int
-    seconds: float
-    backend: str
-    engine: str
-    interrupted: bool
-
-    @functools.cached_property
-    def history(self) -> "pd.DataFrame":
-        """Columns iteration, cost (nats per example) and accuracy; row k is the state after k updates.
-
-        For parameters with leading axes one row per network, and a column network with its index in flattened order.
-        """
-        import pandas as pd  # when somebody reads it: a small run is over long before pandas is there
-
-        table: dict[str, Any] = {"iteration": [iteration for iteration, _ in self.rows]}
-        cost, accuracy = (np.array([score[field] for _, score in self.rows]) for field in (0, 1))
-        if cost.ndim > 1:
-            networks = cost[0].size
-            table = {"iteration": np.repeat(table["iteration"], networks), "network": [*range(networks)] * len(cost)}
-        return pd.DataFrame({**table, "cost": cost.ravel(), "accuracy": accuracy.ravel()})
-
-
-class _Reached(NamedTuple):
-    iteration: int
-    state: State
-    params: Params  # of the state, NumPy arrays
+# What serves for people's own data, standardised and trained by rprop: see bench/estimator_defaults.py.
+ALPHA, TOL, MAX_ITERATIONS = 1.0, 1e-3, 1000
 
 
 def fit(
     X: Any,
     y: Any,
-    params: Params,
+    params: Params | State,
     *,
-    learning_rate: float = 0.2,
+    output: str = "sigmoid",
+    optimizer: str | Optimizer = "gd",
+    learning_rate: Any = None,
+    alpha: Any = 0.0,
+    weights: Any = None,
+    tol: Any = 0.0,
     iterations: int = 4500,
+    validation: tuple[Any, ...] | None = None,
+    patience: int = 10,
+    check_every: int | None = None,
     backend: str | Backend | None = None,
     engine: str = "auto",
     threads: int | None = None,
     log_every: int = 1000,
     callback: Callable[[int, Score], object] | None = None,
     progress: Callable[[int], object] | None = None,
+    checkpoint: str | Path | None = None,
+    every: float = 60.0,
+    resume: str | Path | None = None,
 ) -> FitResult:
-    """Train a network by full-batch gradient descent.
+    """Train a network on full batches.
 
     Parameters
     ----------
     X : array (n0, m)
         One example per column; converted to the parameters' dtype.
     y : array (n2, m)
-        True values, 0 or 1.
-    params : Params
-        Where to start, float64 or float32; see `init_params`. Leading axes are as many networks, trained together.
-    learning_rate : float
-        Step width.
+        True values: 0 or 1, with one 1 in each column for softmax; numbers for identity.
+    params : Params or State
+        Where to start, float64 or float32; see `init_params`. Leading axes are as many networks, trained together; then
+        ``learning_rate``, ``alpha``, ``tol`` and the optimizer's numbers may be arrays of the leading shape. The
+        ``state`` of a `FitResult` goes on with what the update rule remembers.
+    output : str
+        What kind of network it is: ``"sigmoid"`` for 0 or 1, ``"softmax"`` for classes, ``"identity"`` for numbers.
+    optimizer : str or Optimizer
+        The update rule: ``"gd"``, ``"nesterov"``, ``"adam"`` or ``"rprop"``, or one with other numbers, such as
+        ``nn.adam(beta1=0.8)``.
+    learning_rate : float, optional
+        Step width; by default the rule's own. For rprop it is the first step width.
+    alpha : float
+        Penalty: alpha / (2 m) * sum(w**2) of the weights has its part in the gradient, not in the cost that is shown.
+    weights : array (m,), optional
+        How often each example counts.
+    tol : float
+        The run ends where no element of the gradient, that of the penalty included, is as large as this; 0: never.
     iterations : int
         Updates to do.
+    validation : tuple of arrays X (n0, k), y (n2, k), and, if wanted, weights (k,), optional
+        Data to watch: the run ends when ``patience`` looks have found no lower cost, and the best state is returned.
+    patience : int
+        Looks without a lower cost of the validation data before the run ends.
+    check_every : int, optional
+        Iterations between these looks, each of which has a row in the history; by default ``log_every``.
     backend : str or Backend, optional
         Where to compute, as in `get_backend`.
     engine : str
@@ -113,6 +96,15 @@ def fit(
         true, the run ends with that row.
     progress : callable, optional
         Called with the iteration a few times a second.
+    checkpoint : str or Path, optional
+        File that the whole state of the run is saved to, before the first iteration, every so many seconds, and at the
+        end; an old one is replaced at once. Needs the extra ``export``.
+    every : float
+        Seconds between checkpoints.
+    resume : str or Path, optional
+        File that a run was saved to, which goes on from there with the same bits as without the break. ``params`` are
+        those it began with; ``iterations``, ``threads``, and ``log_every`` if it does not tell when to look at
+        validation data, may differ, nothing else may.
 
     Returns
     -------
@@ -122,9 +114,11 @@ def fit(
     Raises
     ------
     DivergenceError
-        If parameters or cost stop being finite, be it of one network among many.
+        If parameters or cost stop being finite; of several networks, those that do end alone.
     ArgumentError, DataError, ArrayTypeError, BackendUnavailableError
         If an argument is not accepted, or the backend cannot run here.
+    DataFileError, MissingPackageError
+        If a checkpoint cannot be read or written.
 
     Examples
     --------
@@ -138,88 +132,128 @@ def fit(
     2        200  0.475     0.767
     3        300  0.432     0.790
     """
-    if not (np.isfinite(learning_rate) and learning_rate > 0):
-        raise ArgumentError(f"learning_rate is {learning_rate}; expected a finite number above 0")
-    if iterations < 0:
-        raise ArgumentError(f"iterations is {iterations}; expected at least 0")
-    if log_every < 1:
-        raise ArgumentError(f"log_every is {log_every}; expected at least 1")
-    place = get_backend(backend)
-    params = place_params(params, place)
-    examples = place_examples(params, X, y, place)
-    bound = engines.bind(engine, examples, params, backend=place, threads=threads)
-    numbers = {"learning_rate": float(learning_rate)}
-    rows: list[tuple[int, Score]] = []
-
-    def log(reached: _Reached) -> bool:
-        """Add the state's row to the history; return whether the run goes on."""
-        score = bound.score(reached.state)
-        finite = np.isfinite(score.cost)
-        if not finite.all():
-            raise _divergence("cost", "is", finite, reached.iteration, learning_rate)
-        rows.append((reached.iteration, score))
-        return callback is None or not callback(reached.iteration, score)
-
-    started = time.perf_counter()
-    reached = _Reached(0, bound.start(params), Params(*map(place.to_numpy, params)))
-    stretch, interrupted = max(1, int(STRETCH_SECONDS / bound.seconds)), False
+    for name, value, least in (
+        ("iterations", iterations, 0),
+        ("log_every", log_every, 1),
+        ("patience", patience, 1),
+        ("check_every", log_every if check_every is None else check_every, 1),
+    ):
+        if value < least:
+            raise ArgumentError(f"{name} is {value}; expected at least {least}")
+    if not every >= 0:
+        raise ArgumentError(f"every is {every}; expected a number of seconds, at least 0")
+    place, kind, chosen = get_backend(backend), get_output(output), get_optimizer(optimizer)
+    memory = params.memory if isinstance(params, State) else None
+    params = place_params(params.params if isinstance(params, State) else params, place)
+    numbers = _numbers(chosen, params, learning_rate, alpha, tol)
+    examples = place_examples(params, X, y, place, kind, weights)
+    method = Method(kind, chosen.rule, tuple(numbers))
+    bound = engines.bind(engine, examples, params, backend=place, method=method, threads=threads)
+    watched = None
+    if validation is not None:
+        try:
+            held = place_examples(params, validation[0], validation[1], place, kind, *validation[2:])
+        except DataError as error:
+            raise DataError(f"of the validation data, {error}") from None
+        watched = engines.bind(engine, held, params, backend=place, method=method, threads=threads, tasks=("score",))
+    with place.current():
+        state = chosen.rule.init(params, columns(numbers, place, dtype_name(params.w1)), xp=place.xp)
+    if memory:
+        state = _with_memory(state, State(params, memory), place)
+    run = Run(bound, watched, numbers, state, patience)
+    row_every = log_every if validation is None or check_every is None else check_every
+    settings: dict[str, Any] = {}
+    if checkpoint is not None or resume is not None:
+        settings = {"backend": place.name, "engine": bound.name, **_settings(method, numbers, params, examples, place)}
+        if memory:
+            settings["memory"] = _digest(state.arrays(), place)
+        if watched is not None:
+            settings |= {"validation": _digest(held.arrays(), place), "patience": patience, "check_every": row_every}
+    if resume is not None:
+        saved = checkpoints.read(resume, settings)
+        if iterations < saved.iteration:
+            raise ArgumentError(f"iterations is {iterations}; expected at least {saved.iteration}, as {resume} has")
+        run.restore(saved, _with_memory(state, saved.state, place))
+    started, saved_at = time.perf_counter(), -math.inf
+    stretch, interrupted, going_on = max(1, int(STRETCH_SECONDS / bound.seconds)), False, True
     try:
-        going_on = log(reached)
-        while going_on and reached.iteration < iterations:
-            to_row = min(iterations, (reached.iteration // log_every + 1) * log_every) - reached.iteration
-            steps = min(stretch, to_row)
-            stretch_started = time.perf_counter()
-            reached = _advance(bound, reached, steps, numbers)
-            stretch = max(1, int(steps * STRETCH_SECONDS / (time.perf_counter() - stretch_started)))
+        while True:
+            if run.is_due(row_every):
+                score = run.log()
+                going_on = callback is None or not callback(run.iteration, score)
+            if not going_on or run.iteration >= iterations or run.has_ended:
+                break
+            if checkpoint is not None and time.perf_counter() - saved_at >= every:
+                checkpoints.write(checkpoint, run.save(), settings)
+                saved_at = time.perf_counter()
+            to_row = min(iterations, (run.iteration // row_every + 1) * row_every) - run.iteration
+            steps, began = min(stretch, to_row), time.perf_counter()
+            run.advance(steps)
+            stretch = max(1, int(steps * STRETCH_SECONDS / (time.perf_counter() - began)))
             if progress is not None:
-                progress(reached.iteration)
-            if steps == to_row:
-                going_on = log(reached)
+                progress(run.iteration)
     except KeyboardInterrupt:
         interrupted = True
-        if not rows or rows[-1][0] < reached.iteration:
-            log(reached)
+    if checkpoint is not None:
+        checkpoints.write(checkpoint, run.save(), settings)
+    if not run.rows or run.rows[-1].iteration < run.iteration:
+        score = run.log()
+        if callback is not None:
+            callback(run.iteration, score)
     seconds = time.perf_counter() - started
-    return FitResult(
-        params=reached.params,
-        rows=rows,
-        iterations=reached.iteration,
-        seconds=seconds,
-        backend=place.name,
-        engine=bound.name,
-        interrupted=interrupted,
-    )
+    return run.result(interrupted, seconds, place.name, kind.name, chosen.rule.name)
 
 
-def _advance(engine: Engine, reached: _Reached, steps: int, numbers: dict[str, float]) -> _Reached:
-    """Return the state that many updates on; raise with the first iteration whose parameters are not finite."""
-    state = engine.descend(reached.state, steps, numbers)
-    params = engine.params(state)
-    finite = _finite(params)
-    if finite.all():
-        return _Reached(reached.iteration + steps, state, params)
-    # Bisection: a state that is not finite stays so, and the runs up to the middle are repeated to the same bits.
-    last, first_not = reached, reached.iteration + steps
-    while first_not - last.iteration > 1:
-        middle = (last.iteration + first_not) // 2
-        state = engine.descend(last.state, middle - last.iteration, numbers)
-        at_middle = _finite(engine.params(state))
-        if at_middle.all():
-            last = last._replace(iteration=middle, state=state)
-        else:
-            first_not, finite = middle, at_middle
-    raise _divergence("parameters", "are", finite, first_not, numbers["learning_rate"])
+def _numbers(optimizer: Optimizer, params: Params, learning_rate: Any, alpha: Any, tol: Any) -> dict[str, Any]:
+    """Check numbers, and return those that are needed: floats, or arrays with one for each network."""
+    given = {**optimizer.numbers, "alpha": alpha, "tol": tol}
+    if learning_rate is not None:
+        if "learning_rate" not in given:
+            raise ArgumentError(f"learning_rate is {learning_rate}; expected None, as the optimizer has none")
+        given["learning_rate"] = learning_rate
+    lead = tuple(params.w1.shape[:-2])
+    numbers = {}
+    for name, value in given.items():
+        try:
+            array = np.asarray(value, np.float64)
+        except (TypeError, ValueError):
+            raise ArgumentError(f"{name} is {value!r}; expected a number") from None
+        if array.shape not in ((), lead):
+            networks = f", or an array {lead}, one for each network" if lead else ""
+            raise ArgumentError(f"{name} has shape {array.shape}; expected a number{networks}")
+        if not np.isfinite(array).all() or (name == "learning_rate" and (array <= 0).any()):
+            raise ArgumentError(f"{name} is {value}; expected a finite number{' above 0' * (name == 'learning_rate')}")
+        if name in ("alpha", "tol") and (array < 0).any():
+            raise ArgumentError(f"{name} is {value}; expected at least 0")
+        if name not in ("alpha", "tol") or array.any():
+            numbers[name] = array if array.ndim else float(array)
+    return numbers
 
 
-def _finite(params: Params) -> np.ndarray:
-    """Return for each network, in the shape of the leading axes, whether its parameters are finite."""
-    finite: np.ndarray = np.all([np.isfinite(array).all(axis=(-2, -1)) for array in params], axis=0)
-    return finite
+def _with_memory(new: State, given: State, place: Backend) -> State:
+    """Return a state as it was given, checked against a new one of the rule, on the backend."""
+    arrays, like = given.arrays(), new.arrays()
+    shapes = [{name: tuple(array.shape) for name, array in state.items()} for state in (arrays, like)]
+    if shapes[0] != shapes[1]:
+        raise ArgumentError(f"the state has arrays {shapes[0]}; expected those of its optimizer, {shapes[1]}")
+    return State.of({name: place.asarray(array, dtype_name(like[name])) for name, array in arrays.items()})
 
 
-def _divergence(what: str, verb: str, finite: np.ndarray, iteration: int, learning_rate: float) -> DivergenceError:
-    whose = f" of network {int(np.argmin(finite))}" if finite.ndim else ""
-    return DivergenceError(
-        f"the {what}{whose} {verb} no longer finite at iteration {iteration}: "
-        f"take a learning rate smaller than {learning_rate:g}, or standardise the features"
-    )
+def _settings(
+    method: Method, numbers: Mapping[str, Any], params: Params, examples: Examples, place: Backend
+) -> dict[str, Any]:
+    """Return what must be the same for a run to be resumed, as JSON values."""
+    return {
+        "output": method.output.name,
+        "optimizer": method.rule.name,
+        "alpha": 0.0,
+        "tol": 0.0,
+        **{name: np.asarray(number).tolist() for name, number in numbers.items()},
+        "dtype": dtype_name(params.w1),
+        "params": _digest(params._asdict(), place),
+        "data": _digest(examples.arrays(), place),
+    }
+
+
+def _digest(arrays: Mapping[str, Any], place: Backend) -> str:
+    return digest(*map(place.to_numpy, arrays.values()))

@@ -3,8 +3,12 @@
 Everything here is a pure function of arrays. ``xp`` is the array module they belong to: NumPy, CuPy, any other that
 follows the array API standard, or a recorder. Examples stand in columns: n0 inputs, n1 hidden units, n2 outputs, m
 examples. A leading axis of networks may stand before the last two axes of the parameters; it is carried through.
+
+The equations train three kinds of network, as equation (1) is the gradient of the cost at z2 for each `Output`. An
+example of weight w counts as w examples; then m is the sum of the weights.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 Array = Any
@@ -59,13 +63,13 @@ class Tally(NamedTuple):
     Attributes
     ----------
     cost : array ()
-        Binary cross-entropy in nats, divided by the number of examples.
-    correct : array ()
-        Number of outputs on the right side of 0.5.
+        Cost per example; leading axes stay.
+    errors : array (n2, 1) or (1, 1)
+        Sum of the output's errors, such as the number of wrong answers.
     """
 
     cost: Array
-    correct: Array
+    errors: Array
 
 
 def sigmoid(z: Array, *, xp: Any) -> Array:
@@ -76,7 +80,93 @@ def sigmoid(z: Array, *, xp: Any) -> Array:
     return 1 / (1 + xp.exp(-z))
 
 
-def forward(params: Params, X: Array, *, xp: Any) -> Layers:
+def binary_cross_entropy(z2: Array, y: Array, m: Any, *, xp: Any) -> Array:
+    """Return -(y log(yhat) + (1 - y) log(1 - yhat)) / m for yhat = g(z2), in nats, of each output and example.
+
+    Notes
+    -----
+    The article's term is log(1 + exp(z2)) - y z2. Written with abs(z2) the exponential cannot overflow and no logarithm
+    of 0 is taken. Here and below, terms are divided by m before they are added, because the sum alone might overflow.
+    """
+    return (xp.log1p(xp.exp(-xp.abs(z2))) + (0.5 * xp.abs(z2) - (y - 0.5) * z2)) / m
+
+
+def wrong_outputs(yhat: Array, y: Array, *, xp: Any) -> Array:
+    """Return 0 where (yhat >= 0.5) equals y, else 1."""
+    return xp.where(yhat >= 0.5, 1 - y, y)
+
+
+def softmax(z: Array, *, xp: Any) -> Array:
+    """Return exp(z) divided by its sum over the rows, in the shape and dtype of z."""
+    terms = xp.exp(z - xp.max(z, axis=-2, keepdims=True))
+    return terms / xp.sum(terms, axis=-2, keepdims=True)
+
+
+def categorical_cross_entropy(z2: Array, y: Array, m: Any, *, xp: Any) -> Array:
+    """Return -log(yhat) / m of the true class for yhat = softmax(z2), in nats, as shares (n2, m) of its examples' rows.
+
+    Notes
+    -----
+    With t the largest of z2 it is log(sum(exp(z2 - t))) + t - z2. Of the sum, the largest term, 1, is left to log1p;
+    among rows that are equally large, all but one are counted.
+    """
+    top = xp.max(z2, axis=-2, keepdims=True)
+    below = z2 < top
+    rest = xp.sum(xp.where(below, xp.exp(z2 - top), 0 * y), axis=-2, keepdims=True)
+    others = xp.sum(xp.where(below, 0 * y, 1 + 0 * y), axis=-2, keepdims=True) - 1
+    return y * (xp.log1p(rest + others) / m) + xp.where(y > 0.5, top / m - z2 / m, 0 * y)
+
+
+def wrong_classes(yhat: Array, y: Array, *, xp: Any) -> Array:
+    """Return a row with 0 where the first of the largest outputs is the true class, else 1."""
+    one = xp.sum(y, axis=-2, keepdims=True)
+    chosen, true = (xp.argmax(values, axis=-2, keepdims=True) for values in (yhat, y))
+    return xp.where(chosen == true, 0 * one, one)
+
+
+def identity(z: Array, *, xp: Any) -> Array:
+    """Return z."""
+    return z
+
+
+def half_squared_error(z2: Array, y: Array, m: Any, *, xp: Any) -> Array:
+    """Return (z2 - y)**2 / (2 m) of each output and example."""
+    return 0.5 * (z2 - y) * ((z2 - y) / m)
+
+
+def squared_error(yhat: Array, y: Array, *, xp: Any) -> Array:
+    """Return (yhat - y)**2."""
+    return (yhat - y) * (yhat - y)
+
+
+class Output(NamedTuple):
+    """What the output layer gives, and how far that is from the truth.
+
+    Attributes
+    ----------
+    name : str
+        What users call it.
+    g : callable
+        ``g(z2, xp=xp)`` returns yhat.
+    loss : callable
+        ``loss(z2, y, m, xp=xp)`` returns terms whose sum is the cost; their gradient at z2 is (yhat - y) / m.
+    errors : callable
+        ``errors(yhat, y, xp=xp)`` returns what accuracy or R² is computed from, a row or a row for each output.
+    """
+
+    name: str
+    g: Callable[..., Array]
+    loss: Callable[..., Array]
+    errors: Callable[..., Array]
+
+
+SIGMOID = Output("sigmoid", sigmoid, binary_cross_entropy, wrong_outputs)
+SOFTMAX = Output("softmax", softmax, categorical_cross_entropy, wrong_classes)
+IDENTITY = Output("identity", identity, half_squared_error, squared_error)
+OUTPUTS = {output.name: output for output in (SIGMOID, SOFTMAX, IDENTITY)}
+
+
+def forward(params: Params, X: Array, *, output: Output = SIGMOID, xp: Any) -> Layers:
     """Return the output of both layers.
 
     Parameters
@@ -85,6 +175,8 @@ def forward(params: Params, X: Array, *, xp: Any) -> Layers:
         The network, floating point.
     X : array (n0, m)
         One example per column, same dtype.
+    output : Output
+        What kind of network it is; by default the article's.
     xp : array module
         The module that the arrays belong to.
 
@@ -105,61 +197,48 @@ def forward(params: Params, X: Array, *, xp: Any) -> Layers:
     z1 = w1 @ X + b1
     f1 = sigmoid(z1, xp=xp)
     z2 = w2 @ f1 + b2
-    yhat = sigmoid(z2, xp=xp)
+    yhat = output.g(z2, xp=xp)
     return Layers(z1, f1, z2, yhat)
 
 
-def cost(z2: Array, y: Array, m: float, *, xp: Any) -> Array:
-    """Return the binary cross-entropy E = -sum(y log(yhat) + (1 - y) log(1 - yhat)) / m in nats per example.
+def cost(z2: Array, y: Array, m: float, *, output: Output = SIGMOID, weights: Any = 1, xp: Any) -> Array:
+    """Return the cost E in nats per example: of the article, -sum(y log(yhat) + (1 - y) log(1 - yhat)) / m.
 
     Parameters
     ----------
     z2 : array (n2, m)
         Weighted input of the output layer.
     y : array (n2, m)
-        True values, 0 or 1.
+        True values: 0 or 1, with one 1 in each column for softmax; numbers for identity.
     m : float
         Number of examples to divide by; for a block of columns that of the whole set, so that blocks' shares add up.
+    output, weights
+        As in `gradient`.
 
     Returns
     -------
     array ()
-        The cost, summed over the outputs; leading axes stay.
-
-    Notes
-    -----
-    With yhat = g(z2) a term of the article's sum is log(1 + exp(z2)) - y z2. Written with abs(z2) the exponential
-    cannot overflow and no logarithm of 0 is taken, so the cost is finite for every finite z2. Each term is divided by
-    m before it is added, because the sum alone might overflow.
+        The cost, summed over the outputs; leading axes stay. It is finite wherever the exact cost is representable.
     """
-    terms = xp.log1p(xp.exp(-xp.abs(z2))) + (0.5 * xp.abs(z2) - (y - 0.5) * z2)
-    return xp.sum(terms / m, axis=(-2, -1))
+    return xp.sum(output.loss(z2, y, m / weights, xp=xp), axis=(-2, -1))
 
 
-def count_correct(yhat: Array, y: Array, *, xp: Any) -> Array:
-    """Count the elements where (yhat >= 0.5) equals y, as an array () in the dtype of y.
+def tally(
+    params: Params, X: Array, y: Array, m: float, *, output: Output = SIGMOID, weights: Any = 1, xp: Any
+) -> Tally:
+    """Return the cost of the network on the examples, and the sum of the output's errors.
 
     Parameters
     ----------
-    yhat, y : array (n2, m)
-        Outputs of the network and true values (0 or 1).
+    params, X, y, m, output, weights
+        As in `gradient`.
     """
-    return xp.sum(xp.where(yhat >= 0.5, y, 1 - y), axis=(-2, -1))
+    layers = forward(params, X, output=output, xp=xp)
+    errors = xp.sum(output.errors(layers.yhat, y, xp=xp) * weights, axis=-1, keepdims=True)
+    return Tally(cost(layers.z2, y, m, output=output, weights=weights, xp=xp), errors)
 
 
-def tally(params: Params, X: Array, y: Array, m: float, *, xp: Any) -> Tally:
-    """Return `cost` and `count_correct` of the network on the examples.
-
-    Parameters
-    ----------
-    params, X, y, m
-        As in `backward`.
-    """
-    layers = forward(params, X, xp=xp)
-    return Tally(cost(layers.z2, y, m, xp=xp), count_correct(layers.yhat, y, xp=xp))
-
-
-def backward(params: Params, layers: Layers, X: Array, y: Array, m: float, *, xp: Any) -> Params:
+def backward(params: Params, layers: Layers, X: Array, y: Array, m: float, *, weights: Any = 1, xp: Any) -> Params:
     """Return the gradient of the cost by equations (1) to (3) and (6) to (8).
 
     Parameters
@@ -170,10 +249,10 @@ def backward(params: Params, layers: Layers, X: Array, y: Array, m: float, *, xp
         What `forward` gave for X.
     X : array (n0, m)
         One example per column.
-    y : array (n2, m)
-        True values, 0 or 1.
-    m : float
-        Number of examples to divide by; for a block of columns that of the whole set, so that blocks' shares add up.
+    y, m
+        As in `cost`.
+    weights : array (1, m) or 1
+        How often each example counts.
 
     Returns
     -------
@@ -181,7 +260,7 @@ def backward(params: Params, layers: Layers, X: Array, y: Array, m: float, *, xp
         dw1, db1, dw2, db2 in the shapes of w1, b1, w2, b2.
     """
     _, f1, _, yhat = layers
-    dz2 = yhat - y  # (1)
+    dz2 = (yhat - y) * weights  # (1), of an example as often as it counts
     dw2 = dz2 @ xp.matrix_transpose(f1) / m  # (2)
     db2 = xp.sum(dz2, axis=-1, keepdims=True) / m  # (3)
     dz1 = (xp.matrix_transpose(params.w2) @ dz2) * (1 - f1) * f1  # (6)
@@ -190,20 +269,38 @@ def backward(params: Params, layers: Layers, X: Array, y: Array, m: float, *, xp
     return Params(dw1, db1, dw2, db2)
 
 
-def gradient(params: Params, X: Array, y: Array, m: float, *, xp: Any) -> Params:
+def gradient(
+    params: Params, X: Array, y: Array, m: float, *, output: Output = SIGMOID, weights: Any = 1, xp: Any
+) -> Params:
     """Return the gradient of the cost at the parameters: a forward pass, then `backward`.
 
     Parameters
     ----------
-    params, X, y, m
-        As in `backward`.
+    params : Params
+        The network.
+    X : array (n0, m)
+        One example per column.
+    y, m
+        As in `cost`.
+    output : Output
+        What kind of network it is; by default the article's.
+    weights : array (1, m) or 1
+        How often each example counts.
 
     Returns
     -------
     Params
         dw1, db1, dw2, db2 in the shapes of w1, b1, w2, b2; sums over the examples.
     """
-    return backward(params, forward(params, X, xp=xp), X, y, m, xp=xp)
+    return backward(params, forward(params, X, output=output, xp=xp), X, y, m, weights=weights, xp=xp)
+
+
+def penalise(gradients: Params, params: Params, alpha: Any, m: float) -> Params:
+    """Return the gradient with that of the penalty alpha / (2 m) * sum(w**2) on the weights, not on biases."""
+    return gradients._replace(
+        w1=gradients.w1 + alpha * params.w1 / m,
+        w2=gradients.w2 + alpha * params.w2 / m,
+    )
 
 
 def update(params: Params, gradients: Params, learning_rate: float) -> Params:
@@ -213,8 +310,8 @@ def update(params: Params, gradients: Params, learning_rate: float) -> Params:
     ----------
     params, gradients : Params
         The old parameters and what `backward` gave at them.
-    learning_rate : float
-        Step width, a Python float so that float32 stays float32.
+    learning_rate : float or array
+        Step width; a Python float, so that float32 stays float32, or (..., 1, 1) with one for each network.
     """
     w1, b1, w2, b2 = params
     dw1, db1, dw2, db2 = gradients

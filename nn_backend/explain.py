@@ -18,7 +18,7 @@ from nn_backend import equations
 from nn_backend.command_line import DONE, Parser, add_data_options, read_data, run
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, DivergenceError
-from nn_backend.network import init_params
+from nn_backend.network import get_output, init_params
 
 # What the page says of each quantity: function, formula, meaning. It is text; the numbers come from the function.
 START = {
@@ -35,6 +35,21 @@ FORWARD = {
     "z2": ("equations.forward", "w2 @ f1 + b2", "weighted input of the output layer"),
     "yhat": ("equations.forward", "1 / (1 + exp(-z2))", "output of the network"),
     "cost": ("equations.cost", "-sum(y*log(yhat) + (1-y)*log(1-yhat)) / m", "nats; computed from z2, without log(0)"),
+}
+OUTPUTS = {  # what takes the place of yhat and cost in the forward pass of other outputs
+    "sigmoid": {},
+    "softmax": {
+        "yhat": (
+            "equations.forward",
+            "exp(z2) / sum(exp(z2))",
+            "probability of each class; computed from z2 - max(z2)",
+        ),
+        "cost": ("equations.cost", "-sum(y*log(yhat)) / m", "nats; computed from z2, without log(0)"),
+    },
+    "identity": {
+        "yhat": ("equations.forward", "z2", "output of the network"),
+        "cost": ("equations.cost", "sum((yhat - y)**2) / (2*m)", "half the squared error"),
+    },
 }
 EQUATIONS = {  # (1) to (10)
     "dz2": ("equations.backward", "yhat - y", "error at the output; with m = 1 it equals db2, where it is read"),
@@ -91,16 +106,19 @@ def main() -> int:
     table = read_data(args)
     _check(args, table.X.shape[1])
     example = slice(args.row, args.row + 1)
-    start = init_params(len(table.X), args.hidden, seed=args.seed, factor=args.factor)
-    steps = explain(table.X[:, example], table.y[:, example], start, args.learning_rate, args.iterations)
+    n0, n2 = len(table.X), len(table.y)
+    start = init_params(n0, args.hidden, n2, seed=args.seed, factor=args.factor)
+    steps = explain(
+        table.X[:, example], table.y[:, example], start, args.learning_rate, args.iterations, output=table.output
+    )
     title = (
         f"{args.data}, row {args.row}: {table.target} from {textwrap.shorten(', '.join(table.features), TEXT_WIDTH)}\n"
-        f"n0 = {len(table.X)} inputs, n1 = {args.hidden} hidden units, n2 = 1 output, m = 1 example\n"
+        f"n0 = {n0} inputs, n1 = {args.hidden} hidden units, n2 = {n2} output{'s' * (n2 > 1)}, m = 1 example\n"
         f"factor = {args.factor}, seed = {args.seed}, learning_rate = {args.learning_rate}"
     )
     if args.json:
         settings = {name: value for name, value in vars(args).items() if name != "json"}
-        settings |= {"features": table.features, "labels": table.labels}
+        settings |= {"features": table.features, "labels": table.labels, "output": table.output}
         print(json.dumps({**settings, "steps": [_fields(step) for step in steps]}, indent=2))
     elif sys.stdout.isatty():
         _print_tables(title, steps)
@@ -109,21 +127,25 @@ def main() -> int:
     return DONE
 
 
-def explain(X: np.ndarray, y: np.ndarray, start: Params, learning_rate: float, iterations: int) -> Iterator[Step]:
+def explain(
+    X: np.ndarray, y: np.ndarray, start: Params, learning_rate: float, iterations: int, *, output: str = "sigmoid"
+) -> Iterator[Step]:
     """Return each step of training on one example: the start, then in each iteration forward pass and ten equations.
 
     Parameters
     ----------
     X : ndarray (n0, 1), float64
         The example.
-    y : ndarray (1, 1), float64
-        Its true value, 0 or 1.
+    y : ndarray (n2, 1), float64
+        Its true value: 0 or 1, with a single 1 for softmax; a number for identity.
     start : Params
         The network, NumPy arrays.
     learning_rate : float
         Step width.
     iterations : int
         Updates to do; the last is followed by one more forward pass.
+    output : str
+        What kind of network it is: ``"sigmoid"``, ``"softmax"`` or ``"identity"``.
 
     Yields
     ------
@@ -145,17 +167,17 @@ def explain(X: np.ndarray, y: np.ndarray, start: Params, learning_rate: float, i
     1 dz2 = yhat - y [[-0.479]]
     None yhat = 1 / (1 + exp(-z2)) [[0.572]]
     """
-    m, params = X.shape[1], start
+    m, params, kind = X.shape[1], start, get_output(output)
     yield from _part("start", 0, START, {"X": X, "y": y, **start._asdict()})
     for updates in range(iterations + 1):
         with np.errstate(over="ignore", invalid="ignore"):  # _part refuses what is not finite
-            layers = equations.forward(params, X, xp=np)
-            cost = equations.cost(layers.z2, y, m, xp=np)
+            layers = equations.forward(params, X, output=kind, xp=np)
+            cost = equations.cost(layers.z2, y, m, output=kind, xp=np)
             gradients = equations.backward(params, layers, X, y, m, xp=np)
             after = equations.update(params, gradients, learning_rate)
-        reached = f"yhat {layers.yhat.item():.3g}, cost {cost.item():.3g}"
+        reached = f"yhat {' '.join(f'{value:.3g}' for value in layers.yhat.flat)}, cost {cost.item():.3g}"
         part = f"forward pass after {updates} update{'s' * (updates != 1)}: {reached}"
-        yield from _part(part, updates, FORWARD, {**layers._asdict(), "cost": cost})
+        yield from _part(part, updates, FORWARD | OUTPUTS[output], {**layers._asdict(), "cost": cost})
         if updates < iterations:
             found = {f"d{name}": values for name, values in gradients._asdict().items()}
             found |= {"dz2": gradients.b2, "dz1": gradients.b1}  # sums over one example, divided by m = 1

@@ -1,35 +1,43 @@
 """Trained networks as files: safetensors to keep and to share, ONNX for other runtimes."""
 
-import hashlib
-import importlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from nn_backend.descent import FitResult
+from nn_backend import tensors as files
 from nn_backend.equations import Params
-from nn_backend.errors import ArgumentError, ArrayTypeError, DataError, DataFileError, MissingPackageError
-from nn_backend.files import replacing
+from nn_backend.errors import ArrayTypeError, DataError
 from nn_backend.model import Model
+from nn_backend.run import FitResult
 from nn_backend.tables import Standardization
+from nn_backend.tensors import import_extra
 
-FORMAT, FORMAT_VERSION = "nn_backend", 1
 # What torch.nn.Sequential(Linear, Sigmoid, Linear) calls them.
 TENSORS = {"w1": "0.weight", "b1": "0.bias", "w2": "2.weight", "b2": "2.bias"}
 ONNX_OPSET, ONNX_IR = 17, 8  # of 2022: read by every runtime in use
+ONNX_OUTPUTS = {"sigmoid": "Sigmoid", "softmax": "Softmax", "identity": "Identity"}  # Softmax over the last axis
 
 
-def save(path: str | Path, result: FitResult | Model) -> None:
+@runtime_checkable
+class Fitted(Protocol):
+    """What can say which model it holds, such as a fitted estimator."""
+
+    def to_model(self) -> Model:
+        """Return the model."""
+        ...
+
+
+def save(path: str | Path, result: FitResult | Model | Fitted) -> None:
     """Save a trained network as a safetensors file; needs the extra ``export``.
 
     Parameters
     ----------
     path : str or Path
         The file; an old one is replaced at once, or stays as it is if anything fails.
-    result : FitResult or Model
+    result : FitResult, Model, or fitted estimator
         What to save. A `FitResult` does not know names and scaling of its features: see `Model.of`.
 
     Raises
@@ -42,34 +50,30 @@ def save(path: str | Path, result: FitResult | Model) -> None:
     Notes
     -----
     Tensors have PyTorch's names and shapes, so that ``torch.nn.Sequential(Linear, Sigmoid, Linear)`` takes them by
-    ``load_state_dict(safetensors.torch.load_file(path))``. All else is in the metadata, as JSON under ``nn_backend``,
-    with a SHA-256 of the whole by which `load` finds damage. The same network gives the same bytes.
+    ``load_state_dict(safetensors.torch.load_file(path))``; it computes z2, to which the output is applied. All else is
+    in the metadata, as JSON under ``nn_backend``, with a SHA-256 of the whole by which `load` finds damage. The same
+    network gives the same bytes.
     """
-    numpy = import_extra("safetensors.numpy")
     model = _model(result)
     tensors = {TENSORS[name]: np.ascontiguousarray(array) for name, array in model.params._asdict().items()}
     tensors |= {name: tensors[name][:, 0] for name in (TENSORS["b1"], TENSORS["b2"])}
-    scale = model.standardization
+    scale, target_scale = model.standardization, model.target_scale
     meaning = {
-        "format_version": FORMAT_VERSION,
+        "output": model.output,
         "sizes": [*model.params.w1.shape[::-1], len(model.params.w2)],
         "dtype": model.params.w1.dtype.name,
         "features": model.features,
         "target": model.target,
         "labels": model.labels,
         "standardization": scale and scale.to_lists(),
+        "target_scale": target_scale and target_scale.to_lists(),
         "training": dict(model.training),
         "cost": model.cost,
         "accuracy": model.accuracy,
+        "r2": model.r2,
         "data_sha256": model.data_sha256,
     }
-    try:
-        meaning["sha256"] = _checksum(tensors, meaning)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ArgumentError(f"the model's training settings cannot be saved as JSON: {error}") from None
-    # One entry: safetensors writes several in an order that varies, and the same network shall give the same file.
-    with replacing(Path(path)) as file:
-        file.write(numpy.save(tensors, {FORMAT: json.dumps(meaning)}))
+    files.write(path, "model", tensors, meaning)
 
 
 def load(path: str | Path) -> Model:
@@ -92,50 +96,27 @@ def load(path: str | Path) -> Model:
     MissingPackageError
         If safetensors is not installed.
     """
-    safetensors = import_extra("safetensors")
+    tensors, meaning = files.read(path, "model")
     try:
-        with safetensors.safe_open(path, framework="np") as file:
-            text = (file.metadata() or {}).get(FORMAT)
-            if text is None:
-                raise DataFileError(f"{path} holds something else than a network saved by nn_backend")
-            meaning = json.loads(text)
-            if meaning["format_version"] != FORMAT_VERSION:
-                raise DataFileError(
-                    f"{path} is of format version {meaning['format_version']}; this nn_backend reads version "
-                    f"{FORMAT_VERSION}, update it"
-                )
-            names = list(file.keys())
-            if {file.get_slice(name).get_dtype() for name in names} - {"F32", "F64"}:
-                raise DataError("its tensors are neither float32 nor float64")
-            tensors = {name: file.get_tensor(name) for name in names}
-        expected = meaning.pop("sha256")
-        if _checksum(tensors, meaning) != expected:
-            raise DataFileError(f"{path} was changed or damaged after it was saved: its checksum is wrong")
         return _read_model(tensors, meaning)
-    except FileNotFoundError:
-        raise DataFileError(f"{path} does not exist; expected a file written by --save or save") from None
-    except (OSError, safetensors.SafetensorError) as error:
-        if isinstance(error, DataFileError):
-            raise
-        raise DataFileError(f"{path} is no safetensors file, or only a part of one: {error}") from None
-    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:  # JSON of another shape
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
-        raise DataFileError(f"{path} holds no network that fits together: {reason}") from None
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise files.not_fitting(path, "model", error) from None
 
 
-def to_onnx(result: FitResult | Model) -> Any:
-    """Return a trained network as an ONNX graph: standardisation, network, probabilities; needs the extra ``export``.
+def to_onnx(result: FitResult | Model | Fitted) -> Any:
+    """Return a trained network as an ONNX graph, from features in their own units on; needs the extra ``export``.
 
     Parameters
     ----------
-    result : FitResult or Model
+    result : FitResult, Model, or fitted estimator
         The network.
 
     Returns
     -------
     onnx.ModelProto
         Input ``X`` (m, n0), one example per row, features in their own units, float64 where they are standardised;
-        output ``probabilities`` (m, n2). All else is in the dtype of the parameters.
+        output ``probabilities`` (m, n2), or ``predictions`` (m, n2) where the output is ``"identity"``, in the target's
+        own units, float64 where it was scaled. All else is in the dtype of the parameters.
 
     Raises
     ------
@@ -148,7 +129,8 @@ def to_onnx(result: FitResult | Model) -> Any:
     make, from_array = onnx.helper, onnx.numpy_helper.from_array
     kind = make.np_dtype_to_tensor_dtype(w1.dtype)
     constants = {"w1": w1, "b1": b1[:, 0], "w2": w2, "b2": b2[:, 0]}
-    nodes, inputs, kind_of_X = [], "X", kind
+    nodes, inputs, kind_of_X, kind_of_yhat = [], "X", kind, kind
+    yhat = "predictions" if model.output == "identity" else "probabilities"
     if model.standardization is not None:
         mean, deviation = model.standardization
         constants |= {"mean": mean.T, "deviation": deviation.T}
@@ -163,13 +145,22 @@ def to_onnx(result: FitResult | Model) -> Any:
         make.make_node("Gemm", [inputs, "w1", "b1"], ["z1"], transB=1),
         make.make_node("Sigmoid", ["z1"], ["f1"]),
         make.make_node("Gemm", ["f1", "w2", "b2"], ["z2"], transB=1),
-        make.make_node("Sigmoid", ["z2"], ["probabilities"]),
+        make.make_node(ONNX_OUTPUTS[model.output], ["z2"], [yhat if model.target_scale is None else "yhat"]),
     ]
+    if model.target_scale is not None:
+        mean, deviation = model.target_scale
+        constants |= {"target_mean": mean.T, "target_deviation": deviation.T}
+        nodes += [
+            make.make_node("Cast", ["yhat"], ["yhat64"], to=onnx.TensorProto.DOUBLE),
+            make.make_node("Mul", ["yhat64", "target_deviation"], ["stretched"]),
+            make.make_node("Add", ["stretched", "target_mean"], [yhat]),
+        ]
+        kind_of_yhat = onnx.TensorProto.DOUBLE
     graph = make.make_graph(
         nodes,
         "nn_backend",
         [make.make_tensor_value_info("X", kind_of_X, ["m", w1.shape[1]])],
-        [make.make_tensor_value_info("probabilities", kind, ["m", len(w2)])],
+        [make.make_tensor_value_info(yhat, kind_of_yhat, ["m", len(w2)])],
         [from_array(np.ascontiguousarray(array), name) for name, array in constants.items()],
     )
     proto = make.make_model(
@@ -181,31 +172,15 @@ def to_onnx(result: FitResult | Model) -> Any:
     return proto
 
 
-def import_extra(name: str) -> Any:
-    """Return a module of the extra ``export``, or say how to get it."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        package = name.partition(".")[0]
-        raise MissingPackageError(
-            f'{package} is not installed, and the format needs it: run "pip install nn-backend[export]"'
-        ) from None
-
-
-def _model(result: FitResult | Model) -> Model:
-    if isinstance(result, Model):
-        return result
+def _model(result: FitResult | Model | Fitted) -> Model:
     if isinstance(result, FitResult):
         return Model.of(result)
-    raise ArrayTypeError(f"the result is of type {type(result).__name__}; expected a FitResult or a Model")
-
-
-def _checksum(tensors: Mapping[str, np.ndarray], meaning: Mapping[str, Any]) -> str:
-    hashed = hashlib.sha256(json.dumps(meaning, sort_keys=True, allow_nan=False).encode())
-    for name, tensor in sorted(tensors.items()):
-        hashed.update(f"{name} {tensor.dtype.str} {tensor.shape}".encode())
-        hashed.update(np.ascontiguousarray(tensor).data)
-    return hashed.hexdigest()
+    model = result.to_model() if isinstance(result, Fitted) else result
+    if isinstance(model, Model):
+        return model
+    raise ArrayTypeError(
+        f"the result is of type {type(result).__name__}; expected a FitResult, a Model or a fitted estimator"
+    )
 
 
 def _read_model(tensors: Mapping[str, np.ndarray], meaning: Mapping[str, Any]) -> Model:
@@ -216,17 +191,23 @@ def _read_model(tensors: Mapping[str, np.ndarray], meaning: Mapping[str, Any]) -
     params = Params(w1, b1[:, None], w2, b2[:, None])
     if meaning["sizes"] != [*w1.shape[::-1], len(w2)] or meaning["dtype"] != w1.dtype.name:
         raise DataError(f"its tensors are of other sizes than {meaning['sizes']} in {meaning['dtype']}")
-    scale = meaning["standardization"]
-    if scale is not None:
-        scale = Standardization(*(np.array(scale[name], np.float64)[:, None] for name in Standardization._fields))
     return Model(
         params,
+        meaning.get("output", "sigmoid"),  # version 1 had no other, and neither target_scale nor r2
         features=meaning["features"],
         target=meaning["target"],
         labels=meaning["labels"],
-        standardization=scale,
+        standardization=_read_scale(meaning["standardization"]),
+        target_scale=_read_scale(meaning.get("target_scale")),
         training=meaning["training"],
         cost=meaning["cost"],
         accuracy=meaning["accuracy"],
+        r2=meaning.get("r2"),
         data_sha256=meaning["data_sha256"],
     )
+
+
+def _read_scale(scale: Mapping[str, Any] | None) -> Standardization | None:
+    if scale is None:
+        return None
+    return Standardization(*(np.array(scale[name], np.float64)[:, None] for name in Standardization._fields))

@@ -10,6 +10,7 @@ import numpy as np
 from nn_backend.errors import ArgumentError
 from nn_backend.tables import Table, load_table
 
+ARTICLE = "marks"  # as command lines call the article's data, for which alone they have its settings
 MAX_ROWS = 10**12
 
 # Mean, deviation and correlation of the three marks in marks.csv, to three digits.
@@ -39,7 +40,8 @@ def load_marks() -> tuple[np.ndarray, np.ndarray]:
     >>> X.shape, y.shape, int(y.sum())
     ((3, 395), (1, 395), 265)
     """
-    return load_data("marks")[:2]
+    table = load_data(ARTICLE)
+    return table.X, table.y
 
 
 def simulate_marks(rows: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -67,19 +69,19 @@ def simulate_marks(rows: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
     return X, (X[2:] >= _PASS_MARK).astype(np.float64)
 
 
-def load_data(name: str, *, target: str = "y", features: Sequence[str] | None = None) -> Table:
+def load_data(name: str, *, target: str = "y", features: Sequence[str] | None = None, task: str | None = None) -> Table:
     """Return the data set a command line names.
 
     Parameters
     ----------
     name : str
         ``"marks"`` for `load_marks`, ``"simulated:ROWS"`` for `simulate_marks`, else a file's path for `load_table`.
-    target, features
+    target, features, task
         As in `load_table`.
     """
-    if name == "marks":
+    if name == ARTICLE:
         with marks_file() as path:
-            return load_table(path, target=target, features=features)
+            return load_table(path, target=target, features=features, task=task)
     kind, colon, rows = name.partition(":")
     if kind == "simulated" and colon:
         import pandas as pd
@@ -91,8 +93,8 @@ def load_data(name: str, *, target: str = "y", features: Sequence[str] | None = 
             )
         X, y = simulate_marks(int(rows))
         frame = pd.DataFrame({"x1": X[0], "x2": X[1], "x3": X[2], "y": y[0]}, copy=False)
-        return load_table(frame, target=target, features=features)
-    return load_table(name, target=target, features=features)
+        return load_table(frame, target=target, features=features, task=task)
+    return load_table(name, target=target, features=features, task=task)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """A trained network and what its numbers mean."""
 
 import functools
-import hashlib
 import math
 import numbers
 from collections.abc import Mapping
@@ -12,11 +11,11 @@ import array_api_compat
 import numpy as np
 
 from nn_backend.backend import Backend, get_backend
-from nn_backend.descent import FitResult
 from nn_backend.engines.engine import Score
 from nn_backend.equations import Params
 from nn_backend.errors import DataError
-from nn_backend.network import place_params, predict_proba, score
+from nn_backend.network import get_output, place_params, predict_proba, score
+from nn_backend.run import FitResult
 from nn_backend.tables import Standardization
 
 
@@ -28,55 +27,79 @@ class Model:
     ----------
     params : Params
         The network, NumPy arrays without leading axes.
+    output : str
+        What kind of network it is: ``"sigmoid"``, ``"softmax"`` or ``"identity"``.
     features : tuple of str, optional
         Names of the inputs, in order.
     target : str, optional
         Name of what is predicted.
-    labels : tuple of two str, optional
-        What 0 and 1 stand for.
+    labels : tuple of str, int, float or bool, optional
+        What 0 and 1 of a sigmoid output stand for, or what each softmax output does; all of one type.
     standardization : Standardization, optional
         How features are scaled before they reach the network.
+    target_scale : Standardization, optional
+        How the target of an identity output was scaled, mean and deviation (n2, 1); `predict_proba` undoes it.
     training : mapping
         How it was trained: names and JSON values such as learning_rate and iterations.
-    cost, accuracy : float, optional
-        On the training rows; the cost in nats per example.
+    cost, accuracy, r2 : float, optional
+        On the training rows, as in `Score`; the cost and R² of an identity output are those of its scaled target.
     data_sha256 : str, optional
         Which data it was trained on, as `digest` gives it.
     """
 
     params: Params
+    output: str = "sigmoid"
     features: tuple[str, ...] | None = None
     target: str | None = None
-    labels: tuple[str, str] | None = None
+    labels: tuple[Any, ...] | None = None
     standardization: Standardization | None = None
+    target_scale: Standardization | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     cost: float | None = None
     accuracy: float | None = None
+    r2: float | None = None
     data_sha256: str | None = None
 
     def __post_init__(self) -> None:
         keep = functools.partial(object.__setattr__, self)
         keep("params", Params(*place_params(self.params, get_backend("cpu"))))
+        if self.params.w1.ndim != 2:
+            lead = self.params.w1.shape[:-2]
+            raise DataError(f"the parameters have leading axes {lead}; expected one network: take array[k] of each")
+        get_output(self.output)
         for name in ("features", "labels"):
-            if isinstance(getattr(self, name), list):
-                keep(name, tuple(getattr(self, name)))
-        for name in ("cost", "accuracy"):
+            values = getattr(self, name)
+            if isinstance(values, list | tuple | np.ndarray):
+                keep(name, tuple(value.item() if isinstance(value, np.generic) else value for value in values))
+        n0, n2 = self.params.w1.shape[1], len(self.params.w2)
+        if self.features is not None and not (_are_labels(self.features, n0) and isinstance(self.features[0], str)):
+            raise DataError(f"features are {self.features!r}; expected {n0} different names, the inputs of the network")
+        if self.labels is not None:
+            count, use = (n2, "one for each output") if self.output == "softmax" else (2, "for 0 and for 1")
+            if self.output == "identity":
+                raise DataError(f"labels are {self.labels!r}; expected None, as output 'identity' has no classes")
+            if not _are_labels(self.labels, count):
+                raise DataError(
+                    f"labels are {self.labels!r}; expected {count} different words, numbers or booleans, {use}"
+                )
+        if self.target_scale is not None and self.output != "identity":
+            raise DataError(f"there is a target_scale; expected None, as output {self.output!r} has classes")
+        for name, rows, use in (("standardization", n0, "input"), ("target_scale", n2, "output")):
+            if getattr(self, name) is None:
+                continue
+            scale = Standardization(*map(get_backend("cpu").asarray, getattr(self, name)))
+            if any(array.shape != (rows, 1) or not np.isfinite(array).all() for array in scale):
+                raise DataError(f"the {name} is not of finite numbers in shape ({rows}, 1), one for each {use}")
+            if not (scale.deviation > 0).all():
+                raise DataError(f"the {name} has deviations of 0 or less; expected numbers above 0")
+            keep(name, scale)
+        for name in ("cost", "accuracy", "r2"):
             value = getattr(self, name)
             if value is None:
                 continue
             if not isinstance(value, numbers.Real) or isinstance(value, bool) or not math.isfinite(value):
                 raise DataError(f"{name} is {value!r}; expected a finite number or None")
             keep(name, float(value))
-        if self.standardization is not None:
-            keep("standardization", Standardization(*map(get_backend("cpu").asarray, self.standardization)))
-        if self.params.w1.ndim != 2:
-            lead = self.params.w1.shape[:-2]
-            raise DataError(f"the parameters have leading axes {lead}; expected one network: take array[k] of each")
-        n0 = self.params.w1.shape[1]
-        if self.features is not None and not (_are_words(self.features) and len(self.features) == n0):
-            raise DataError(f"features are {self.features!r}; expected {n0} different names, the inputs of the network")
-        if self.labels is not None and not (_are_words(self.labels) and len(self.labels) == 2):
-            raise DataError(f"labels are {self.labels!r}; expected two different words, for 0 and for 1")
         for name in ("target", "data_sha256"):
             if not isinstance(getattr(self, name), str | None):
                 raise DataError(f"{name} is {getattr(self, name)!r}; expected text or None")
@@ -84,12 +107,6 @@ class Model:
             raise DataError(
                 f"training is of type {type(self.training).__name__}; expected a mapping of names to values"
             )
-        scale = self.standardization
-        if scale is not None:
-            if any(array.shape != (n0, 1) or not np.isfinite(array).all() for array in scale):
-                raise DataError(f"the standardization is not of finite numbers in shape ({n0}, 1), one for each input")
-            if not (scale.deviation > 0).all():
-                raise DataError("the standardization has deviations of 0 or less; expected numbers above 0")
 
     @classmethod
     def of(cls, result: FitResult, **meaning: Any) -> "Model":
@@ -110,14 +127,13 @@ class Model:
         >>> model.training["iterations"], round(model.accuracy, 2)
         (100, 0.76)
         """
-        last = result.history.iloc[-1]
-        known = {"iterations": result.iterations, "backend": result.backend, "engine": result.engine}
-        training = {**known, **meaning.pop("training", {})}
-        cost, accuracy = float(last["cost"]), float(last["accuracy"])
-        return cls(result.params, training=training, cost=cost, accuracy=accuracy, **meaning)
+        names = ("iterations", "status", "optimizer", "backend", "engine")
+        training = {**{name: getattr(result, name) for name in names}, **meaning.pop("training", {})}
+        reached = {name: value for name, value in result.score._asdict().items() if not np.isnan(value).all()}
+        return cls(result.params, result.output, training=training, **reached, **meaning)
 
     def predict_proba(self, X: Any, *, backend: str | Backend | None = None) -> np.ndarray:
-        """Return the probability that the true value is 1.
+        """Return the network's output for each example: probabilities, or the number predicted.
 
         Parameters
         ----------
@@ -129,41 +145,42 @@ class Model:
         Returns
         -------
         ndarray (n2, m)
-            As `nn_backend.predict_proba`, in the dtype of the parameters.
+            As `nn_backend.predict_proba`, in the dtype of the parameters; with a target_scale numbers in the target's
+            own units, in float64.
         """
         place = get_backend(backend)
-        return predict_proba(self.params, self._scale(X, place), backend=place)
+        yhat = predict_proba(self.params, _scaled(X, self.standardization, place), output=self.output, backend=place)
+        return yhat if self.target_scale is None else self.target_scale.undo(yhat)
 
     def score(self, X: Any, y: Any, *, backend: str | Backend | None = None) -> Score:
-        """Return cost and accuracy on a data set.
+        """Return cost and accuracy, or R², on a data set.
 
         Parameters
         ----------
         X, backend
             As in `predict_proba`.
         y : array (n2, m)
-            True values, 0 or 1.
+            True values: 0 or 1, with one 1 in each column for softmax; for identity numbers in their own units, which
+            are scaled as in training.
         """
         place = get_backend(backend)
-        return score(self.params, self._scale(X, place), y, backend=place)
-
-    def _scale(self, X: Any, place: Backend) -> Any:
-        """Standardise on the host, in float64 and with the same bits as for training."""
-        if self.standardization is None:
-            return X
-        on_device = array_api_compat.is_array_api_obj(X) and not array_api_compat.is_numpy_array(X)
-        X = place.to_numpy(place.asarray(X)) if on_device else get_backend("cpu").asarray(X)
-        fits = X.ndim == 2 and len(X) == self.params.w1.shape[1]
-        return self.standardization.apply(X) if fits else X  # predict_proba and score say what would fit
+        X, y = _scaled(X, self.standardization, place), _scaled(y, self.target_scale, place)
+        return score(self.params, X, y, output=self.output, backend=place)
 
 
-def digest(X: np.ndarray, y: np.ndarray) -> str:
-    """Return the SHA-256 of a data set: of X (n0, m) and then y (n2, m), row by row as little-endian float64."""
-    hashed = hashlib.sha256()
-    for array in (X, y):
-        hashed.update(np.ascontiguousarray(array, "<f8").data)
-    return hashed.hexdigest()
+def _scaled(values: Any, scale: Standardization | None, place: Backend) -> Any:
+    """Standardise on the host, in float64 and with the same bits as for training."""
+    if scale is None:
+        return values
+    on_device = array_api_compat.is_array_api_obj(values) and not array_api_compat.is_numpy_array(values)
+    values = place.to_numpy(place.asarray(values)) if on_device else get_backend("cpu").asarray(values)
+    fits = values.ndim == 2 and len(values) == len(scale.mean)
+    return scale.apply(values) if fits else values  # predict_proba and score say what would fit
 
 
-def _are_words(words: Any) -> bool:
-    return isinstance(words, tuple) and all(isinstance(word, str) for word in words) and len(set(words)) == len(words)
+def _are_labels(labels: Any, count: int) -> bool:
+    """Return whether these are so many different values of one type that JSON keeps."""
+    if not isinstance(labels, tuple) or len({type(label) for label in labels}) != 1:
+        return False
+    known = isinstance(labels[0], str | int) or (isinstance(labels[0], float) and all(map(math.isfinite, labels)))
+    return known and len(labels) == len(set(labels)) == count

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # see files.py
 FORMATS = ("png", "svg", "pdf")
 _LINES = ("-", "--", ":", "-.")
 _MARKERS = "osD^vxP*"
+_MANY_POINTS = 5000  # beyond, SVG and PDF have them as an image
 
 
 def check_plot(path: Path, *sources: Path) -> None:
@@ -42,29 +43,35 @@ def check_plot(path: Path, *sources: Path) -> None:
         accepted = ", ".join(f".{name}" for name in FORMATS)
         raise ArgumentError(f"the plot's file is {str(path)!r}; expected a name ending in {accepted}")
     check_output(path, *sources)
-    _figure(1, 1)
+    _figure([["any"]])
 
 
 def plot_training(
     path: Path,
     history: "pd.DataFrame",
     *,
+    output: str = "sigmoid",
     y: np.ndarray | None = None,
     yhat: np.ndarray | None = None,
-    labels: Sequence[str] = ("0", "1"),
+    labels: Sequence[Any] | None = None,
 ) -> None:
-    """Draw cost and accuracy against the iteration; for test rows also the ROC curve and the confusion matrix.
+    """Draw cost and accuracy or R² against the iteration, and how well test rows are predicted.
+
+    Of two classes the ROC curve and the confusion matrix are drawn, of more the confusion matrix, of numbers the
+    predicted ones against the true ones.
 
     Parameters
     ----------
     path : Path
         Where the picture goes.
     history : DataFrame
-        Columns iteration, cost (nats per example) and accuracy, as in `FitResult`.
-    y, yhat : ndarray (1, m), optional
-        True values (0 or 1) and probabilities of the test rows.
-    labels : two str
-        What 0 and 1 stand for.
+        As in `FitResult`; columns of validation data are drawn as dashed lines.
+    output : str
+        What kind of network it is: ``"sigmoid"`` with one output, ``"softmax"`` or ``"identity"``.
+    y, yhat : ndarray (n2, m), optional
+        True values of the test rows, as for `fit`, and probabilities or predicted numbers, in the same units.
+    labels : sequence, optional
+        What the classes are called; by default by their numbers.
 
     Raises
     ------
@@ -74,15 +81,22 @@ def plot_training(
         If the file cannot be written.
     """
     check_plot(path)
-    tested = y is not None and yhat is not None
-    figure, axes = _figure(2 if tested else 1, 2)
-    for place, column, unit in zip(axes[0], ("cost", "accuracy"), ("nats per example", "share of rows"), strict=True):
-        place.plot(history["iteration"], history[column], "k.-", linewidth=1)
-        place.set(xlabel="iteration", ylabel=f"training {column} ({unit})", title=column.capitalize())
-        place.grid(visible=True, alpha=0.4)
+    mosaic: list[Any] = [["cost", "quality"]]
     if y is not None and yhat is not None:
-        _draw_roc(axes[1, 0], y[0], yhat[0])
-        _draw_confusion(axes[1, 1], y[0], yhat[0], labels)
+        mosaic.append(["roc", "test"] if output == "sigmoid" else ["test", "test"])
+    figure, axes = _figure(mosaic)
+    unit = "half the squared error" if output == "identity" else "nats per example"
+    quality = ("r2", "R²") if output == "identity" else ("accuracy", "accuracy (share of rows)")
+    _draw_history(axes["cost"], history, "cost", f"cost ({unit})")
+    _draw_history(axes["quality"], history, *quality)
+    if y is not None and yhat is not None:
+        if output == "identity":
+            _draw_numbers(axes["test"], y.ravel(), yhat.ravel())
+        elif output == "softmax":
+            _draw_confusion(axes["test"], y.argmax(axis=0), yhat.argmax(axis=0), labels or range(len(y)))
+        else:
+            _draw_roc(axes["roc"], y[0], yhat[0])
+            _draw_confusion(axes["test"], y[0], yhat[0] >= 0.5, labels or range(2))
     _save(figure, path)
 
 
@@ -104,8 +118,8 @@ def plot_times(path: Path, times: Mapping[str, Iterable[tuple[int, float]]], tit
         As `plot_training`.
     """
     check_plot(path)
-    figure, axes = _figure(1, 1)
-    place = axes[0, 0]
+    figure, axes = _figure([["times"]])
+    place = axes["times"]
     styles = zip(itertools.cycle(_MARKERS), itertools.cycle(_LINES), strict=True)  # both without end
     for (name, points), (marker, line) in zip(times.items(), styles, strict=False):
         rows, seconds = np.array(list(points)).reshape(-1, 2).T
@@ -114,6 +128,25 @@ def plot_times(path: Path, times: Mapping[str, Iterable[tuple[int, float]]], tit
     place.grid(visible=True, which="major", alpha=0.4)
     figure.legend(loc="outside lower center", ncols=3, fontsize="small")  # beside the lines, however many
     _save(figure, path)
+
+
+def _draw_history(axes: "Axes", history: "pd.DataFrame", column: str, label: str) -> None:
+    axes.plot(history["iteration"], history[column], "k.-", linewidth=1, label="training")
+    if f"validation_{column}" in history:
+        axes.plot(history["iteration"], history[f"validation_{column}"], "k--", linewidth=1, label="validation")
+        axes.legend(fontsize="small", loc="upper right" if column == "cost" else "lower right")
+    title, alone = label.partition(" (")[0].capitalize(), len(axes.lines) == 1
+    axes.set(xlabel="iteration", ylabel=f"training {label}" if alone else label, title=title)
+    axes.grid(visible=True, alpha=0.4)
+
+
+def _draw_numbers(axes: "Axes", y: np.ndarray, yhat: np.ndarray) -> None:
+    axes.plot(y, yhat, "k.", markersize=3, label="test rows", rasterized=y.size > _MANY_POINTS)
+    ends = (min(y.min(), yhat.min()), max(y.max(), yhat.max()))
+    axes.plot(ends, ends, "k--", linewidth=1, label="predicted = true")
+    axes.set(xlabel="true", ylabel="predicted", title="Predictions, test rows")
+    axes.grid(visible=True, alpha=0.4)
+    axes.legend(fontsize="small", loc="upper left")
 
 
 def _draw_roc(axes: "Axes", y: np.ndarray, yhat: np.ndarray) -> None:
@@ -129,17 +162,21 @@ def _draw_roc(axes: "Axes", y: np.ndarray, yhat: np.ndarray) -> None:
     axes.set(xlabel="false positive rate (share of the 0s)", ylabel="true positive rate (share of the 1s)")
 
 
-def _draw_confusion(axes: "Axes", y: np.ndarray, yhat: np.ndarray, labels: Sequence[str]) -> None:
+def _draw_confusion(axes: "Axes", true: np.ndarray, predicted: np.ndarray, labels: Sequence[Any]) -> None:
+    """Draw the matrix of classes, given by their numbers."""
     from sklearn.metrics import ConfusionMatrixDisplay
 
+    many = len(labels) > 4
     options: dict[str, Any] = {
-        "labels": [0, 1],
-        "display_labels": [_shown(label) for label in labels],
+        "labels": range(len(labels)),
+        "display_labels": [_shown(str(label)) for label in labels],
         "cmap": "Greys",
         "colorbar": False,
         "values_format": "d",
+        "xticks_rotation": "vertical" if many else "horizontal",
+        "text_kw": {"fontsize": "x-small"} if many else None,
     }
-    ConfusionMatrixDisplay.from_predictions(y, yhat >= 0.5, ax=axes, **options)
+    ConfusionMatrixDisplay.from_predictions(true, predicted, ax=axes, **options)
     for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         text.set_parse_math(False)
     axes.set(xlabel="predicted (rows)", ylabel="true (rows)", title="Confusion matrix, test rows")
@@ -149,8 +186,8 @@ def _shown(label: str) -> str:
     return label if len(label) <= 30 else f"{label[:29]}…"
 
 
-def _figure(down: int, across: int) -> tuple["Figure", Any]:
-    """Return an empty figure and its axes."""
+def _figure(mosaic: list[Any]) -> tuple["Figure", dict[str, "Axes"]]:
+    """Return an empty figure, and its axes by their names in the mosaic."""
     try:
         import sklearn.metrics  # noqa: F401
         from matplotlib.figure import Figure
@@ -158,8 +195,9 @@ def _figure(down: int, across: int) -> tuple["Figure", Any]:
         raise MissingPackageError(
             f'a plot needs {error.name}, which is not installed: run "pip install nn-backend[plot]"'
         ) from None
+    down, across = len(mosaic), len(mosaic[0])
     figure = Figure(figsize=(4.5 * across if across > 1 else 8, 4 * down if across > 1 else 5), layout="constrained")
-    return figure, figure.subplots(down, across, squeeze=False)
+    return figure, figure.subplot_mosaic(mosaic)
 
 
 def _save(figure: "Figure", path: Path) -> None:

@@ -8,12 +8,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from nn_backend.backend import get_backend
 from nn_backend.command_line import DONE, Parser, run
+from nn_backend.engines.engine import Examples, Score
 from nn_backend.errors import ArgumentError, DataError
 from nn_backend.export import load
 from nn_backend.files import STDOUT, SUFFIXES, check_output, read_frames, replacing
@@ -31,12 +32,14 @@ def main() -> int:
     args = _parser().parse_args()
     backend = get_backend(args.device)
     model = load(args.model)
-    if len(model.params.w2) != 1:
-        raise ArgumentError(f"{args.model} has {len(model.params.w2)} outputs; expected a network with one")
+    if model.output != "softmax" and len(model.params.w2) != 1:
+        raise ArgumentError(f"{args.model} has {len(model.params.w2)} outputs; expected one, or the classes of softmax")
     output = STDOUT if args.output == STREAM else Path(args.output)
-    # Booleans are read as such, however they are written; other words as they stand.
-    words = None if model.labels in (None, ("False", "True")) else args.target or model.target
-    rows, costs, correct = 0, [], 0.0
+    classes = model.labels or tuple(range(max(2, len(model.params.w2))))
+    known = classes if model.output == "softmax" else model.labels
+    # Booleans, which equal 0 and 1, are read as such, however they are written; other words as they stand.
+    words = None if classes in ((0, 1), ("False", "True")) else args.target or model.target
+    rows, reached = 0, _Reached(model.output)
     with contextlib.ExitStack() as opened:
         path, where = opened.enter_context(_opened(args.data))
         check_output(output, args.model, path)
@@ -49,26 +52,58 @@ def main() -> int:
                 break
             X = read_features(frame, features, where, first_row=rows + 1)
             yhat = model.predict_proba(X, backend=backend)
-            _write(file, yhat[0], model.labels, header=rows == 0)
+            _write(file, yhat, model.output, classes, header=rows == 0)
             if target is not None:
-                y = read_targets(frame, target, model.labels, where, first_row=rows + 1)
-                cost, accuracy = model.score(X, y, backend=backend)
-                costs.append(cost * y.size)
-                correct += accuracy * y.size
+                y = read_targets(frame, target, known, where, first_row=rows + 1, output=model.output)
+                reached.add(model.score(X, y, backend=backend), y, yhat)
             rows += X.shape[1]
         if rows == 0:
             raise DataError(f"{where} has no rows below its header; expected one example per row")
     told = sys.stderr if output == STDOUT else sys.stdout
     print(f"{rows} rows predicted", file=told)
-    if costs:
-        print(f"accuracy {correct / rows:.4f}, cost {math.fsum(costs) / rows:.3f}", file=told)
+    if target is not None:
+        cost, accuracy, r2 = reached.score()
+        quality = f"R² {r2:.4f}" if model.output == "identity" else f"accuracy {accuracy:.4f}"
+        print(f"{quality}, cost {cost:.3f}", file=told)
     return DONE
+
+
+class _Reached:
+    """What the scores of the chunks say of all rows."""
+
+    def __init__(self, output: str) -> None:
+        self._output = output
+        self._costs: list[float] = []
+        self._errors: list[float] = []
+        self._rows, self._mean, self._spread = 0, 0.0, 0.0
+
+    def add(self, score: Score, y: np.ndarray, yhat: np.ndarray) -> None:
+        """Add a chunk."""
+        m = y.shape[1]
+        self._costs.append(score.cost * m)
+        if self._output == "identity":
+            self._errors.append(float(np.sum(np.square(yhat - y))))
+            mean = float(y.mean())
+            apart = mean - self._mean  # of the chunk from the rows so far
+            self._spread += float(np.sum(np.square(y - mean))) + apart**2 * self._rows * m / (self._rows + m)
+            self._mean += apart * m / (self._rows + m)
+        else:
+            self._errors.append((1 - score.accuracy) * m)
+        self._rows += m
+
+    def score(self) -> Score:
+        """Return the score of all rows."""
+        spread = np.array([self._spread]) if self._output == "identity" else None
+        cost, errors = (math.fsum(shares) for shares in (self._costs, self._errors))
+        examples = Examples(None, total=self._rows, spread=spread)
+        return Score.of(examples, np.array(cost / self._rows), np.array([errors]))
 
 
 def _parser() -> Parser:
     parser = Parser(
         "python -m nn_backend.predict",
-        "Ask a network saved by nn_backend.train for probabilities and labels, one line for each row of a table.",
+        "Ask a network saved by nn_backend.train: a line for each row of a table, with probability and label, "
+        "probability_NAME of each of several classes and label, or prediction.",
         example="--model model.safetensors --data marks --output predicted.csv",
         first="python -m nn_backend.train --save model.safetensors",
     )
@@ -108,11 +143,17 @@ def _match(model: Model, names: Sequence[str], asked: str | None, where: str) ->
     return features, target if target in names else None
 
 
-def _write(file: IO[bytes], yhat: np.ndarray, labels: tuple[str, str] | None, *, header: bool) -> None:
+def _write(file: IO[bytes], yhat: np.ndarray, output: str, classes: Sequence[Any], *, header: bool) -> None:
     import pandas as pd
 
-    label = np.where(yhat >= 0.5, *((1, 0) if labels is None else labels[::-1]))
-    pd.DataFrame({"probability": yhat, "label": label}).to_csv(file, index=False, header=header, mode="wb")
+    columns: dict[str, np.ndarray] = {}
+    if output == "identity":
+        columns["prediction"] = yhat[0]
+    else:
+        names = [f"probability_{name}" for name in classes] if output == "softmax" else ["probability"]
+        chosen = yhat.argmax(axis=0) if output == "softmax" else np.asarray(yhat[0] >= 0.5, np.intp)
+        columns = {**dict(zip(names, yhat, strict=True)), "label": np.array(classes, dtype=object)[chosen]}
+    pd.DataFrame(columns).to_csv(file, index=False, header=header, mode="wb")
 
 
 @contextlib.contextmanager

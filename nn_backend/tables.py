@@ -1,4 +1,4 @@
-"""Files and frames in, checked arrays out: X of shape (n0, m) and y of shape (1, m), one example per column."""
+"""Files and frames in, checked arrays out: X of shape (n0, m) and y of shape (n2, m), one example per column."""
 
 import math
 from collections.abc import Sequence
@@ -13,6 +13,8 @@ from nn_backend.files import read_frame
 if TYPE_CHECKING:  # see files.py
     import pandas as pd
 
+TASKS = ("classification", "regression")
+MAX_CLASSES = 15  # of a numeric target whose task is not said; with more values it is a number to predict
 MIN_SPREAD, MAX_SPREAD = 1e-150, 1e150  # of a feature to standardise; beyond these a square is 0 or infinite
 
 
@@ -23,21 +25,24 @@ class Table(NamedTuple):
     ----------
     X : ndarray (n0, m), float64
         One example per column.
-    y : ndarray (1, m), float64
-        True values, 0 or 1.
+    y : ndarray (n2, m), float64
+        True values: 0 or 1; of more than two classes a row for each, with one 1 in a column; or numbers to predict.
     features : tuple of str
         Names of the rows of X.
     target : str
         Name of the target.
-    labels : tuple of two str, or None
-        What stands for 0 and 1 in the source, where that was text or booleans.
+    labels : tuple of str, or None
+        What stands for 0 and 1 in the source, where that was something else; or the classes, in the order of y's rows.
+    output : str
+        What a network needs to predict y: ``"sigmoid"``, ``"softmax"`` or ``"identity"``.
     """
 
     X: np.ndarray
     y: np.ndarray
     features: tuple[str, ...]
     target: str
-    labels: tuple[str, str] | None = None
+    labels: tuple[str, ...] | None = None
+    output: str = "sigmoid"
 
 
 class Standardization(NamedTuple):
@@ -58,13 +63,22 @@ class Standardization(NamedTuple):
             scaled: np.ndarray = (X - self.mean) / self.deviation
         return scaled
 
+    def undo(self, scaled: np.ndarray) -> np.ndarray:
+        """Return scaled * deviation + mean, shape (n0, m)."""
+        values: np.ndarray = scaled * self.deviation + self.mean
+        return values
+
     def to_lists(self) -> dict[str, list[float]]:
         """Return the numbers by name, one for each feature, as JSON can hold them."""
         return {name: array.ravel().tolist() for name, array in self._asdict().items()}
 
 
 def load_table(
-    source: "str | Path | pd.DataFrame", *, target: str = "y", features: Sequence[str] | None = None
+    source: "str | Path | pd.DataFrame",
+    *,
+    target: str = "y",
+    features: Sequence[str] | None = None,
+    task: str | None = None,
 ) -> Table:
     """Read a file or a data frame with one example per row.
 
@@ -73,14 +87,17 @@ def load_table(
     source : path or DataFrame
         A ``.csv``, ``.csv.gz`` or ``.parquet`` file with names in the first row, or a pandas DataFrame.
     target : str
-        The column to predict: 0 or 1, booleans, or text with two values (sorted, the first stands for 0).
+        The column to predict: 0 or 1, booleans, two or more classes (text or numbers, sorted), or a number.
     features : sequence of str, or str, optional
         The columns to predict it from, in this order, or the only one; by default every column but the target.
+    task : str, optional
+        ``"classification"`` or ``"regression"``; by default a numeric target with fractions or more than 15 values is a
+        number to predict, and the values of any other are classes.
 
     Returns
     -------
     Table
-        X (n0, m) and y (1, m), float64.
+        X (n0, m) and y (n2, m), float64.
 
     Raises
     ------
@@ -89,7 +106,7 @@ def load_table(
     DataError
         If a column is missing, stands twice, or holds something that is not a finite number.
     ArgumentError
-        If a feature is named twice, or is the target.
+        If a feature is named twice, or is the target, or the task is not known.
     ArrayTypeError
         If the source is neither a path nor a DataFrame.
     MissingPackageError
@@ -106,6 +123,8 @@ def load_table(
             f"the source is of type {type(source).__name__}; expected a path or a pandas DataFrame. "
             f"Arrays need no loading: pass X (n0, m) and y (1, m) to fit"
         )
+    if task is not None and task not in TASKS:
+        raise ArgumentError(f"task is {task!r}; accepted: {', '.join(TASKS)}")
     if isinstance(features, str):
         features = [features]
     names = column_names(frame)
@@ -113,8 +132,8 @@ def load_table(
     if len(frame) == 0:
         raise DataError(f"{where} has no rows below its header; expected one example per row")
     X = read_features(frame, chosen, where)
-    y, labels = _target(frame.iloc[:, names.index(target)], target, where)
-    return Table(X, y[None], tuple(chosen), target, labels)
+    y, labels, output = _target(frame.iloc[:, names.index(target)], target, where, task)
+    return Table(X, y, tuple(chosen), target, labels, output)
 
 
 def column_names(frame: "pd.DataFrame") -> list[str]:
@@ -149,9 +168,15 @@ def read_features(frame: "pd.DataFrame", features: Sequence[str], where: str, *,
 
 
 def read_targets(
-    frame: "pd.DataFrame", target: str, labels: tuple[str, str] | None, where: str, *, first_row: int = 1
+    frame: "pd.DataFrame",
+    target: str,
+    labels: Sequence[Any] | None,
+    where: str,
+    *,
+    first_row: int = 1,
+    output: str = "sigmoid",
 ) -> np.ndarray:
-    """Return the target column of a frame as y (1, m), float64, where it is known what stands for 0 and 1.
+    """Return the target column of a frame as y (n2, m), float64, where it is known what it means.
 
     Parameters
     ----------
@@ -159,8 +184,10 @@ def read_targets(
         As in `read_features`.
     target : str
         The column's name.
-    labels : tuple of two str, or None
-        The words for 0 and 1; None where the column holds these numbers.
+    labels : sequence of str, or None
+        As in `Table`.
+    output : str
+        As in `Table`.
 
     Raises
     ------
@@ -168,21 +195,36 @@ def read_targets(
         If a value is something else.
     """
     column = frame.iloc[:, column_names(frame).index(target)]
-    if labels is None:
+    if output == "identity":
+        return _numbers(column, target, where, first_row)[None]
+    known = ["0", "1"] if labels is None else [_as_text(label) for label in labels]
+    if known == ["0", "1"] and output == "sigmoid":
         return _zeros_and_ones(column, target, where, first_row)[None]
-    text = _words(column, target, where, first_row)
-    known = np.isin(text, labels)
-    if not known.all():
-        row = int((~known).argmax())
+    words = _words(column, target, where, first_row)
+    if not np.isin(words, known).all():  # 1 may be written as 1.0
+        words = np.array([_as_text(word) for word in words], dtype=object)
+    wrong = ~np.isin(words, known)
+    if wrong.any():
+        row = int(wrong.argmax())
+        neither = f"neither {known[0]!r} nor {known[1]!r}" if len(known) == 2 else f"none of {quoted(known)}"
         raise DataError(
-            f"{where}, target {target!r}, row {first_row + row}: {str(text[row])[:50]!r} is neither {labels[0]!r} "
-            f"nor {labels[1]!r}; expected one of these"
+            f"{where}, target {target!r}, row {first_row + row}: {words[row][:50]!r} is {neither}; "
+            f"expected one of these"
         )
-    return np.array([text == labels[1]], np.float64)
+    return _classes(words, known, output)
 
 
-def standardization(X: np.ndarray) -> Standardization:
+def standardization(X: np.ndarray, weights: np.ndarray | None = None, *, what: str = "feature") -> Standardization:
     """Return mean and deviation of each feature over the examples of X (n0, m).
+
+    Parameters
+    ----------
+    X : array (n0, m)
+        One example per column.
+    weights : array (m,), optional
+        How often each example counts, above 0.
+    what : str
+        What errors call a row of X.
 
     Raises
     ------
@@ -199,21 +241,38 @@ def standardization(X: np.ndarray) -> Standardization:
     >>> scale.apply(np.array([[1.0, 3.0, 5.0]]))
     array([[-1.,  1.,  3.]])
     """
-    moments = np.array([_mean_and_deviation(row, number) for number, row in enumerate(X, start=1)])
-    return Standardization(moments[:, :1], moments[:, 1:])
-
-
-def _mean_and_deviation(row: np.ndarray, number: int) -> tuple[float, float]:
-    low, high = float(row.min()), float(row.max())
-    if high - low == 0:
-        return low, 1.0  # the rounded mean may differ from it
-    if not MIN_SPREAD <= high - low <= MAX_SPREAD:
+    low, high = X.min(axis=1, keepdims=True), X.max(axis=1, keepdims=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = high - low
+    constant = spread == 0
+    refused = ~constant & ~((spread >= MIN_SPREAD) & (spread <= MAX_SPREAD))
+    if refused.any():
+        k = int(refused.argmax())
         raise DataError(
-            f"feature {number} lies between {low:g} and {high:g} and cannot be standardised; "
+            f"{what} {k + 1} lies between {low[k, 0]:g} and {high[k, 0]:g} and cannot be standardised; "
             f"expected equal values, or values {MIN_SPREAD:g} to {MAX_SPREAD:g} apart"
         )
-    mean = math.fsum(row) / len(row)
-    return mean, math.sqrt(math.fsum((row - mean) ** 2) / len(row))
+    share: Any = 1 if weights is None else weights
+    total = X.shape[1] if weights is None else math.fsum(weights)
+    X = np.where(constant, 0, X)  # their rounded mean may differ from the value, and their sum may overflow
+    mean = _exact_sums(share * X) / total
+    deviation = np.sqrt(_exact_sums(share * (X - mean) ** 2) / total)
+    return Standardization(np.where(constant, low, mean), np.where(constant, 1.0, deviation))
+
+
+def _exact_sums(values: np.ndarray) -> np.ndarray:
+    """Return the sum of each row, (n, 1), rounded once: `math.fsum` of all rows at once.
+
+    Each round takes off the leading bits of all numbers: so few that their sum in any order needs no rounding.
+    """
+    parts, room = [], values.shape[1].bit_length() + 1
+    while 0 < (top := np.abs(values).max(axis=1, keepdims=True)).max() < np.inf:
+        above = np.ldexp(1.0, np.frexp(top)[1] + room)
+        leading = (above + values) - above
+        parts.append(leading.sum(axis=1))
+        values = values - leading
+    parts.append(values.sum(axis=1))  # zeros, or what is not finite
+    return np.array([[math.fsum(row)] for row in zip(*parts, strict=True)])
 
 
 def _choose(names: list[str], target: str, features: Sequence[str] | None, where: str) -> list[str]:
@@ -277,28 +336,61 @@ def _zeros_and_ones(column: "pd.Series[Any]", name: str, where: str, first_row: 
         row = int(wrong.argmax())
         raise DataError(
             f"{where}, target {name!r}, row {first_row + row}: {values[row]:g} is neither 0 nor 1; "
-            f"expected 0 and 1, booleans, or two words"
+            f"expected only these, as in training"
         )
     return values.copy()
 
 
 def _words(column: "pd.Series[Any]", name: str, where: str, first_row: int = 1) -> np.ndarray:
+    """Return a column as text, numbers in the shortest way to write them."""
+    import pandas as pd
+
     _refuse_missing(column, f"target {name!r}", where, first_row)
+    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
+        column = column.map(_as_text)
     words: np.ndarray = column.astype(str).str.strip().to_numpy(dtype=object)
     return words
 
 
-def _target(column: "pd.Series[Any]", name: str, where: str) -> tuple[np.ndarray, tuple[str, str] | None]:
-    """Return the target as 0.0 and 1.0, and the two labels where they were text or booleans."""
+def _as_text(label: Any) -> str:
+    """Return a word or truth value as it is, and a number, also one in words, in the shortest way to write it."""
+    try:
+        return str(label) if isinstance(label, bool) else np.format_float_positional(float(label), trim="-")
+    except ValueError:
+        return str(label)
+
+
+def _classes(values: np.ndarray, kinds: Sequence[Any], output: str) -> np.ndarray:
+    """Return 1.0 where a value is the second of two kinds; for softmax, a row for each kind."""
+    return np.array([values == kind for kind in (kinds if output == "softmax" else kinds[1:])], np.float64)
+
+
+def _target(
+    column: "pd.Series[Any]", name: str, where: str, task: str | None
+) -> tuple[np.ndarray, tuple[str, ...] | None, str]:
+    """Return y (n2, m), labels and output."""
     import pandas as pd
 
+    if task == "regression":
+        return _numbers(column, name, where)[None].copy(), None, "identity"
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
-        return _zeros_and_ones(column, name, where), None
-    text = _words(column, name, where)
-    labels = sorted(set(text))
-    if len(labels) != 2:
-        shown = quoted(labels)
+        numbers = _numbers(column, name, where)
+        found = np.unique(numbers)
+        if np.isin(found, (0, 1)).all():
+            return numbers[None].copy(), None, "sigmoid"
+        if task is None and (len(found) > MAX_CLASSES or (found != np.rint(found)).any()):
+            return numbers[None].copy(), None, "identity"
+        values, kinds = numbers, found.tolist()
+        labels = list(map(_as_text, kinds))
+    else:
+        values = _words(column, name, where)
+        kinds = labels = sorted(set(values))
+    if len(labels) < 2:
+        raise DataError(f"{where}, target {name!r} has one value ({quoted(labels)}); expected two classes or more")
+    if len(labels) > max(2, len(values) / 2):
         raise DataError(
-            f"{where}, target {name!r} has {len(labels)} values ({shown}); expected 0 and 1, booleans, or two words"
+            f"{where}, target {name!r} has {len(labels)} values in {len(values)} rows ({quoted(labels)}), too many for "
+            f"classes; expected classes that recur, or numbers"
         )
-    return (text == labels[1]).astype(np.float64), (labels[0], labels[1])
+    output = "sigmoid" if len(labels) == 2 else "softmax"
+    return _classes(values, kinds, output), tuple(labels), output

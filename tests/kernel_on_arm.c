@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBERS = 7, ARRAYS = 12, STATES = 4 };
+enum { NUMBERS = 7, ARRAYS = 13, STATES = 4, RESULTS = 6 };
 struct job { int64_t numbers[NUMBERS]; void *arrays[ARRAYS]; };
 
 void run(struct job *job);
@@ -23,7 +23,7 @@ int main(int count, char **names) {
         job.arrays[k] = aligned_alloc(64, (size_t)(sizes[k] + 127) / 64 * 64);
         if (fread(job.arrays[k], 1, (size_t)sizes[k], file) != (size_t)sizes[k]) return 5;
     }
-    job.arrays[6] = job.arrays[STATES];  // a step's results are its next state
+    job.arrays[RESULTS] = job.arrays[STATES];  // a step's results are its next state
     const uint64_t callers = 1u << 24 | 1u << 22;  // flush to zero, round towards plus infinity
     __asm__ volatile("msr fpcr, %0" : : "r"(callers));
     run(&job);

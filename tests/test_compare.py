@@ -109,12 +109,12 @@ def bind(monkeypatch) -> Callable[[Callable], None]:
 
 
 class Descending:
-    """An engine that does what a function does; starts and ends as another does, or takes parameters as they are."""
+    """An engine that does what a function does with its states; starts and ends as another does, or takes them as is."""
 
-    def __init__(self, descend: Callable, like: Any = None, start: Callable = lambda params: params) -> None:
-        self.descend = descend
-        self.start = like.start if like else start
-        self.params = like.params if like else lambda state: state
+    def __init__(self, descend: Callable, like: Any = None) -> None:
+        self.descend = lambda *arguments: (descend(*arguments), None, None)
+        self.start = like.start if like else lambda state: state
+        self.state = like.state if like else lambda state: state
 
 
 # On a machine without a GPU
@@ -379,7 +379,7 @@ def refuse(when: Callable[[str, Backend], bool], after: int = 0) -> Callable:
         def descend(*arguments):
             if when(engine, backend) and next(calls) >= after:
                 raise MemoryError
-            return bound.descend(*arguments)
+            return bound.descend(*arguments)[0]
 
         return Descending(descend, bound)
 
@@ -474,15 +474,14 @@ def change_bits(when: Callable[[Backend, int | None], bool]) -> Callable:
     def bind(real, engine, examples, params, *, backend, threads):
         bound = real(engine, examples, params, backend=CPU, threads=threads)
 
-        def descend(*arguments):
-            reached = bound.params(bound.descend(*arguments))
-            if not when(backend, threads):
-                return reached
-            b2 = reached.b2.copy()
-            b2[-1, -1] = np.nextafter(b2[-1, -1], np.inf, dtype=b2.dtype)
-            return reached._replace(b2=b2)
+        def descend(state, *arguments):
+            reached = bound.state(bound.descend(bound.start(state), *arguments)[0])
+            if when(backend, threads):
+                b2 = reached.params.b2
+                b2[-1, -1] = np.nextafter(b2[-1, -1], np.inf, dtype=b2.dtype)
+            return reached
 
-        return Descending(descend, start=bound.start)
+        return Descending(descend)
 
     return bind
 
@@ -523,9 +522,9 @@ def test_times_are_those_of_an_iteration(bind, monkeypatch):
     monkeypatch.setattr(compare, "ROUND_SECONDS", 0.05)
 
     def sleep(real, engine, examples, params, *, backend, threads):
-        def descend(params, iterations, numbers):
+        def descend(state, iterations, numbers):
             time.sleep(iterations * {"eager": 0.004, "compiled": 0.001}[engine])
-            return params
+            return state
 
         return Descending(descend)
 
@@ -539,11 +538,11 @@ def test_contenders_take_turns_on_the_same_data(bind):
     calls, data = [], []
 
     def note(real, engine, examples, params, *, backend, threads):
-        data.append(tuple(map(backend.to_numpy, examples)))
+        data.append(tuple(map(backend.to_numpy, examples.arrays().values())))
 
-        def descend(params, iterations, numbers):
+        def descend(state, iterations, numbers):
             calls.append(backend.name)
-            return params
+            return state
 
         return Descending(descend)
 
@@ -563,7 +562,9 @@ def test_options_reach_the_engines(run_here, bind, dtype):
     bound = []
 
     def note(real, engine, examples, params, *, backend, threads):
-        bound.append((engine, {str(array.dtype) for array in (*examples, *params)}, params.w1.shape, threads))
+        bound.append(
+            (engine, {str(array.dtype) for array in (*examples.arrays().values(), *params)}, params.w1.shape, threads)
+        )
         return real(engine, examples, params, backend=backend, threads=threads)
 
     bind(note)
@@ -586,10 +587,10 @@ def test_rounds_start_once_the_machine_has_settled(bind, monkeypatch):
     begun = []
 
     def slow_at_first(real, engine, examples, params, *, backend, threads):
-        def descend(params, iterations, numbers):
+        def descend(state, iterations, numbers):
             begun.append(time.monotonic())
             time.sleep(0.06 if begun[-1] - begun[0] < 0.1 else 0.001)
-            return params
+            return state
 
         return Descending(descend)
 

@@ -1,6 +1,7 @@
 """The printed CUDA kernels: the interpreter's bits when run on the CPU, and compiled by NVRTC for real devices."""
 
 import functools
+import itertools
 import json
 import re
 import sys
@@ -12,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from cuda_on_cpu import ORDERS, CudaError, compile_cuda, require_compiler
+from methods import CPU, METHODS, ending, ends_right, interpreted, problem
 from places import Device, require_gpu
 
 import nn_backend as nn
-from nn_backend import compare, engines, equations
+from nn_backend import compare, engines
 from nn_backend.backend import Backend
 from nn_backend.compiler import device
 from nn_backend.compiler.cuda import COLUMNS, WIDE_THREADS, Printer
@@ -24,28 +26,13 @@ from nn_backend.compiler.plan import Plan
 from nn_backend.compiler.program import STRIP, TILE, Program
 from nn_backend.compiler.trace import record
 from nn_backend.engines import Examples, compiled
-from nn_backend.equations import Params
+from nn_backend.equations import SIGMOID
 from nn_backend.errors import ArgumentError, BackendUnavailableError
 from nn_backend.network import compute_layer
+from nn_backend.optimizers import State
 
 DTYPE = pytest.mark.parametrize("dtype", ["float32", "float64"])
 ARTICLE = (3, 4, 1)
-CPU = nn.get_backend("cpu")
-
-
-def _step(*, xp, X, y, m, learning_rate, **state):
-    params = Params(**state)
-    gradient = equations.backward(params, equations.forward(params, X, xp=xp), X, y, m, xp=xp)
-    return equations.update(params, gradient, learning_rate)._asdict()
-
-
-def _score(*, xp, X, y, m, **state):
-    layers = equations.forward(Params(**state), X, xp=xp)
-    return {"cost": equations.cost(layers.z2, y, m, xp=xp), "correct": equations.count_correct(layers.yhat, y, xp=xp)}
-
-
-def _yhat(*, xp, X, **state):
-    return {"yhat": equations.forward(Params(**state), X, xp=xp).yhat}
 
 
 def _softmax(*, xp, X, y, m, learning_rate, w, b):
@@ -57,27 +44,27 @@ def _softmax(*, xp, X, y, m, learning_rate, w, b):
     dw, moment = d @ xp.matrix_transpose(X), d @ xp.matrix_transpose(p)
     db = xp.sum(d, axis=-1, keepdims=True)
     size = xp.sum(xp.abs(z), axis=(-2, -1))
+    first, true = (xp.argmax(rows, axis=-2, keepdims=True) for rows in (z, y))
     return {
         "w": w - learning_rate * (dw / xp.sqrt(size)),
         "b": xp.maximum(xp.minimum(b - learning_rate * (db / m), 0.25), -0.25),
         "moment": moment,
         "p": p,
         "lowest": xp.min(z, axis=-2, keepdims=True),
+        "right": xp.where(first == true, first, -1),
     }
 
 
 @functools.cache
 def program(task: str, sizes: tuple[int, int, int], dtype: str) -> Program:
-    n0, n1, n2 = sizes
-    state = {"w": (n2, n0), "b": (n2, 1)}
+    n0, _, n2 = sizes
+    if task == "endless step":
+        return compiled.program("step", *sizes, dtype)._replace(endings={})
     if task != "softmax":
-        state = {"w1": (n1, n0), "b1": (n1, 1), "w2": (n2, n1), "b2": (n2, 1)}
-    examples, numbers = {"X": n0, "y": n2}, ("m", "learning_rate")
-    if task == "yhat":
-        del examples["y"]
-        numbers = ()
-    function = {"step": _step, "score": _score, "yhat": _yhat, "softmax": _softmax}[task]
-    return record(function, dtype=dtype, examples=examples, state=state, numbers=numbers[: 1 if task == "score" else 2])
+        return compiled.program(task, *sizes, dtype)
+    state = {"w": (n2, n0), "b": (n2, 1)}
+    numbers = ("m", "learning_rate")
+    return record(_softmax, dtype=dtype, examples={"X": n0, "y": n2}, state=state, numbers=numbers)
 
 
 @functools.cache
@@ -223,10 +210,10 @@ def expected(
         mine = {name: array[:, first : first + count] for name, array in examples.items()}
         state = {value.attribute: once[value.attribute][n] for value in meant.state}
         numbers = {value.attribute: once[value.attribute][n] for value in meant.numbers}
-        for _ in range(iterations if meant.is_step else 1):
-            reached = interpret(meant, mine, state, numbers)
-            state = reached if meant.is_step else state
-        results.append(reached)
+        if meant.is_step:
+            results.append(interpreted(meant, mine, state, numbers, iterations)[0])
+        else:
+            results.append(interpret(meant, mine, state, numbers))
     return results
 
 
@@ -312,6 +299,58 @@ def test_each_network_has_its_own_examples(
     assert driver.waits == len(ORDERS) * (iterations - 1 if small else len(spans) * iterations)
 
 
+@pytest.mark.parametrize(("name", "dtype"), [*zip(METHODS, ["float32", "float64"] * 6, strict=True)])
+def test_every_way_to_train(name: str, dtype: str, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = problem(name, 300, dtype)
+    expected, *_ = given.reached(4)
+    kernel = device.Kernel(given.program("step"))
+    for small, driver.order in ((1e9, "forward"), (0, "random")):
+        monkeypatch.setattr(device, "SMALL", small)
+        state, numbers = (np.zeros((1, layout.size), dtype) for layout in (kernel.plan.state, kernel.plan.numbers))
+        kernel.plan.state.pack(given.state.arrays(), state)
+        kernel.plan.numbers.pack(given.rounded(), numbers)
+        kernel.bind(device.Examples(given.arrays), 1)(state, numbers, 4)
+        for key, array in kernel.plan.state.unpack(state[0]).items():
+            assert array.tobytes() == expected[key].tobytes(), key
+
+
+def ends(driver: Driver, dtype: str, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether runs end as they should, on small data and on large data, in every order of threads."""
+    given, ended = ending(dtype)
+    for small, driver.order in itertools.product((1e9, 0), ORDERS):
+        monkeypatch.setattr(device, "SMALL", small)
+        try:
+            kernel = device.Kernel(given.program("step"))
+            if not ends_right(kernel, device.Examples(given.arrays), given, ended):
+                return False
+        except CudaError:
+            return False
+    return True
+
+
+@DTYPE
+def test_each_network_ends_by_itself(dtype: str, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ends(driver, dtype, monkeypatch)
+    assert {name for name, _ in driver.launches} == {"run_tiles", "add_runs", "follow"}
+
+
+WRONG_ENDS = {  # what is in the source, and what stands there instead
+    "ignored": (r"\) reached = \d;", ") reached = 0;"),
+    "one thread's": (r"__syncthreads_or\((.*)\)\)", r"(\1))"),
+    "step taken": (r"if \(reached\) return true;", ""),
+    "step counted": (r"(if \(reached\) .*\n)(.*\+\+progress.*\n)", r"\2\1"),
+    "gone on": (r"progress\[2 \* n\] \? 0 : iterations", "iterations"),
+    "gone on with large data": (r"if \(progress\[2 \* n\]\) return;", ""),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_ENDS)
+def test_a_wrong_end_is_noticed(wrong: str, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver.edit = functools.partial(re.sub, *WRONG_ENDS[wrong])
+    assert driver.edit(source()) != source()
+    assert not ends(driver, "float32", monkeypatch)
+
+
 BARRIER = re.compile(r"__syncthreads\(\);")
 BROKEN = {  # what is in the source, and what stands there instead
     "mask of a half-warp": (r"0xffffu << j / 16 \* 16", "0xffffffffu"),
@@ -334,11 +373,11 @@ def seen(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether some order of threads gives other bits than the interpreter, or makes a mistake."""
     if not all(tree_holds(driver.edit(source()), n, order) for n in (3, 20) for order in ORDERS):
         return True
-    for small, m, iterations in ((1e9, 700, 3), (0, 700, 1)):
+    for small, task, iterations in ((1e9, "step", 3), (0, "step", 1), (1e9, "endless step", 1)):
         monkeypatch.setattr(device, "SMALL", small)
         for driver.order in ORDERS:
             try:
-                if not agrees(driver, "step", ARTICLE, "float32", m, iterations):
+                if not agrees(driver, task, ARTICLE, "float32", 700, iterations):
                     return True
             except CudaError:
                 return True
@@ -385,7 +424,8 @@ def test_the_engine_keeps_to_its_device_and_the_state_stays_there(
     start = nn.init_params(3, 4)
     for task in ("yhat", "z2"):  # by an engine that has compiled nothing else
         asked = engines.bind("compiled", Examples(X), start, backend=gpu, tasks=(task,))
-        assert asked.predict(asked.start(start), task).tobytes() == compute_layer(task, start, X, CPU).tobytes()
+        layer = compute_layer(task, start, X, CPU, SIGMOID)
+        assert asked.predict(asked.start(State(start, {})), task).tobytes() == layer.tobytes()
     uploads, asarray = [], gpu.xp.asarray
     monkeypatch.setattr(gpu.xp, "asarray", lambda a, **options: uploads.append(np.shape(a)) or asarray(a, **options))
     here, there = (

@@ -46,7 +46,7 @@ def special(name: str) -> Any:
     return lambda self, *arguments: compute(getattr(np.ndarray, name), self, *arguments)
 
 
-SPECIAL = "add sub mul truediv matmul radd rsub rmul rtruediv eq ge or neg abs getitem bool float len"
+SPECIAL = "add sub mul truediv matmul radd rsub rmul rtruediv eq lt gt ge or neg abs getitem bool float len"
 for word in SPECIAL.split():
     setattr(DeviceArray, f"__{word}__", special(f"__{word}__"))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import threadpoolctl
+from methods import CPU, ENDED, METHODS, Problem, ending, problem
 from places import Place, assert_close
 
 import nn_backend as nn
@@ -18,8 +19,7 @@ from nn_backend.engines import Examples, eager, machine
 from nn_backend.engines.eager import EagerEngine
 from nn_backend.engines.machine import count_threads
 from nn_backend.equations import Params
-
-CPU = nn.get_backend("cpu")
+from nn_backend.optimizers import State
 
 
 def many_rows(m: int = 5_000) -> tuple[np.ndarray, np.ndarray, Params]:
@@ -36,7 +36,7 @@ def one_pass(params: Params, X: np.ndarray, y: np.ndarray, iterations: int, lear
 
 
 def descend(engine: EagerEngine, params: Params, iterations: int, learning_rate: object = 0.2) -> Params:
-    return engine.descend(engine.start(params), iterations, {"learning_rate": learning_rate})
+    return engine.descend(engine.start(State(params, {})), iterations, {"learning_rate": learning_rate})[0].params
 
 
 def test_descends_as_the_equations_say(backend: Place) -> None:
@@ -48,15 +48,61 @@ def test_descends_as_the_equations_say(backend: Place) -> None:
         assert_close(actual, expected, backend, rtol=tolerance, atol=tolerance / 10)
 
 
-def test_scores_on_every_backend(backend: Place) -> None:
-    X, y, params = many_rows(300)
-    yhat = equations.forward(params, X, xp=np).yhat
-    engine = EagerEngine(Examples(backend.asarray(X), backend.asarray(y)), backend=backend.backend)
-    score = engine.score(backend.params(params))
-    expected = -np.mean(np.log(np.where(y == 1, yhat, 1 - yhat)))
-    assert score.cost == pytest.approx(expected, rel=1e-5 if backend.dtype == "float32" else 1e-12)
-    assert score.accuracy == np.mean((yhat >= 0.5) == (y == 1))
-    assert type(score.cost) is type(score.accuracy) is float
+def placed(given: Problem, backend: Place) -> tuple[EagerEngine, State]:
+    """Return the engine of a problem, and its start, on a backend."""
+    examples = given.examples._replace(**{name: backend.asarray(array) for name, array in given.arrays.items()})
+    state = State.of({name: backend.asarray(array) for name, array in given.state.arrays().items()})
+    return EagerEngine(examples, backend=backend.backend, method=given.method), state
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_way_to_train_is_close_to_the_interpreter(name: str, backend: Place) -> None:
+    given = problem(name, 45, backend.dtype)
+    expected, done, ended = given.reached(4)
+    engine, start = placed(given, backend)
+    state, *counted = engine.descend(start, 4, given.numbers)
+    assert [count.item() for count in counted] == [done, ended]
+    rtol = {"float64": 1e-9, "float32": 1e-3}[backend.dtype]
+    for key, array in state.arrays().items():
+        assert_close(array, expected[key], backend, rtol=rtol, atol=rtol / 10)
+    assert [*engine.state(state).arrays()] == [*expected]
+
+
+def test_each_network_ends_by_itself(backend: Place) -> None:
+    given, ended = ending(backend.dtype)
+    engine, start = placed(given, backend)
+    state, done, endings = engine.descend(start, 8, given.numbers, ended)
+    assert [*zip(done.tolist(), endings.tolist(), strict=True)] == [*ENDED.values()]
+    assert_close(state.params.w2[1, ...], given.state.params.w2[1], backend, rtol=0)
+    assert_close(state.params.w2[2, ...], given.state.params.w2[2], backend, rtol=0)
+    alone, *_ = engine.descend(start, ENDED["reaches its goal"][0], given.numbers, ended)
+    assert_close(state.params.w2[3, ...], backend.backend.to_numpy(alone.params.w2[3, ...]), backend, rtol=0)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", ["sigmoid", "softmax", "identity"])
+def test_scores_on_every_backend(kind: str, weighted: bool, backend: Place) -> None:
+    given = problem(f"{kind} gd{' weights' * weighted}", 300, backend.dtype)
+    engine, state = placed(given, backend)
+    score = engine.score(state)
+    X, y = (array.astype(np.float64) for array in given.examples[:2])
+    weights = given.arrays.get("weights", np.ones((1, 300))).astype(np.float64)
+    w1, b1, w2, b2 = given.state.params
+    z2 = w2 @ (1 / (1 + np.exp(-(w1 @ X + b1)))) + b2
+    accuracy = r2 = np.nan
+    if kind == "sigmoid":
+        yhat = 1 / (1 + np.exp(-z2))
+        terms, accuracy = -np.log(np.where(y == 1, yhat, 1 - yhat)), np.average((yhat >= 0.5) == y, weights=weights)
+    elif kind == "softmax":
+        yhat = np.exp(z2) / np.exp(z2).sum(axis=0)
+        terms, accuracy = -y * np.log(yhat), np.average(z2.argmax(axis=0) == y.argmax(axis=0), weights=weights[0])
+    else:
+        terms, mean = (z2 - y) ** 2 / 2, np.average(y, axis=1, weights=weights[0])[:, None]
+        r2 = np.mean(1 - ((z2 - y) ** 2 * weights).sum(axis=1) / ((y - mean) ** 2 * weights).sum(axis=1))
+    rel = 1e-5 if backend.dtype == "float32" else 1e-12
+    expected = (np.sum(terms * weights) / weights.sum(), accuracy, r2)
+    assert score == pytest.approx(expected, rel=rel, nan_ok=True)
+    assert {type(value) for value in score} == {float}
 
 
 def test_on_the_cpu_the_equations_run_on_whole_arrays() -> None:
@@ -71,16 +117,17 @@ def test_blocks_of_other_backends_agree_with_one_pass(columns: int, monkeypatch:
     X, y, params = many_rows()
     engine = EagerEngine(Examples(X, y), backend=Backend("elsewhere", ArrayModule()))
     monkeypatch.setattr(eager, "BLOCK_BYTES", columns * 4 * 8)
-    blocks = [block.X for block in engine._blocks(params)]
+    blocks = [block["X"] for block in engine._blocks(params)]
     assert max(block.shape[1] for block in blocks) <= columns
     assert np.concatenate(blocks, axis=1).tobytes() == X.tobytes()
     iterations = 1 if columns == 1 else 20
     for actual, expected in zip(descend(engine, params, iterations), one_pass(params, X, y, iterations), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-11, atol=1e-13)
     whole = EagerEngine(Examples(X, y), backend=CPU)
-    assert engine.score(params).cost == pytest.approx(whole.score(params).cost, rel=1e-13)
-    assert engine.score(params).accuracy == whole.score(params).accuracy
-    np.testing.assert_allclose(engine.predict(params, "yhat"), whole.predict(params, "yhat"), rtol=1e-13)
+    state = State(params, {})
+    assert engine.score(state).cost == pytest.approx(whole.score(state).cost, rel=1e-13)
+    assert engine.score(state).accuracy == whole.score(state).accuracy
+    np.testing.assert_allclose(engine.predict(state, "yhat"), whole.predict(state, "yhat"), rtol=1e-13)
 
 
 class ArrayModule:
@@ -104,7 +151,7 @@ def test_float32_counts_beyond_its_24_bits() -> None:
     m = 2**24 + 3
     X, y = np.zeros((1, m), np.float32), np.ones((1, m), np.float32)
     params = nn.init_params(1, 1, factor=0, dtype="float32")
-    assert EagerEngine(Examples(X, y), backend=CPU).score(params).accuracy == 1.0
+    assert EagerEngine(Examples(X, y), backend=CPU).score(State(params, {})).accuracy == 1.0
 
 
 def test_threads_come_from_the_argument_then_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

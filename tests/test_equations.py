@@ -3,6 +3,8 @@
 import ast
 import inspect
 import math
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,8 +34,34 @@ def gradients_of(params: nn.Params, X: np.ndarray, y: np.ndarray) -> nn.Params:
     return equations.backward(params, equations.forward(params, X, xp=np), X, y, X.shape[1], xp=np)
 
 
-def cost_of(params: nn.Params, X: np.ndarray, y: np.ndarray) -> float:
-    return float(equations.cost(equations.forward(params, X, xp=np).z2, y, X.shape[1], xp=np))
+def flat(result: Any) -> np.ndarray:
+    return np.concatenate([np.ravel(part) for part in (result if isinstance(result, tuple) else [result])])
+
+
+KINDS = pytest.mark.parametrize("kind", equations.OUTPUTS)
+
+
+def draw_kind(kind: str, m: int = 30) -> tuple[nn.Params, np.ndarray, np.ndarray, np.ndarray]:
+    """Return a network of that output with its data, and weights of the examples (1, m), some of them 0."""
+    params, X, _ = draw(4, 5, 3, m)
+    normal = np.random.default_rng(7).standard_normal((3, m))
+    truth = {"sigmoid": normal > 0.3, "softmax": normal == normal.max(axis=0), "identity": normal}[kind]
+    return params, X, truth.astype(np.float64), np.random.default_rng(8).choice([0, 0.5, 1, 4], (1, m))
+
+
+def penalised_cost(kind: str, params: nn.Params, X: np.ndarray, y: np.ndarray, weights: Any, alpha: float) -> float:
+    output, m = equations.OUTPUTS[kind], float(np.sum(weights))
+    with np.errstate(divide="ignore"):
+        tally = equations.tally(params, X, y, m, output=output, weights=weights, xp=np)
+    return float(tally.cost + alpha / (2 * m) * sum(np.sum(w * w) for w in (params.w1, params.w2)))
+
+
+def penalised_gradients(
+    kind: str, params: nn.Params, X: np.ndarray, y: np.ndarray, weights: Any, alpha: float
+) -> nn.Params:
+    output, m = equations.OUTPUTS[kind], float(np.sum(weights))
+    gradients = equations.gradient(params, X, y, m, output=output, weights=weights, xp=np)
+    return equations.penalise(gradients, params, alpha, m)
 
 
 def test_weighted_inputs_and_sigmoids_are_the_articles(backend: Place) -> None:
@@ -74,17 +102,25 @@ def test_cost_is_the_articles_formula(backend: Place) -> None:
     assert_close(cost, expected, backend, rtol=RTOL[backend.dtype])
 
 
-def test_correct_outputs_are_counted(backend: Place) -> None:
-    yhat = backend.asarray([[0.1, 0.5, 0.9, 0.49999]])
-    assert_close(
-        equations.count_correct(yhat, backend.asarray([[0, 1, 0, 1]]), xp=backend.xp), np.array(2.0), backend, rtol=0
-    )
+@KINDS
+def test_errors_are_what_accuracy_and_r2_are_made_of(kind: str, backend: Place) -> None:
+    yhat = backend.asarray([[0.1, 0.5, 0.9, 0.5], [0.9, 0.5, 0.1, 0.49]])
+    y = backend.asarray([[0.0, 1, 1, 0], [1, 0, 0, 1]])
+    expected = {
+        "sigmoid": [[0, 0, 0, 1], [0, 1, 0, 1]],
+        "softmax": [[0, 0, 0, 1]],  # of two that are equally large, the first is chosen
+        "identity": [[0.01, 0.25, 0.01, 0.25], [0.01, 0.25, 0.01, 0.2601]],
+    }[kind]
+    errors = equations.OUTPUTS[kind].errors(yhat, y, xp=backend.xp)
+    assert_close(errors, expected, backend, rtol=RTOL[backend.dtype])
 
 
-@pytest.mark.parametrize(("n0", "n1", "n2", "m"), [(3, 4, 1, 25), (1, 1, 1, 1), (2, 7, 3, 10)])
-def test_gradients_are_central_differences_of_the_cost(n0: int, n1: int, n2: int, m: int) -> None:
-    params, X, y = draw(n0, n1, n2, m)
-    gradients = gradients_of(params, X, y)
+@KINDS
+@pytest.mark.parametrize(("weighted", "alpha"), [(False, 0.0), (True, 3.0)])
+def test_gradients_are_central_differences_of_the_cost(kind: str, weighted: bool, alpha: float) -> None:
+    params, X, y, weights = draw_kind(kind)
+    how = (X, y, weights if weighted else np.ones_like(weights), alpha)
+    gradients = penalised_gradients(kind, params, *how)
     step = 1e-5
     for field, array in enumerate(params):
         for index in np.ndindex(array.shape):
@@ -92,20 +128,38 @@ def test_gradients_are_central_differences_of_the_cost(n0: int, n1: int, n2: int
             for sign in (1, -1):
                 moved = [part.copy() for part in params]
                 moved[field][index] += sign * step
-                ends.append(cost_of(nn.Params(*moved), X, y))
+                ends.append(penalised_cost(kind, nn.Params(*moved), *how))
             assert gradients[field][index] == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-6, abs=1e-9)
 
 
-def test_gradients_are_those_of_pytorchs_autograd() -> None:
+@KINDS
+def test_gradients_are_those_of_pytorchs_autograd(kind: str) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
-    params, X, y = draw(6, 5, 2, 30)
+    loss = {
+        "sigmoid": torch.nn.functional.binary_cross_entropy_with_logits,
+        "softmax": lambda z, y, reduction: torch.nn.functional.cross_entropy(z.T, y.T, reduction=reduction)[None],
+        "identity": lambda z, y, reduction: torch.nn.functional.mse_loss(z, y, reduction=reduction) / 2,
+    }[kind]
+    params, X, y, weights = draw_kind(kind)
     w1, b1, w2, b2 = leaves = [torch.tensor(array, requires_grad=True) for array in params]
     logits = w2 @ torch.sigmoid(w1 @ torch.tensor(X) + b1) + b2
-    loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.tensor(y), reduction="sum") / 30
-    loss.backward()
-    assert cost_of(params, X, y) == pytest.approx(loss.item(), rel=1e-13)
-    for gradient, leaf in zip(gradients_of(params, X, y), leaves, strict=True):
+    terms = loss(logits, torch.tensor(y), reduction="none") * torch.tensor(weights)
+    total = terms.sum() / weights.sum() + 3 / 2 / weights.sum() * ((w1**2).sum() + (w2**2).sum())
+    total.backward()
+    assert penalised_cost(kind, params, X, y, weights, 3.0) == pytest.approx(total.item(), rel=1e-13)
+    for gradient, leaf in zip(penalised_gradients(kind, params, X, y, weights, 3.0), leaves, strict=True):
         np.testing.assert_allclose(gradient, leaf.grad.numpy(), rtol=1e-11, atol=1e-14)
+
+
+@KINDS
+def test_an_example_of_weight_three_is_three_examples_and_one_of_weight_zero_none(kind: str) -> None:
+    params, X, y, _ = draw_kind(kind)
+    weights = np.random.default_rng(9).integers(0, 4, (1, X.shape[1])).astype(np.float64)
+    repeated = [np.repeat(array, weights[0].astype(int), axis=1) for array in (X, y)]
+    for function in (penalised_cost, penalised_gradients):
+        once = function(kind, params, X, y, weights, 1.0)
+        one_by_one = function(kind, params, *repeated, np.ones((1, repeated[0].shape[1])), 1.0)
+        np.testing.assert_allclose(*map(flat, (once, one_by_one)), rtol=1e-12, atol=1e-15)
 
 
 def test_gradients_agree_on_every_backend(backend: Place) -> None:
@@ -157,17 +211,55 @@ finite = {
 }
 
 
+def exact_cost(kind: str, z2: np.ndarray, y: np.ndarray) -> Fraction:
+    """Return the cost of all examples together, but for the rounding of its logarithms."""
+    total = Fraction(0)
+    for z, t in zip(z2.T.tolist(), y.T.tolist(), strict=True):
+        if kind == "sigmoid":
+            [a], [b] = z, t
+            parts = [Fraction(max(a if b == 0 else -a, 0.0)), Fraction(math.log1p(math.exp(-abs(a))))]
+        elif kind == "softmax":
+            top = max(z)
+            others = sorted(z)[:-1]
+            rest = math.log1p(math.fsum(math.exp(a - top) for a in others))
+            parts = [Fraction(top) - Fraction(z[t.index(1.0)]) + Fraction(rest)]
+        else:
+            parts = [(Fraction(a) - Fraction(b)) ** 2 / 2 for a, b in zip(z, t, strict=True)]
+        total += sum(parts)
+    return total
+
+
+@KINDS
 @given(st.data(), st.sampled_from(["float64", "float32"]))
-def test_cost_is_finite_and_right_for_every_finite_z2(data: st.DataObject, dtype: str) -> None:
-    shape = (1, data.draw(st.integers(1, 6)))
-    z2 = data.draw(arrays(dtype, shape, elements=finite[dtype]))
-    y = data.draw(arrays(dtype, shape, elements=st.sampled_from([0.0, 1.0])))
-    cost = equations.cost(z2, y, float(shape[1]), xp=np)
+def test_cost_is_finite_and_right_for_every_finite_z2(kind: str, data: st.DataObject, dtype: str) -> None:
+    m, rows = data.draw(st.integers(1, 6)), 1 if kind == "sigmoid" else 3
+    z2 = data.draw(arrays(dtype, (rows, m), elements=finite[dtype]))
+    if kind == "softmax":
+        y = np.eye(3, dtype=dtype)[:, data.draw(arrays(int, m, elements=st.integers(0, 2)))]
+    else:
+        truth = {"sigmoid": st.sampled_from([0.0, 1.0]), "identity": finite[dtype]}[kind]
+        y = data.draw(arrays(dtype, (rows, m), elements=truth))
+    with np.errstate(over="ignore"):
+        cost = equations.cost(z2, y, float(m), output=equations.OUTPUTS[kind], xp=np)
     assert cost.dtype == dtype
-    terms = [math.log1p(math.exp(-abs(z))) + max(z if t == 0 else -z, 0.0) for z, t in zip(z2[0], y[0], strict=True)]
-    assert cost == pytest.approx(
-        math.fsum(term / shape[1] for term in terms), rel=1e-5 if dtype == "float32" else 1e-13
-    )
+    exact = exact_cost(kind, z2, y) / m
+    if exact < np.finfo(dtype).max / 2:
+        assert cost == pytest.approx(float(exact), rel=1e-5 if dtype == "float32" else 1e-13)
+
+
+@KINDS
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_cost_that_the_dtype_can_hold_is_finite(kind: str, dtype: str) -> None:
+    """Although what one of the four examples adds to their sum is beyond the dtype."""
+    largest, z2, y = np.finfo(dtype).max, np.zeros((2, 4), dtype), np.zeros((2, 4), dtype)
+    if kind == "identity":
+        z2[0, 0] = 1.6 * math.sqrt(largest)
+    else:
+        z2[:, 0] = largest, -largest if kind == "softmax" else largest
+        y[1] = kind == "softmax"
+    with np.errstate(over="ignore"):  # as engines do
+        cost = equations.cost(z2, y, 4.0, output=equations.OUTPUTS[kind], xp=np)
+    assert cost == pytest.approx(float(largest) * (0.32 if kind == "identity" else 0.5), rel=1e-6)
 
 
 @given(st.data(), st.sampled_from(["float64", "float32"]))
@@ -193,9 +285,9 @@ def test_module_is_pure() -> None:
     """No import of the project, no array creation, no write in place, no branch, no global; xp keyword-only."""
     tree = ast.parse(inspect.getsource(equations))
     imported = [name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in [node.module]]
-    assert imported == ["typing"]
+    assert imported == ["collections.abc", "typing"]
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    allowed = {"exp", "log1p", "abs", "sum", "where", "matrix_transpose"}
+    allowed = {"exp", "log1p", "abs", "sum", "where", "max", "argmax", "matrix_transpose"}
     for function in functions:
         assert "xp" not in [argument.arg for argument in function.args.args]
         own_names = {argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)}
@@ -208,9 +300,12 @@ def test_module_is_pure() -> None:
                     isinstance(part, ast.Subscript | ast.Attribute) for t in node.targets for part in ast.walk(t)
                 )
                 own_names |= {part.id for t in node.targets for part in ast.walk(t) if isinstance(part, ast.Name)}
+            if isinstance(node, ast.comprehension):
+                own_names |= {part.id for part in ast.walk(node.target) if isinstance(part, ast.Name)}
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "xp":
                 assert node.attr in allowed
-        public = {"Params", "Layers", "Tally", "Array", "Any", "float", *(f.name for f in functions)}
+        classes = {"Params", "Layers", "Tally", "Output"}
+        public = {*classes, "SIGMOID", "Array", "Any", "float", *(f.name for f in functions)}
         read = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
         assert read <= own_names | public
 

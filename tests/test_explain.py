@@ -184,7 +184,10 @@ def test_every_number_is_that_of_the_equations_written_out(document, arguments):
 
 @pytest.mark.parametrize("arguments", ["", "--row 0 --hidden 3 --factor 0.5"])
 def test_gradients_are_central_differences_of_the_cost(document, arguments):
-    told = document(arguments)
+    assert_gradients(document(arguments), cost_of)
+
+
+def assert_gradients(told: dict[str, Any], cost_of: Callable[..., float]) -> None:
     first = {
         name: steps_named(told, name)[0] for name in ("w1", "b1", "w2", "b2", "X", "y", "dw1", "db1", "dw2", "db2")
     }
@@ -200,12 +203,16 @@ def test_gradients_are_central_differences_of_the_cost(document, arguments):
 
 @pytest.mark.parametrize("arguments", CASES)
 def test_a_reader_who_types_the_formulas_gets_the_numbers(document, arguments):
+    assert_formulas(document(arguments))
+
+
+def assert_formulas(told: dict[str, Any]) -> None:
     """The formula on the page is NumPy; what it says of the numbers before it is what stands beside it."""
-    told = document(arguments)
     generator = np.random.RandomState(told["seed"])
     known: dict[str, Any] = {name: getattr(np, name) for name in ("exp", "log", "sum", "zeros")}
     known |= {"randn": generator.randn, "factor": told["factor"], "learning_rate": told["learning_rate"]}
-    known |= {"m": 1, "n0": len(told["features"]), "n1": told["hidden"], "n2": 1}
+    known |= {"m": 1, "n0": len(told["features"]), "n1": told["hidden"]}
+    known["n2"] = len(steps_named(told, "w2")[0])
     updated: dict[str, np.ndarray] = {}
     for step in told["steps"]:
         name, equals, formula = step["formula"].partition(" = ")
@@ -273,7 +280,9 @@ def test_the_settings_are_told(document):
         "data": "marks",
         "target": "y",
         "features": ["x2"],
+        "task": None,
         "labels": None,
+        "output": "sigmoid",
         "row": 5,
         "hidden": 2,
         "learning_rate": 0.5,
@@ -459,6 +468,48 @@ def test_a_sure_output_is_no_logarithm_of_0(folder, document):
     assert all(np.isfinite(costs))
 
 
+OTHERS = {
+    "softmax": (["a,b,y", "1,2,red", "3,1,green", "2,2,blue", "0,1,red", "1,1,blue", "5,2,green"], 3),
+    "identity": (["a,b,y", "1,2,0.5", "3,1,-1.5", "2,2,4"], 1),
+}
+
+
+def cost_of_softmax(w1, b1, w2, b2, X, y) -> float:
+    yhat = np.exp(w2 @ sigmoid(w1 @ X + b1) + b2)
+    return float(-np.log(np.sum(y * yhat) / np.sum(yhat)))
+
+
+def cost_of_identity(w1, b1, w2, b2, X, y) -> float:
+    return float(np.sum((w2 @ sigmoid(w1 @ X + b1) + b2 - y) ** 2) / 2)
+
+
+@pytest.mark.parametrize("output", OTHERS)
+def test_other_outputs(folder, document, run_here, output):
+    """All that differs is yhat and the cost; the ten equations hold, letter for letter."""
+    lines, n2 = OTHERS[output]
+    write("a.csv", lines)
+    arguments = "--data a.csv --row 1 --iterations 2 --hidden 3 --seed 5 --json"
+    done = run_here(arguments)
+    told = json.loads(done.out)
+    assert (done.code, told["output"], steps_named(told, "yhat")[0].shape) == (0, output, (n2, 1))
+    assert_formulas(told)
+    assert_gradients(told, {"softmax": cost_of_softmax, "identity": cost_of_identity}[output])
+    texts = [
+        [(step["number"], step["name"], step["function"], step["formula"], step["meaning"]) for step in steps]
+        for steps in (told["steps"], document("--iterations 2")["steps"])
+    ]
+    assert {mine[1] for mine, articles in zip(*texts, strict=True) if mine != articles} == {"yhat", "cost"}
+
+
+def test_text_of_several_outputs(folder, run_here):
+    lines, _ = OTHERS["softmax"]
+    write("a.csv", lines)
+    done = run_here("--data a.csv --factor 0")
+    assert (done.code, done.err) == (0, "target 'y': 3 classes, 'blue', 'green', 'red'\n")
+    assert "n0 = 2 inputs, n1 = 4 hidden units, n2 = 3 outputs, m = 1 example\n" in done.out
+    assert "\nforward pass after 0 updates: yhat 0.333 0.333 0.333, cost 1.1\n" in done.out
+
+
 # Wrong use: code 2, one line on stderr, nothing on stdout
 
 
@@ -510,14 +561,11 @@ def test_divergence_is_said_in_one_line(run_here):
 
 
 def test_options_are_those_of_training():
-    """Same name, same default, same words; but one row is trained, with the weights of the article's example."""
+    """Same name and same kind of value; but one row is trained, from the article's example if nothing else is said."""
     ours, theirs = (
-        {action.dest: (action.option_strings, action.default, action.type, action.help) for action in parser._actions}
+        {action.dest: (action.option_strings, action.type, action.choices) for action in parser._actions}
         for parser in (explain._parser(), train._parser())
     )
-    assert {name for name in ours if ours[name] != theirs.get(name)} == {"row", "factor", "iterations"}
-    assert {name: ours[name][1] for name in ("row", "factor", "iterations")} == {
-        "row": 2,
-        "factor": 0.1,
-        "iterations": 1,
-    }
+    assert {name for name in ours if ours[name] != theirs.get(name)} == {"row"}
+    defaults = {"row": 2, "hidden": 4, "factor": 0.1, "iterations": 1, "learning_rate": 0.2, "seed": 3}
+    assert {name: explain._parser().get_default(name) for name in defaults} == defaults

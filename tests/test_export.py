@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nn_backend as nn
-from nn_backend.model import digest
+from nn_backend.tensors import digest
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSIX has them")
 DTYPES = ("float64", "float32")
@@ -58,6 +58,10 @@ FULL = {
     "accuracy": 1 / 3,
     "data_sha256": "ab" * 32,
 }
+
+
+CLASSES = {**FULL, "output": "softmax", "labels": (1, 2, 5)}
+NUMBERS = {**FULL, "output": "identity", "labels": None, "target_scale": scale_of(1), "accuracy": None, "r2": 0.7}
 
 
 def full_model(dtype: str = "float64", **changes: Any) -> nn.Model:
@@ -109,9 +113,18 @@ def test_parameters_alone(folder, sizes, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_everything_that_a_model_knows(folder, dtype):
-    model = full_model(dtype)
+@pytest.mark.parametrize(("known", "n2"), [(FULL, 1), (CLASSES, 3), (NUMBERS, 1)])
+def test_everything_that_a_model_knows(folder, known, n2, dtype):
+    model = nn.Model(draw((3, 4, n2), dtype), **known)
     assert bits_of(round_trip(model)) == bits_of(model)
+
+
+@pytest.mark.parametrize("labels", [(0, 1), (2, -(10**30)), (0.5, 1e300), (False, True), ("1", "2"), np.array([3, 4])])
+def test_labels_are_those_of_the_training_also_by_type(folder, labels):
+    """As the classes of a scikit-learn estimator."""
+    labels_in_python = labels.tolist() if isinstance(labels, np.ndarray) else labels
+    for model in (nn.Model(draw(), labels=labels), nn.Model(draw((3, 4, 2)), output="softmax", labels=labels)):
+        assert bits(round_trip(model).labels) == bits(tuple(labels_in_python))
 
 
 @pytest.mark.parametrize("name", [name for name in FULL if name != "training"])
@@ -204,6 +217,9 @@ def test_a_loaded_network_does_not_follow_its_file(folder):
 # What a FitResult knows
 
 
+RAN = {"iterations": 25, "status": "done", "optimizer": "gd", "backend": "numpy"}
+
+
 @pytest.fixture(scope="module")
 def fitted() -> nn.FitResult:
     X, y = nn.load_marks()
@@ -215,17 +231,45 @@ def test_a_result_is_saved_with_what_it_knows(folder, fitted):
     assert bits(model.params) == bits(fitted.params)
     X, y = nn.load_marks()
     assert (model.cost, model.accuracy) == tuple(fitted.history.iloc[-1][["cost", "accuracy"]])
-    assert (model.cost, model.accuracy) == pytest.approx(nn.score(fitted.params, X, y), rel=1e-12)
-    assert model.training == {"iterations": 25, "backend": "numpy", "engine": fitted.engine}
-    for name in ("features", "target", "labels", "standardization", "data_sha256"):
+    assert (model.cost, model.accuracy) == pytest.approx(nn.score(fitted.params, X, y)[:2], rel=1e-12)
+    assert model.training == {**RAN, "engine": fitted.engine}
+    for name in ("features", "target", "labels", "standardization", "target_scale", "r2", "data_sha256"):
         assert getattr(model, name) is None
 
 
 def test_a_model_of_a_result_adds_meaning(fitted):
     model = nn.Model.of(fitted, features=("a", "b", "c"), training={"seed": 3, "engine": "by hand"})
     assert model.features == ("a", "b", "c")
-    assert model.training == {"iterations": 25, "backend": "numpy", "engine": "by hand", "seed": 3}
+    assert model.training == {**RAN, "engine": "by hand", "seed": 3}
     assert bits(model.params) == bits(fitted.params)
+
+
+@pytest.mark.parametrize("output", ["softmax", "identity"])
+def test_a_model_of_a_result_has_its_output_and_the_score_of_its_best_row(output):
+    X, y = nn.load_marks()
+    y = X[:1] if output == "identity" else np.concatenate([1 - y, y])
+    X, held = X[1:], slice(300, None)
+    options = {"output": output, "optimizer": "rprop", "iterations": 60, "log_every": 1, "patience": 5}
+    start = nn.init_params(2, 4, len(y), factor=1.0)
+    result = nn.fit(X[:, :300], y[:, :300], start, validation=(X[:, held], y[:, held]), **options)
+    model = nn.Model.of(result)
+    assert model.output == output
+    assert 0 < result.best_iteration < result.iterations
+    best = result.history.iloc[result.best_iteration]
+    reached = (model.accuracy, model.r2) if output == "softmax" else (model.r2, model.accuracy)
+    assert (model.cost, *reached) == (best["cost"], best["accuracy" if output == "softmax" else "r2"], None)
+
+
+class Estimator:
+    """Something that knows its model."""
+
+    def to_model(self) -> nn.Model:
+        return full_model()
+
+
+def test_an_estimator_is_saved_as_its_model(folder):
+    assert bits_of(round_trip(Estimator())) == bits_of(full_model())
+    assert nn.to_onnx(Estimator()).SerializeToString() == nn.to_onnx(full_model()).SerializeToString()
 
 
 def test_result_and_model_give_the_same_graph(fitted):
@@ -238,7 +282,7 @@ def test_result_and_model_give_the_same_graph(fitted):
 @pytest.mark.parametrize("give", [nn.save, lambda _, result: nn.to_onnx(result)])
 @pytest.mark.parametrize("result", [None, "a.safetensors", 3, {}, draw(), tuple(draw()), draw().w1])
 def test_other_things_are_no_result(folder, give, result):
-    expected = f"the result is of type {type(result).__name__}; expected a FitResult or a Model"
+    expected = f"the result is of type {type(result).__name__}; expected a FitResult, a Model or a fitted estimator"
     with pytest.raises(nn.ArrayTypeError, match=re.escape(expected)):
         give("a.safetensors", result)
     assert list(folder.iterdir()) == []
@@ -281,32 +325,58 @@ def test_numbers_may_be_numpys(folder, number):
     assert (model.cost, model.accuracy) == (0.5, 0.5)
 
 
+def scaled_model(name: str, mean: np.ndarray, deviation: np.ndarray) -> nn.Model:
+    return nn.Model(draw((3, 4, 3)), output="identity", **{name: nn.Standardization(mean, deviation)})
+
+
+each_scale = pytest.mark.parametrize("name", ["standardization", "target_scale"])
+
+
+@each_scale
 @pytest.mark.parametrize("shape", [(3,), (1, 3), (2, 1), (4, 1), (3, 2), (1, 1), ()])
-def test_each_input_has_a_mean_and_a_deviation(shape):
+def test_each_input_and_scaled_output_has_a_mean_and_a_deviation(name, shape):
     right, wrong = np.ones((3, 1)), np.ones(shape)
-    for scale in (nn.Standardization(right, wrong), nn.Standardization(wrong, right)):
-        with pytest.raises(nn.DataError, match=r"^the standardization is not of .* shape \(3, 1\)"):
-            nn.Model(draw(), standardization=scale)
+    for scale in ((right, wrong), (wrong, right)):
+        with pytest.raises(nn.DataError, match=rf"^the {name} is not of .* shape \(3, 1\)"):
+            scaled_model(name, *scale)
 
 
-@pytest.mark.parametrize("deviation", [0.0, -0.0, -1.0, np.nan, np.inf])
-def test_a_deviation_is_above_zero(deviation):
-    scale = nn.Standardization(np.zeros((3, 1)), np.array([[1.0], [deviation], [1.0]]))
-    with pytest.raises(nn.DataError, match="standardization"):
-        nn.Model(draw(), standardization=scale)
+@each_scale
+@pytest.mark.parametrize(
+    ("mean", "deviation"),
+    [*((0.0, deviation) for deviation in (0.0, -0.0, -1.0, np.nan, np.inf)), (np.nan, 1), (np.inf, 1), (-np.inf, 1)],
+)
+def test_a_mean_is_finite_and_a_deviation_above_zero(name, mean, deviation):
+    with pytest.raises(nn.DataError, match=f"^the {name} "):
+        scaled_model(name, np.array([[0.0], [mean], [0.0]]), np.array([[1.0], [deviation], [1.0]]))
 
 
-@pytest.mark.parametrize("mean", [np.nan, np.inf, -np.inf])
-def test_a_mean_is_finite(mean):
-    scale = nn.Standardization(np.array([[0.0], [mean], [0.0]]), np.ones((3, 1)))
-    with pytest.raises(nn.DataError, match="standardization"):
-        nn.Model(draw(), standardization=scale)
+@pytest.mark.parametrize(
+    ("output", "labels", "said"),
+    [
+        *[
+            ("sigmoid", labels, "2 different words, numbers or booleans, for 0 and for 1")
+            for labels in [(), ("yes",), ("no", "maybe", "yes"), ("yes", "yes"), "no", "yes", (0, "1"), (0, True)]
+        ],
+        *[
+            ("softmax", labels, "3 different words, numbers or booleans, one for each output")
+            for labels in [("a", "b"), (1, 2, 2), (1, 2, 3, 4), "abc", (1.0, np.nan, 2.0), (1.0, np.inf, 2.0)]
+        ],
+        ("softmax", (b"a", b"b", b"c"), "3 different words"),
+        ("identity", (1, 2, 3), "None, as output 'identity' has no classes"),
+    ],
+)
+def test_labels_are_as_many_as_classes(output, labels, said):
+    with pytest.raises(nn.DataError, match=re.escape(f"labels are {labels!r}; expected {said}")):
+        nn.Model(draw((3, 4, 3)), output=output, labels=labels)
 
 
-@pytest.mark.parametrize("labels", [(), ("yes",), ("no", "maybe", "yes"), ("yes", "yes"), "no", "yes"])
-def test_labels_are_two_words(labels):
-    with pytest.raises(nn.DataError, match="labels"):
-        nn.Model(draw(), labels=labels)
+def test_classes_are_not_scaled_and_outputs_are_known():
+    for output in ("sigmoid", "softmax"):
+        with pytest.raises(nn.DataError, match=r"^there is a target_scale; expected None"):
+            nn.Model(draw(), output=output, target_scale=scale_of(1))
+    with pytest.raises(nn.ArgumentError, match=r"^output 'tanh' is not known; accepted: sigmoid, softmax, identity$"):
+        nn.Model(draw(), output="tanh")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -331,7 +401,7 @@ def test_parameters_have_shapes_that_fit_and_one_dtype():
 )
 def test_settings_that_json_lacks_are_refused_and_nothing_is_written(folder, settings):
     Path("a.safetensors").write_text("old")
-    with pytest.raises(nn.ArgumentError, match=r"^the model's training settings cannot be saved as JSON: "):
+    with pytest.raises(nn.ArgumentError, match=r"^the model's settings cannot be saved as JSON: "):
         nn.save("a.safetensors", full_model(training=settings))
     assert Path("a.safetensors").read_text() == "old"
     assert [file.name for file in folder.iterdir()] == ["a.safetensors"]
@@ -357,21 +427,26 @@ def metadata_of(path: str | Path) -> dict[str, Any]:
 
 
 def test_metadata_says_what_the_numbers_mean(folder):
-    nn.save("a.safetensors", full_model())
+    nn.save("a.safetensors", nn.Model(draw(), **NUMBERS))
     metadata = metadata_of("a.safetensors")
     assert re.fullmatch("[0-9a-f]{64}", metadata.pop("sha256"))
     mean, deviation = FULL["standardization"]
+    target_mean, target_deviation = NUMBERS["target_scale"]
     assert metadata == {
-        "format_version": 1,
+        "format_version": 2,
+        "kind": "model",
+        "output": "identity",
         "sizes": [3, 4, 1],
         "dtype": "float64",
         "features": ["x1", "x2", "x3"],
         "target": "y",
-        "labels": ["failed", "passed"],
+        "labels": None,
         "standardization": {"mean": mean[:, 0].tolist(), "deviation": deviation[:, 0].tolist()},
+        "target_scale": {"mean": target_mean[:, 0].tolist(), "deviation": target_deviation[:, 0].tolist()},
         "training": FULL["training"],
         "cost": FULL["cost"],
-        "accuracy": FULL["accuracy"],
+        "accuracy": None,
+        "r2": NUMBERS["r2"],
         "data_sha256": FULL["data_sha256"],
     }
 
@@ -416,24 +491,33 @@ def test_digest_is_of_values_not_of_their_layout():
     assert digest(X[::-1], y) != expected
 
 
-# Probabilities: here, written out, in PyTorch and in ONNX Runtime
+# Answers: here, written out, in PyTorch and in ONNX Runtime
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-6}
 scaled = pytest.mark.parametrize("standardized", [False, True])
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 each_size = pytest.mark.parametrize("sizes", SIZES)
+each_output = pytest.mark.parametrize("output", ["sigmoid", "softmax", "identity"])
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-z))
 
 
-def probabilities(model: nn.Model, X: np.ndarray) -> np.ndarray:
+OUTPUTS = {"sigmoid": sigmoid, "softmax": lambda z: np.exp(z) / np.exp(z).sum(axis=0), "identity": lambda z: z}
+
+
+def answers(model: nn.Model, X: np.ndarray) -> np.ndarray:
     """Give them as the article writes them, in float64."""
     w1, b1, w2, b2 = (array.astype(np.float64) for array in model.params)
     if model.standardization is not None:
         X = (X - model.standardization.mean) / model.standardization.deviation
-    return sigmoid(w2 @ sigmoid(w1 @ X + b1) + b2)
+    yhat = OUTPUTS[model.output](w2 @ sigmoid(w1 @ X + b1) + b2)
+    return yhat if model.target_scale is None else model.target_scale.mean + yhat * model.target_scale.deviation
+
+
+def assert_answers(found: np.ndarray, expected: np.ndarray, dtype: str) -> None:
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE[dtype] * max(1, np.abs(expected).max()))
 
 
 def session_of(model: nn.Model) -> onnxruntime.InferenceSession:
@@ -442,62 +526,74 @@ def session_of(model: nn.Model) -> onnxruntime.InferenceSession:
 
 def ask_onnx(model: nn.Model, X: np.ndarray) -> np.ndarray:
     rows = np.ascontiguousarray(X.T, np.float64 if model.standardization else model.params.w1.dtype)
-    (answer,) = session_of(model).run(["probabilities"], {"X": rows})
+    name = "predictions" if model.output == "identity" else "probabilities"
+    (answer,) = session_of(model).run([name], {"X": rows})
     return answer.T
 
 
-def drawn_model(sizes: tuple[int, int, int], dtype: str, standardized: bool) -> tuple[nn.Model, np.ndarray]:
+def drawn_model(sizes: tuple[int, int, int], dtype: str, standardized: bool, output: str) -> tuple[nn.Model, Any, str]:
+    """Give a model, features to ask it about, and the dtype of its answers."""
     X = draw_features(sizes[0]).astype(np.float32).astype(np.float64)  # no rounding where an input is float32
-    return nn.Model(draw(sizes, dtype), standardization=scale_of(sizes[0]) if standardized else None), X
+    scale, target_scale = scale_of(sizes[0]) if standardized else None, None
+    if standardized and output == "identity":
+        target_scale, dtype_out = scale_of(sizes[2]), "float64"
+    else:
+        dtype_out = dtype
+    params = draw(sizes, dtype)
+    return nn.Model(params, output, standardization=scale, target_scale=target_scale), X, dtype_out
 
 
 @scaled
 @each_dtype
 @each_size
-def test_probabilities_of_a_loaded_network(folder, sizes, dtype, standardized):
-    model, X = drawn_model(sizes, dtype, standardized)
+@each_output
+def test_answers_of_a_loaded_network(folder, output, sizes, dtype, standardized):
+    model, X, dtype_out = drawn_model(sizes, dtype, standardized, output)
     loaded = round_trip(model).predict_proba(X)
     np.testing.assert_array_equal(loaded, model.predict_proba(X), strict=True)
-    assert (loaded.dtype, loaded.shape) == (np.dtype(dtype), (sizes[2], X.shape[1]))
-    np.testing.assert_allclose(loaded, probabilities(model, X), rtol=0, atol=TOLERANCE[dtype])
+    assert (loaded.dtype, loaded.shape) == (np.dtype(dtype_out), (sizes[2], X.shape[1]))
+    assert_answers(loaded, answers(model, X), dtype)
 
 
 @scaled
 @each_dtype
 @each_size
-def test_probabilities_of_pytorch(folder, sizes, dtype, standardized):
+@each_output
+def test_answers_of_pytorch(folder, output, sizes, dtype, standardized):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed; it is in the extra bench")
     from safetensors.torch import load_file
 
-    model, X = drawn_model(sizes, dtype, standardized)
+    model, X, _ = drawn_model(sizes, dtype, standardized, output)
     nn.save("a.safetensors", model)
     kind = getattr(torch, dtype)
     n0, n1, n2 = sizes
+    heads = {"sigmoid": torch.nn.Sigmoid(), "softmax": torch.nn.Softmax(dim=1), "identity": torch.nn.Identity()}
     net = torch.nn.Sequential(
-        torch.nn.Linear(n0, n1, dtype=kind), torch.nn.Sigmoid(), torch.nn.Linear(n1, n2, dtype=kind)
+        torch.nn.Linear(n0, n1, dtype=kind), torch.nn.Sigmoid(), torch.nn.Linear(n1, n2, dtype=kind), heads[output]
     )
     net.load_state_dict(load_file("a.safetensors"), strict=True)
-    if standardized:
-        told = metadata_of("a.safetensors")["standardization"]
-        mean, deviation = (np.array(told[name])[:, None] for name in ("mean", "deviation"))
-        X_net = (X - mean) / deviation
-    else:
-        X_net = X
+    told = metadata_of("a.safetensors")
+    scales = [
+        tuple(np.array(told[name][part]) for part in ("mean", "deviation")) if told[name] else (0, 1)
+        for name in ("standardization", "target_scale")
+    ]
+    (mean, deviation), (target_mean, target_deviation) = scales
     with torch.no_grad():
-        answer = torch.sigmoid(net(torch.tensor(X_net.T.copy(), dtype=kind))).numpy().T
+        answer = net(torch.tensor((X.T - mean) / deviation, dtype=kind)).numpy()
     assert answer.dtype == dtype
-    np.testing.assert_allclose(answer, nn.load("a.safetensors").predict_proba(X), rtol=0, atol=TOLERANCE[dtype])
+    assert_answers((answer * target_deviation + target_mean).T, nn.load("a.safetensors").predict_proba(X), dtype)
 
 
 @scaled
 @each_dtype
 @each_size
-def test_probabilities_of_onnx_runtime(sizes, dtype, standardized):
-    model, X = drawn_model(sizes, dtype, standardized)
+@each_output
+def test_answers_of_onnx_runtime(output, sizes, dtype, standardized):
+    model, X, dtype_out = drawn_model(sizes, dtype, standardized, output)
     answer = ask_onnx(model, X)
-    assert (answer.dtype, answer.shape) == (np.dtype(dtype), (sizes[2], X.shape[1]))
-    np.testing.assert_allclose(answer, model.predict_proba(X), rtol=0, atol=TOLERANCE[dtype])
-    np.testing.assert_allclose(answer, probabilities(model, X), rtol=0, atol=TOLERANCE[dtype])
+    assert (answer.dtype, answer.shape) == (np.dtype(dtype_out), (sizes[2], X.shape[1]))
+    assert_answers(answer, model.predict_proba(X), dtype)
+    assert_answers(answer, answers(model, X), dtype)
 
 
 @given(
@@ -507,12 +603,12 @@ def test_probabilities_of_onnx_runtime(sizes, dtype, standardized):
     seed=st.integers(0, 1000),
 )
 @settings(max_examples=30, deadline=None)
-def test_probabilities_of_onnx_runtime_for_any_size_and_unit(sizes, weight, unit, seed):
+def test_answers_of_onnx_runtime_for_any_size_and_unit(sizes, weight, unit, seed):
     params = nn.Params(*(array * weight for array in draw(sizes, seed=seed)))
     X = draw_features(sizes[0], 11, seed) * unit
     model = nn.Model(params, standardization=nn.standardization(X))
-    np.testing.assert_allclose(ask_onnx(model, X), probabilities(model, X), rtol=0, atol=1e-12)
-    np.testing.assert_allclose(model.predict_proba(X), probabilities(model, X), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(ask_onnx(model, X), answers(model, X), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(model.predict_proba(X), answers(model, X), rtol=0, atol=1e-12)
 
 
 @each_dtype
@@ -527,9 +623,18 @@ def test_float32_networks_are_fed_features_scaled_in_float64():
     """As in training. Scaled in float32, these would all be equal."""
     X = 1e9 + np.arange(20.0)[None]
     model = nn.Model(draw((1, 4, 1), "float32"), standardization=nn.standardization(X))
-    np.testing.assert_allclose(model.predict_proba(X), probabilities(model, X), rtol=0, atol=1e-6)
-    np.testing.assert_allclose(ask_onnx(model, X), probabilities(model, X), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(model.predict_proba(X), answers(model, X), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(ask_onnx(model, X), answers(model, X), rtol=0, atol=1e-6)
     assert np.ptp(model.predict_proba(X)) > 1e-3
+
+
+def test_float32_networks_answer_in_the_targets_units_in_float64():
+    """In float32, these would all be equal."""
+    model = nn.Model(draw((1, 4, 1), "float32"), "identity", target_scale=nn.Standardization([[1e9]], [[1.0]]))
+    X = draw_features(1).astype(np.float32)
+    for found in (model.predict_proba(X), ask_onnx(model, X)):
+        np.testing.assert_allclose(found, answers(model, X), rtol=0, atol=1e-6)
+        assert np.ptp(found) > 1e-3
 
 
 # What a model is asked
@@ -539,11 +644,38 @@ def test_float32_networks_are_fed_features_scaled_in_float64():
 def test_score_is_that_of_the_scaled_features(standardized):
     X, y = nn.load_marks()
     model = nn.Model(draw(), standardization=nn.standardization(X) if standardized else None)
-    yhat = probabilities(model, X)
+    yhat = answers(model, X)
     cost = -np.mean(y * np.log(yhat) + (1 - y) * np.log(1 - yhat))
     reached = model.score(X, y)
     assert reached.cost == pytest.approx(cost, rel=1e-12)
     assert reached.accuracy == np.mean((yhat >= 0.5) == y)
+
+
+@scaled
+def test_score_of_numbers_is_that_of_the_scaled_target(backend, standardized):
+    """As `fit` sees it; scaling moves the cost by the square of the deviation, and R² not at all."""
+    from sklearn.metrics import mean_squared_error, r2_score
+
+    X, y = nn.load_marks()
+    X, y = X[:2], X[2:] * 1000
+    meaning = {"standardization": nn.standardization(X), "target_scale": nn.standardization(y)}
+    model = nn.Model(draw((2, 4, 1), backend.dtype), "identity", **meaning if standardized else {})
+    yhat, unit = answers(model, X), meaning["target_scale"].deviation.item() if standardized else 1
+    expected = mean_squared_error(y[0], yhat[0]) / unit**2 / 2, r2_score(y[0], yhat[0])
+    reached = model.score(X, backend.asarray(y), backend=backend.backend)
+    assert (reached.cost, reached.r2) == pytest.approx(expected, rel=10 * TOLERANCE[backend.dtype])
+    assert np.isnan(reached.accuracy)
+
+
+@each_output
+def test_training_and_model_agree_on_the_score(output):
+    X, y = nn.load_marks()
+    y = {"sigmoid": y, "softmax": np.concatenate([1 - y, y]), "identity": X[:1]}[output]
+    scale, target_scale = nn.standardization(X), nn.standardization(y) if output == "identity" else None
+    seen = y if target_scale is None else target_scale.apply(y)
+    result = nn.fit(scale.apply(X), seen, nn.init_params(3, 4, len(y)), output=output, iterations=9)
+    model = nn.Model.of(result, standardization=scale, target_scale=target_scale)
+    assert model.score(X, y) == pytest.approx(result.score, rel=1e-12, nan_ok=True)
 
 
 @scaled
@@ -573,7 +705,7 @@ def test_features_that_are_no_numbers_are_refused(standardized, X):
 def test_features_may_be_on_the_backend_already(backend, standardized):
     X, y = nn.load_marks()
     model = nn.Model(draw(dtype=backend.dtype), standardization=nn.standardization(X) if standardized else None)
-    expected = probabilities(model, X)
+    expected = answers(model, X)
     for given_X in (X, backend.asarray(X)):
         answer = model.predict_proba(given_X, backend=backend.backend)
         assert isinstance(answer, np.ndarray)
@@ -589,15 +721,20 @@ def test_features_may_be_on_the_backend_already(backend, standardized):
 @scaled
 @each_dtype
 @each_size
-def test_a_graph_says_what_goes_in_and_out(sizes, dtype, standardized):
-    """Features that are standardised come as they were in training, in float64."""
-    proto = nn.to_onnx(nn.Model(draw(sizes, dtype), standardization=scale_of(sizes[0]) if standardized else None))
+@each_output
+def test_a_graph_says_what_goes_in_and_out(output, sizes, dtype, standardized):
+    """What is scaled goes in and comes out as it was before, in float64."""
+    model, _, dtype_out = drawn_model(sizes, dtype, standardized, output)
+    proto = nn.to_onnx(model)
     onnx.checker.check_model(proto, full_check=True)
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
-    kind = {"float64": "tensor(double)", "float32": "tensor(float)"}[dtype]
-    kind_of_X = "tensor(double)" if standardized else kind
+    kinds = {"float64": "tensor(double)", "float32": "tensor(float)"}
     told = [(value.name, value.shape, value.type) for value in (*session.get_inputs(), *session.get_outputs())]
-    assert told == [("X", ["m", sizes[0]], kind_of_X), ("probabilities", ["m", sizes[2]], kind)]
+    name = "predictions" if output == "identity" else "probabilities"
+    assert told == [
+        ("X", ["m", sizes[0]], kinds["float64" if standardized else dtype]),
+        (name, ["m", sizes[2]], kinds[dtype_out]),
+    ]
 
 
 def test_a_graph_is_for_runtimes_of_2022():
@@ -613,7 +750,7 @@ def test_a_graph_takes_any_number_of_rows(rows, standardized):
     X = draw_features(3, rows)
     answer = ask_onnx(model, X)
     assert answer.shape == (1, rows)
-    np.testing.assert_allclose(answer, probabilities(model, X), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(answer, answers(model, X), rtol=0, atol=1e-12)
 
 
 def test_a_graph_refuses_other_columns():
@@ -649,7 +786,7 @@ def test_a_graph_keeps_the_parameters_to_the_bit():
 
 
 def test_a_missing_file(folder):
-    assert refusal("a.safetensors") == "a.safetensors does not exist; expected a file written by --save or save"
+    assert refusal("a.safetensors") == "a.safetensors does not exist; expected a model saved by nn_backend"
     refusal("missing/a.safetensors")
 
 
@@ -699,7 +836,7 @@ def test_nothing_in_a_file_is_executed(folder):
 @pytest.mark.parametrize("metadata", [None, {}, {"format": "pt"}, {"NN_BACKEND": "{}"}, {"format_version": "1"}])
 def test_networks_of_others(folder, metadata):
     safetensors.numpy.save_file({"0.weight": draw().w1}, "a.safetensors", metadata)
-    said = "a.safetensors holds something else than a network saved by nn_backend"
+    said = "a.safetensors holds something else than a model saved by nn_backend"
     assert refusal("a.safetensors") == said
 
 
@@ -805,6 +942,21 @@ def test_the_checksum_is_of_all_that_a_file_holds(folder):
     assert meaning.pop("sha256") == checksum(tensors, meaning)
 
 
+def test_a_file_of_version_1_is_a_network_of_sigmoids(folder):
+    forge_model(format_version="1", **dict.fromkeys(["kind", "output", "target_scale", "r2"]))
+    assert sorted(metadata_of("a.safetensors")) == [
+        *["accuracy", "cost", "data_sha256", "dtype", "features", "format_version", "labels", "sha256", "sizes"],
+        *["standardization", "target", "training"],
+    ]
+    assert bits_of(nn.load("a.safetensors")) == bits_of(full_model())
+
+
+def test_a_checkpoint_is_no_model(folder):
+    X, y = nn.load_marks()
+    nn.fit(X, y, nn.init_params(3, 4), iterations=1, checkpoint="a.safetensors")
+    assert refusal("a.safetensors") == "a.safetensors holds a checkpoint; expected a model"
+
+
 def test_a_forged_file_that_is_right_is_loaded(folder):
     """Else the refusals below would say nothing."""
     forge_model()
@@ -813,21 +965,21 @@ def test_a_forged_file_that_is_right_is_loaded(folder):
     assert bits_of(nn.load("a.safetensors")) == bits_of(full_model(labels=("nein", "ja"), cost=0.25))
 
 
-@pytest.mark.parametrize("version", ["2", "10", "1.5", "0"])
+@pytest.mark.parametrize("version", ["3", "10", "1.5", "0"])
 def test_a_later_format_version(folder, version):
     forge_model(format_version=version)
     said = refusal("a.safetensors")
-    assert said.startswith(f"a.safetensors is of format version {version}; this nn_backend reads version 1")
+    assert said.startswith(f"a.safetensors is of format version {version}; this nn_backend reads versions up to 2")
 
 
 def test_a_later_format_may_have_other_tensors_and_no_checksum(folder):
     """What it is comes first, so that the remedy told is to update."""
-    forge("a.safetensors", entries_of({"layers.0": np.zeros(3)}), {"nn_backend": '{"format_version": 2}'})
-    assert "is of format version 2" in refusal("a.safetensors")
+    forge("a.safetensors", entries_of({"layers.0": np.zeros(3)}), {"nn_backend": '{"format_version": 3}'})
+    assert "is of format version 3" in refusal("a.safetensors")
 
 
 @pytest.mark.parametrize(
-    "text", ["", "null", "1", "[]", "[1]", '"text"', "{}", "{", '{"format_version": 1}', "[" * 10**5]
+    "text", ["", "null", "1", "[]", "[1]", '"text"', "{}", "{", '{"format_version": 2}', "[" * 10**5]
 )
 def test_metadata_of_another_shape(folder, text):
     forge("a.safetensors", entries_of({"0.weight": draw().w1}), {"nn_backend": text})
@@ -850,7 +1002,7 @@ def test_metadata_without_a_checksum(folder):
 NO_FEATURES = ["[]", '["a"]', '["a", "b", "c", "d"]', '"abc"', "3", "true", "0", "{}"]
 NO_FEATURES += ["[1, 2, 3]", '["a", "b", null]', '[["a"], ["b"], ["c"]]', '{"a": 1, "b": 2, "c": 3}']
 NO_LABELS = ["[]", '["a"]', '["a", "b", "c"]', '"ab"', '"abc"', "2", "true", "false", "{}", '""']
-NO_LABELS += ["[0, 1]", "[null, null]", '["a", "a"]']
+NO_LABELS += ["[0, false]", "[null, null]", '["a", "a"]', "[NaN, 1]", "[[], {}]"]
 
 
 def scale_text(mean: Any, deviation: Any) -> str:
@@ -864,8 +1016,11 @@ def scale_text(mean: Any, deviation: Any) -> str:
         *[("dtype", text) for text in ('"float32"', '"float16"', "null", "8")],
         *[("features", text) for text in NO_FEATURES],
         *[("labels", text) for text in NO_LABELS],
+        *[("output", text) for text in ('"tanh"', "[]", "null", "3", '"softmax"', '"identity"')],
+        *[("target_scale", text) for text in ("3", '{"mean": [0], "deviation": [1]}')],
         *[("target", text) for text in ("7", '["y"]', "{}", "true")],
         *[("cost", text) for text in ('"cheap"', "[0.5]", "{}", "true", "NaN", "Infinity", "1e999")],
+        *[("r2", text) for text in ('"good"', "true", "NaN")],
         *[("accuracy", text) for text in ('"good"', "[0.5]", "true", "NaN")],
         *[("training", text) for text in ("7", '["a"]', '"ab"', "null")],
         *[("data_sha256", text) for text in ("7", '["a"]', "true")],
@@ -893,7 +1048,7 @@ def scale_text(mean: Any, deviation: Any) -> str:
 )
 def test_metadata_that_does_not_fit(folder, name, text):
     forge_model(**{name: text})
-    assert "holds no network that fits together" in refusal("a.safetensors")
+    assert "holds no model that fits together" in refusal("a.safetensors")
 
 
 def test_standardization_in_whole_numbers_is_float64(folder):
@@ -932,7 +1087,7 @@ def changed_full(name: str, value: float) -> dict[str, np.ndarray]:
 )
 def test_tensors_that_do_not_fit(folder, tensors):
     forge_model(tensors)
-    assert "holds no network that fits together" in refusal("a.safetensors")
+    assert "holds no model that fits together" in refusal("a.safetensors")
 
 
 @pytest.mark.parametrize("dtype", ["float16", "int64", "float32"])
@@ -942,7 +1097,7 @@ def test_tensors_of_another_dtype_though_metadata_agrees(folder, dtype):
     if dtype == "float32":  # that is a network
         assert nn.load("a.safetensors").params.w1.dtype == dtype
     else:
-        assert "holds no network that fits together" in refusal("a.safetensors")
+        assert "holds no model that fits together" in refusal("a.safetensors")
 
 
 @pytest.mark.parametrize(("code", "width"), [("BF16", 2), ("F8_E4M3", 1), ("F8_E5M2", 1), ("BOOL", 1), ("C64", 8)])

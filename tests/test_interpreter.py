@@ -214,7 +214,7 @@ def test_comparisons_maximum_and_minimum_of_all_pairs(dtype: str) -> None:
     """A comparison with NaN is false, the larger of it and a number NaN; of two equal numbers, 0 and -0, the first."""
     pairs = list(itertools.product([math.nan, -math.inf, -1.5, -0.0, 0.0, 1.0, math.inf], repeat=2))
     a, b = zip(*pairs, strict=True)
-    for name, meaning in (("less", operator.lt), ("less_equal", operator.le)):
+    for name, meaning in (("less", operator.lt), ("less_equal", operator.le), ("equal", operator.eq)):
         assert apply(dtype, name, a, b).tolist() == list(map(meaning, a, b))
     for name, first in (("max", operator.ge), ("min", operator.le)):
         expected = [math.nan if math.isnan(x) or math.isnan(y) else x if first(x, y) else y for x, y in pairs]
@@ -343,7 +343,7 @@ def test_product_in_an_example_is_mul_then_fma_in_order(k: int, dtype: str) -> N
 
 def test_rows_are_folded_from_the_first_to_the_last_and_then_over_the_examples(dtype: str) -> None:
     def folds(xp: Any, X: Any) -> Mapping[str, Any]:
-        along = {name: getattr(xp, name)(X, axis=-2, keepdims=True) for name in ("sum", "max", "min")}
+        along = {name: getattr(xp, name)(X, axis=-2, keepdims=True) for name in ("sum", "max", "min", "argmax")}
         return {**along, "total": xp.sum(X, axis=(-2, -1))}
 
     X = draw_terms(50, dtype, 6)
@@ -356,6 +356,13 @@ def test_rows_are_folded_from_the_first_to_the_last_and_then_over_the_examples(d
     results = run(folds, X=X)
     for name, choose in (("max", np.max), ("min", np.min)):
         assert np.array_equal(results[name], choose(X, axis=0)[None], equal_nan=True)  # NumPy keeps a NaN too
+    assert_same(results["argmax"][:, np.arange(50) != 9], [np.delete(X, 9, axis=1).argmax(axis=0)], dtype)
+
+
+def test_argmax_is_the_first_of_the_largest_rows_and_none_from_nan_on(dtype: str) -> None:
+    X = np.array([[1, 2, 3, 3], [3, 3, 2, 1], [-0.0, 0, 0, -1], [math.nan, 1, 2, 3], [1, math.nan, 3, 2]], dtype).T
+    first = run(lambda xp, X: {"first": xp.argmax(X, axis=-2, keepdims=True)}, X=X)["first"]
+    assert_same(first, [[2, 0, 0, 0, 0]], dtype)
 
 
 def test_two_products_with_one_left_factor(dtype: str) -> None:

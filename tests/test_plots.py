@@ -222,6 +222,31 @@ def test_lines_are_the_history(figures, folder, rows):
         np.testing.assert_array_equal(line.get_ydata(), HISTORY[column][:rows])
 
 
+@pytest.mark.parametrize(
+    ("output", "column", "names"),
+    [
+        ("sigmoid", "accuracy", ["cost (nats per example)", "accuracy (share of rows)"]),
+        ("softmax", "accuracy", ["cost (nats per example)", "accuracy (share of rows)"]),
+        ("identity", "r2", ["cost (half the squared error)", "R²"]),
+    ],
+)
+@pytest.mark.parametrize("validated", [False, True])
+def test_what_is_drawn_is_what_the_output_has(figures, folder, output, column, names, validated):
+    history = HISTORY.rename(columns={"accuracy": column})
+    if validated:
+        history = history.assign(validation_cost=[0.7, 0.6, 0.5], **{f"validation_{column}": [0.4, 0.5, 0.6]})
+    plot_training(Path("a.svg"), history, output=output)
+    panels = figures[0].axes
+    assert [panel.get_ylabel() for panel in panels] == [name if validated else f"training {name}" for name in names]
+    for panel, drawn in zip(panels, ("cost", column), strict=True):
+        columns = [drawn, f"validation_{drawn}"] if validated else [drawn]
+        assert [line.get_ydata().tolist() for line in panel.lines] == [history[name].tolist() for name in columns]
+        assert [line.get_linestyle() for line in panel.lines] == ["-", "--"][: len(columns)]
+        told = panel.get_legend()
+        assert (told is not None) == validated
+        assert not validated or [text.get_text() for text in told.get_texts()] == ["training", "validation"]
+
+
 # ROC curve
 
 
@@ -323,6 +348,52 @@ def test_labels_that_look_like_formulas_are_none(folder):
 def test_labels_that_are_hard_to_draw_warn_nobody(folder, labels):
     plot_training(Path("a.svg"), HISTORY, y=Y, yhat=YHAT, labels=labels)
     assert "Confusion matrix, test rows" in texts("a.svg")
+
+
+@pytest.mark.parametrize("labels", [None, ("b", "a", "c", "d"), (1, 2, 5, 7)])
+@pytest.mark.parametrize("n2", [2, 3, 4])
+def test_classes_have_a_matrix_and_no_curve(figures, folder, n2, labels):
+    generator = np.random.RandomState(n2)
+    yhat, classes = generator.dirichlet(np.ones(n2), 60).T, generator.randint(0, n2, 60)
+    yhat[:, :5] = 1 / n2  # of classes that are equally probable the first is chosen
+    y, names = np.eye(n2)[:, classes], None if labels is None else labels[:n2]
+    panels = draw(figures, output="softmax", y=y, yhat=yhat, labels=names)
+    assert [panel.get_title() for panel in panels] == ["Cost", "Accuracy", "Confusion matrix, test rows"]
+    chosen = [max(range(n2), key=lambda k, row=row: (row[k], -k)) for row in yhat.T]
+    pairs = list(zip(classes, chosen, strict=True))
+    expected = {(true, k): str(pairs.count((true, k))) for true, k in itertools.product(range(n2), range(n2))}
+    assert counts_in(panels[2]) == expected
+    for axis in (panels[2].xaxis, panels[2].yaxis):
+        assert [label.get_text() for label in axis.get_ticklabels()] == [str(k) for k in names or range(n2)]
+
+
+def test_many_classes_can_be_read(folder):
+    labels = [f"class {k}" for k in range(15)]
+    plot_training(Path("a.svg"), HISTORY, output="softmax", y=np.eye(15), yhat=np.eye(15), labels=labels)
+    assert [text for text in texts("a.svg") if text in labels] == labels * 2
+
+
+# Numbers
+
+
+@pytest.mark.parametrize("rows", [1, 40, 20_000])
+def test_numbers_are_drawn_against_the_true_ones(figures, folder, rows):
+    y = np.random.RandomState(0).normal(50, 9, (1, rows))
+    yhat = y + np.cos(np.arange(rows))
+    plot_training(Path("a.svg"), HISTORY.rename(columns={"accuracy": "r2"}), output="identity", y=y, yhat=yhat)
+    panels = figures[0].axes
+    assert [panel.get_title() for panel in panels] == ["Cost", "R²", "Predictions, test rows"]
+    points, diagonal = panels[2].lines
+    np.testing.assert_array_equal(points.get_xydata(), np.concatenate([y, yhat]).T)
+    low, high = min(y.min(), yhat.min()), max(y.max(), yhat.max())
+    assert diagonal.get_xydata().tolist() == [[low, low], [high, high]]
+    assert (panels[2].get_xlabel(), panels[2].get_ylabel()) == ("true", "predicted")
+
+
+def test_many_numbers_make_no_large_file(folder):
+    y = np.random.RandomState(0).normal(50, 9, (1, 20_000))
+    plot_training(Path("a.svg"), HISTORY.assign(r2=0.5), output="identity", y=y, yhat=y + 1)
+    assert Path("a.svg").stat().st_size < 500_000  # a mark for each would take 2 MB
 
 
 # Times

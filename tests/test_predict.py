@@ -363,12 +363,13 @@ def test_words_are_words_also_where_a_chunk_holds_but_one(folder, run_here, chun
     assert "accuracy" in done.out
 
 
+@pytest.mark.parametrize("labels", [("False", "True"), (False, True)])
 @pytest.mark.parametrize("spelt", [("False", "True"), ("FALSE", "TRUE"), ("false", "true")])
-def test_true_values_that_are_booleans(folder, run_here, chunk_rows, spelt):
+def test_true_values_that_are_booleans(folder, run_here, chunk_rows, spelt, labels):
     chunk_rows(7)
     write("a.csv", ["x1,x2,x3,y", *(row[:-1] + spelt[int(row[-1])] for row in marks_rows()[1:])])
-    table = nn.load_table("a.csv")
-    model = save(labels=table.labels)
+    assert nn.load_table("a.csv").labels == ("False", "True")
+    model = save(labels=labels)
     pd.read_csv("a.csv").astype({"y": bool}).to_parquet("a.parquet")
     X, y = nn.load_marks()
     for name in ("a.csv", "a.parquet"):
@@ -398,6 +399,72 @@ def test_true_values_that_are_none(folder, run_here, chunk_rows, labels, value, 
     done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
     assert (done.code, done.out) == (2, "")
     assert re.fullmatch(rf"error: a\.csv, .*'y', row {row}: {re.escape(said)}.*\n", done.err)
+
+
+# Classes and numbers
+
+
+@pytest.mark.parametrize("rows", [1, 7, 395])
+@pytest.mark.parametrize(
+    ("labels", "written"),
+    [
+        (("a b", "c,d", "ä"), ("a b", "c,d", "ä")),
+        (("1", "2", "10"), ("1", "2", "10")),
+        ((3, 1, 2), ("3", "1.0", "2")),
+        (None, ("0", "1", "2")),
+    ],
+)
+def test_classes(folder, run_here, chunk_rows, labels, written, rows):
+    """Against the equations written out; the true values stand as in a table of a user."""
+    chunk_rows(rows)
+    model = save(params=draw((3, 4, 3)), output="softmax", labels=labels, target="class")
+    X, _ = nn.load_marks()
+    true = np.arange(395) ** 2 % 3
+    frame = pd.DataFrame(X.T, columns=["x1", "x2", "x3"]).assign(**{"class": np.array(written)[true]})
+    frame.to_csv("a.csv", index=False)
+    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+    w1, b1, w2, b2 = model.params
+    z2 = w2 @ (1 / (1 + np.exp(-(w1 @ model.standardization.apply(X) + b1)))) + b2
+    yhat = np.exp(z2) / np.exp(z2).sum(axis=0)
+    right, cost = yhat.argmax(axis=0) == true, -np.log(yhat[true, np.arange(395)]).mean()
+    assert 0.2 < right.mean() < 0.8
+    assert done == (0, f"395 rows predicted\naccuracy {right.mean():.4f}, cost {cost:.3f}\n", "")
+    header, table = rows_of(Path("out.csv").read_text(encoding="utf-8"))
+    names = [str(label) for label in labels or (0, 1, 2)]
+    assert header == [*(f"probability_{name}" for name in names), "label"]
+    np.testing.assert_allclose(np.array([row[:3] for row in table], float), yhat.T, rtol=1e-12)
+    assert [row[3] for row in table] == [names[k] for k in yhat.argmax(axis=0)]
+
+
+def test_a_class_that_the_training_had_not(folder, run_here):
+    save(params=draw((3, 4, 3)), output="softmax", labels=("a", "b", "c"))
+    write("a.csv", ["x1,x2,x3,y", "1,2,3,a", "1,2,3,d"])
+    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+    said = "a.csv, target 'y', row 2: 'd' is none of 'a', 'b', 'c'; expected one of these"
+    assert done == (2, "", f"error: {said}\n")
+
+
+@pytest.mark.parametrize("rows", [1, 7, 394, 395])
+@pytest.mark.parametrize("given", ["spread", "constant"])
+def test_numbers(folder, run_here, chunk_rows, given, rows):
+    """R² is of all rows, whose mean no chunk knows; far from 0, where sums of squares would cancel."""
+    from sklearn.metrics import r2_score
+
+    chunk_rows(rows)
+    X, _ = nn.load_marks()
+    scale = nn.Standardization(np.array([[1e6]]), np.array([[20.0]]))
+    model = save(output="identity", target_scale=scale, target="pay")
+    yhat = model.predict_proba(X)[0]
+    true = yhat + 3 * np.sort(np.sin(np.arange(395))) if given == "spread" else np.full(395, 1e6)
+    frame = pd.DataFrame(X.T, columns=["x1", "x2", "x3"]).assign(pay=true)
+    frame.to_csv("a.csv", index=False)
+    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+    r2, cost = r2_score(true, yhat), np.mean(((yhat - true) / 20) ** 2) / 2
+    assert r2 == 0 if given == "constant" else 0.3 < r2 < 0.95
+    assert done == (0, f"395 rows predicted\nR² {r2:.4f}, cost {cost:.3f}\n", "")
+    header, table = rows_of(Path("out.csv").read_text())
+    assert header == ["prediction"]
+    np.testing.assert_allclose(np.array(table, float)[:, 0], yhat, rtol=1e-14)
 
 
 # Chunks
@@ -590,7 +657,7 @@ def test_no_table(folder, run_here, data, said):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "model does not exist; expected a file written by --save or save"),
+        (None, "model does not exist; expected a model saved by nn_backend"),
         (b"", "model is no safetensors file, or only a part of one: .*"),
         (b"x1,x2,x3,y\n5,6,6,0\n", "model is no safetensors file, or only a part of one: .*"),
     ],
@@ -607,13 +674,14 @@ def test_a_model_of_others(folder, run_here):
     import safetensors.numpy
 
     safetensors.numpy.save_file({"0.weight": draw().w1}, "model", {"format": "pt"})
-    said = "error: model holds something else than a network saved by nn_backend\n"
+    said = "error: model holds something else than a model saved by nn_backend\n"
     assert run_here("--model", "model", "--data", "marks") == (2, "", said)
 
 
-def test_a_model_with_several_outputs(folder, run_here):
-    nn.save("model", nn.Model(draw((3, 4, 2)), features=("x1", "x2", "x3")))
-    said = "error: model has 2 outputs; expected a network with one\n"
+@pytest.mark.parametrize("output", ["sigmoid", "identity"])
+def test_a_model_with_several_outputs(folder, run_here, output):
+    nn.save("model", nn.Model(draw((3, 4, 2)), output, features=("x1", "x2", "x3")))
+    said = "error: model has 2 outputs; expected one, or the classes of softmax\n"
     assert run_here("--model", "model", "--data", "marks") == (2, "", said)
 
 
@@ -795,7 +863,7 @@ def test_wrong_use(folder, run_here, arguments, said):
 
 
 def test_wrong_use_ends_a_process_with_code_2(folder):
-    expected = "error: model does not exist; expected a file written by --save or save\n"
+    expected = "error: model does not exist; expected a model saved by nn_backend\n"
     assert run("--model", "model", "--data", "marks") == (2, "", expected)
 
 

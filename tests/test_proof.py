@@ -15,12 +15,12 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
+from methods import ending, ends_right, interpreted
 
 import nn_backend as nn
 from nn_backend import __main__ as door
 from nn_backend.commands import verify
 from nn_backend.compiler import functions, loops, native, threads
-from nn_backend.compiler.interpreter import interpret
 from nn_backend.compiler.llvm import Printer, Target
 from nn_backend.compiler.plan import Plan
 from nn_backend.compiler.program import TILE, in_strips
@@ -104,7 +104,8 @@ def job_and_arrays(plan: Plan, case: verify.Case) -> Iterator[bytes]:
         "networks": 1, "threads": 1, "half": sums.size, "mine": 0, "length": instructions.shape[1],
         "spins": 1, "patience": 1, "spans": np.array([0, m, 0, 0]), "instructions": instructions,
         "given": in_strips({"X": case.X, "y": case.y}, np.zeros), "states": state, "allnumbers": numbers,
-        "shared": np.array([0, case.iterations]), "partial": np.zeros(2 * sums.size, dtype),
+        "allprogress": np.zeros(2, np.int64), "shared": np.array([0, case.iterations]),
+        "partial": np.zeros(2 * sums.size, dtype),
         "scratch": np.zeros(plan.scratch.rows * TILE, dtype), "own": sums, "next": np.zeros(plan.results.size, dtype),
     }  # fmt: skip
     for name, kind, *_ in Job._fields_:
@@ -204,10 +205,10 @@ def stepped(case: verify.Case, count: int = 1) -> bytes:
 
 @functools.cache
 def _defined(dtype: str) -> bytes:
-    case, state = tiny(dtype), tiny(dtype).start._asdict()
+    case, step = tiny(dtype), program("step", 3, 4, 1, dtype)
     numbers = {"m": np.array(case.X.shape[1], dtype), "learning_rate": np.array(RATE, dtype)}
-    for _ in range(case.iterations):
-        state = interpret(program("step", 3, 4, 1, dtype), {"X": case.X, "y": case.y}, state, numbers)
+    examples = {"X": case.X, "y": case.y}
+    state, *_ = interpreted(step, examples, case.start._asdict(), numbers, case.iterations)
     return b"".join(array.tobytes() for array in state.values())
 
 
@@ -294,3 +295,31 @@ def test_a_kernel_that_breaks_a_rule_is_found(mutant: Any, dtype: str, monkeypat
         mutant(monkeypatch)
     assert (stepped(case) == expected) == (mutant is None)
     assert sys.float_info.min / 2 > 0  # this thread's own environment is as it was
+
+
+# --- kernels that do not end as they should ---
+
+SABOTAGE = {  # what is in the text, and what stands there instead
+    "honest": ("", ""),
+    "ignores what ends a run": (r"ret i32 %v\d+", "ret i32 0"),
+    "takes the step that ends the run": (
+        r"^follow: .*\n(  %ending = .*\n)((?:.*\n){2}take:\n)(.*memcpy.*\n)",
+        r"follow:\n\1\3\2\3",
+    ),
+    "counts the step that ends the run": (r"%done = phi i64 \[ %i, %follow \]", "%done = phi i64 [ %i.next, %follow ]"),
+    "goes on after the end": (r"br i1 %over, label %network.next, label %iteration", "br label %iteration"),
+    "looks at the last array alone": (r"= or (<16 x i1>) %v\d+, (%v\d+)", r"= or \1 \2, \2"),
+    "asks what is behind an array's end": (
+        r"= icmp slt <16 x i64> (.*), splat .*",
+        r"= icmp sge <16 x i64> \1, zeroinitializer",
+    ),
+}
+
+
+@DTYPE
+@pytest.mark.parametrize("mutant", SABOTAGE)
+def test_a_kernel_that_ends_wrongly_is_found(mutant: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, ended = ending(dtype)
+    edited(monkeypatch, *SABOTAGE[mutant])
+    kernel = native.Kernel(given.program("step"))
+    assert ends_right(kernel, native.Examples(given.arrays), given, ended) == (mutant == "honest")

@@ -342,6 +342,14 @@ def test_standardizations_sums_are_exactly_rounded():
         assert deviation == math.sqrt(exact_sum((row - mean) ** 2) / 501)
 
 
+def test_sums_are_those_of_fsum_whatever_the_magnitudes():
+    draw = np.random.default_rng(0)
+    for m in (1, 2, 7, 1000):
+        values = draw.normal(size=(40, m)) * 10.0 ** draw.integers(-100, 100, (40, m)) * (draw.random((40, m)) < 0.9)
+        values[:, : m // 2] = -values[:, m - m // 2 :] * draw.choice([1, 1 + 2**-52])  # which nearly cancel
+        assert nn.tables._exact_sums(values).ravel().tolist() == [math.fsum(row) for row in values.tolist()]
+
+
 def test_standardization_does_not_depend_on_the_order_of_the_examples():
     X = np.random.RandomState(4).randn(2, 1000) * 1e8
     first, shuffled = nn.standardization(X), nn.standardization(X[:, np.random.RandomState(5).permutation(1000)])
@@ -717,33 +725,91 @@ def test_complex_numbers(column):
     assert message == f"the data frame, column {column!r}: the values are complex; expected real numbers"
 
 
-# Targets that are not two-valued
+# Targets of other kinds
+
+SIXTEEN = [str(k) for k in range(16)]
 
 
-@pytest.mark.parametrize("value", ["2", "-1", "0.5"])
-def test_target_that_is_not_0_or_1(folder, value):
-    write("a.csv", f"x1,y\n1,0\n2,1\n3,{value}\n")
-    message = refusal(nn.DataError, "a.csv")
-    assert message == (
-        f"a.csv, target 'y', row 3: {value} is neither 0 nor 1; expected 0 and 1, booleans, or two words"
-    )
+@pytest.mark.parametrize(
+    ("words", "task", "output", "labels", "first"),
+    [
+        ("cabcab", None, "softmax", ("a", "b", "c"), [0, 0, 1]),
+        (["yes", "Yes", "no"] * 2, None, "softmax", ("Yes", "no", "yes"), [0, 0, 1]),
+        ("1212", None, "sigmoid", ("1", "2"), [0]),
+        (["1.0", "-1", "1"], None, "sigmoid", ("-1", "1"), [1]),
+        ("203203", None, "softmax", ("0", "2", "3"), [0, 1, 0]),
+        (SIXTEEN[1:] * 2, None, "softmax", ("1", "2", "3", *SIXTEEN[4:]), [1] + 14 * [0]),
+        (SIXTEEN, None, "identity", None, [0]),
+        (SIXTEEN * 2, "classification", "softmax", tuple(SIXTEEN), [1] + 15 * [0]),
+        (["0.5", "1", "0"], None, "identity", None, [0.5]),
+        (["0.5", "1.5", "0.5"], "classification", "sigmoid", ("0.5", "1.5"), [0]),
+        ("0110", "regression", "identity", None, [0]),
+        ("0110", "classification", "sigmoid", None, [0]),
+    ],
+)
+def test_what_is_to_be_predicted(folder, words, task, output, labels, first):
+    table = load("a.csv", "x1,y\n" + "".join(f"1,{word}\n" for word in words), task=task)
+    assert (table.output, table.labels) == (output, labels)
+    assert table.y.dtype == np.float64
+    assert table.y.shape == (len(first), len(words))
+    np.testing.assert_array_equal(table.y[:, 0], first)
+    if output == "softmax":
+        np.testing.assert_array_equal(table.y.sum(axis=0), 1)
+    frame = nn.files.read_frame(Path("a.csv"))
+    np.testing.assert_array_equal(nn.tables.read_targets(frame, "y", labels, "a.csv", output=output), table.y)
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["a", "b", "c"], "3 values ('a', 'b', 'c')"),
-        (["e", "d", "c", "b", "a"], "5 values ('a', 'b', 'c', 'd', 'e')"),
-        ("kjihgfedcba", "11 values ('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', …)"),
-        (["yes", "yes"], "1 values ('yes')"),
-        (["True", "True"], "1 values ('True')"),
-        (["yes", "Yes", "no"], "3 values ('Yes', 'no', 'yes')"),
+        (
+            "kjihgfedcba",
+            "has 11 values in 11 rows ('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', …), too many for "
+            "classes; expected classes that recur, or numbers",
+        ),
+        (["yes", "yes"], "has one value ('yes'); expected two classes or more"),
+        (["True", "True"], "has one value ('True'); expected two classes or more"),
+        ("22", "has one value ('2'); expected two classes or more"),
     ],
 )
-def test_target_that_has_not_two_words(folder, words, said):
+def test_target_without_classes(folder, words, said):
     write("a.csv", "x1,y\n" + "".join(f"1,{word}\n" for word in words))
-    message = refusal(nn.DataError, "a.csv")
-    assert message == f"a.csv, target 'y' has {said}; expected 0 and 1, booleans, or two words"
+    assert refusal(nn.DataError, "a.csv") == f"a.csv, target 'y' {said}"
+
+
+@pytest.mark.parametrize(
+    ("labels", "column", "output", "y"),
+    [
+        ((1.0, 2.5), [2.5, 1], "sigmoid", [[1, 0]]),
+        ((0, 1), [True, False], "sigmoid", [[1, 0]]),
+        ((False, True), ["True", "False"], "sigmoid", [[1, 0]]),
+        (("a", "b"), ["b", "a"], "softmax", [[0, 1], [1, 0]]),
+    ],
+)
+def test_targets_of_labels_from_elsewhere(labels, column, output, y):
+    frame = pd.DataFrame({"y": column})
+    np.testing.assert_array_equal(nn.tables.read_targets(frame, "y", labels, "the data frame", output=output), y)
+
+
+def test_unknown_task(folder):
+    write("a.csv", "x1,y\n1,0\n")
+    assert refusal(nn.ArgumentError, "a.csv", task="clustering") == (
+        "task is 'clustering'; accepted: classification, regression"
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "column", "said"),
+    [
+        (None, [0, 2], "row 2: 2 is neither 0 nor 1; expected only these, as in training"),
+        (("no", "yes"), ["no", "perhaps"], "row 2: 'perhaps' is neither 'no' nor 'yes'; expected one of these"),
+        (("1", "2", "3"), ["1.0", "4"], "row 2: '4' is none of '1', '2', '3'; expected one of these"),
+    ],
+)
+def test_targets_unlike_those_in_training(labels, column, said):
+    with pytest.raises(nn.DataError) as caught:
+        nn.tables.read_targets(pd.DataFrame({"y": column}), "y", labels, "a.csv")
+    assert str(caught.value) == f"a.csv, target 'y', {said}"
 
 
 @pytest.mark.parametrize(

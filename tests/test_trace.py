@@ -18,8 +18,8 @@ from nn_backend.errors import TraceError
 
 DTYPES = ("float64", "float32")
 ALLOWED = (
-    "cannot be recorded; allowed are +, -, *, /, unary -, @, <, <=, >, >=, xp.exp, xp.log1p, xp.sqrt, xp.abs, "
-    "xp.maximum, xp.minimum, xp.where, xp.sum, xp.max, xp.min, xp.matrix_transpose, and Python numbers"
+    "cannot be recorded; allowed are +, -, *, /, unary -, @, <, <=, >, >=, ==, xp.exp, xp.log1p, xp.sqrt, xp.abs, "
+    "xp.maximum, xp.minimum, xp.where, xp.sum, xp.max, xp.min, xp.argmax, xp.matrix_transpose, and Python numbers"
 )
 SIZES = {"examples": {"X": 3, "Y": 3, "y": 1}, "state": {"w": (3, 3), "v": (2, 3), "b": (3, 1)}, "numbers": ["rate"]}
 COLUMN, ROW, ALL = {"axis": -2, "keepdims": True}, {"axis": -1, "keepdims": True}, {"axis": (-2, -1)}
@@ -62,6 +62,7 @@ ELEMENTWISE = {
     ">": lambda a, b, xp: xp.where(a > b, a + 5.0, b),
     ">=": lambda a, b, xp: xp.where(a >= b, a - 2 * b, b),
     "a < 0.25": lambda a, b, xp: xp.where(a < 0.25, a, b),
+    "==": lambda a, b, xp: xp.where(xp.abs(a) == xp.abs(b), b, a) + xp.where(1 == xp.maximum(a, 1), a, b),  # noqa: SIM300
     "0.25 < a": lambda a, b, xp: xp.where(0.25 < a, 1.0, b) + xp.where(a <= a, b, 0),  # noqa: SIM300
 }
 
@@ -97,6 +98,7 @@ def softmax(xp: Any, X: Any, w: Any, b: Any) -> Any:
         lambda xp, X, y, **_: xp.sum(X * y, **ALL),
         lambda xp, X, y, **_: X - xp.sum(X * X, **COLUMN) + xp.sum(y, **COLUMN),
         lambda xp, X, **_: xp.max(X, **COLUMN) - X + xp.min(X * X, **COLUMN),
+        lambda xp, X, y, **_: xp.where(xp.argmax(X, **COLUMN) == 1 + xp.argmax(y, **COLUMN), X, -X),
         lambda xp, X, w, b, **_: softmax(xp, X, w, b),
         lambda xp, X, Y, w, b, **_: w - (softmax(xp, X, w, b) - Y) @ xp.matrix_transpose(X),
     ],
@@ -121,13 +123,12 @@ def network(n0: int, n1: int, n2: int) -> Mapping[str, Any]:
 def test_training_step_and_score_are_numpys(sizes: tuple[int, ...]) -> None:
     *units, m = sizes
 
-    def score(part: Function, layer: int) -> Function:
-        return lambda xp, X, y, m, learning_rate, **state: part(
-            equations.forward(Params(**state), X, xp=xp)[layer], y, *[m] * (part is equations.cost), xp=xp
-        )
+    def score(*, xp: Any, X: Any, y: Any, m: Any, learning_rate: Any, **state: Any) -> equations.Tally:
+        return equations.tally(Params(**state), X, y, m, xp=xp)
 
     functions = [lambda k=k, **arrays: step(**arrays)[k] for k in range(4)]
-    for function in [*functions, score(equations.cost, 2), score(equations.count_correct, 3)]:
+    functions += [lambda k=k, **arrays: score(**arrays)[k] for k in range(2)]
+    for function in functions:
         np.testing.assert_allclose(*both(function, "float64", m, network(*units)), rtol=1e-12, atol=1e-12)
 
 
@@ -178,6 +179,13 @@ def test_the_same_operation_is_made_once_and_what_no_result_needs_is_dropped() -
     assert operations == ["product", "mul", "add", "div", "sub", "sub", "mul", "add"]
 
 
+def test_a_product_and_a_quotient_by_one_are_no_operation() -> None:
+    for one in (1, 1.0):
+        program = recorded(lambda xp, X, w, rate, one=one, **_: (w @ X * one) / (rate / one))
+        assert [value.operation for value in program.values] == ["product", "div"]
+    assert [value.operation for value in recorded(lambda xp, w, **_: w * -1 + 1 / w).values] == ["mul", "div", "add"]
+
+
 def test_constants_differ_by_kind_and_sign() -> None:
     build = Builder("float64")
     assert build.constant(0.0) is build.constant(0)
@@ -191,6 +199,27 @@ def test_a_value_knows_whether_it_varies_and_follows_a_sum() -> None:
     values = [build.apply("add", x, 1.0), build.apply("neg", w), total, build.apply("add", total, 1)]
     assert [(v.varies, v.follows) for v in values] == [(True, False), (False, False), (False, True), (False, True)]
     assert [v.shape for v in values] == [(2, 1), (2, 3), (2, 1), (2, 1)]
+
+
+def test_endings_stand_in_the_order_given_and_keep_what_they_compare() -> None:
+    def function(xp: Any, X: Any, w: Any) -> Mapping[str, Any]:
+        after = w - xp.sum(X, **ROW)
+        return {"large": [after < 9, xp.abs(w) < 9], "w": after, "small": [after < 1]}
+
+    endings = {"small": True, "unused": True, "large": False}
+    sizes = {"examples": {"X": 3}, "state": {"w": (3, 1)}, "endings": endings}
+    program = record(function, dtype="float64", **sizes)
+    assert program.is_step
+    assert [(name, ending.holds, len(ending.values)) for name, ending in program.endings.items()] == [
+        ("small", True, 1),
+        ("large", False, 2),
+    ]
+    assert [value.operation for value in program.values] == ["sum", "sub", "less", "abs", "less", "less"]
+    assert program.listing().splitlines()[-3:] == [
+        "ends as small where all of r2",
+        "ends as large where not all of r1 u1",
+        "results: w = r0",
+    ]
 
 
 # What is refused
@@ -207,8 +236,8 @@ def refused(function: Function, named: str) -> None:
 
 
 REFUSED = {
-    "a value that is needed while recording": "not w; 1.0 if w > 0 else 2.0; 0 < w < 1; [*w]; w[0]; w[:, 0]; w == w; "
-    "w == 1; 1 != w; 1.0 in w; w.__setitem__(0, 1.0); bool(w); float(w); int(w); complex(w); len(w); list(w); sum(w); "
+    "a value that is needed while recording": "not w; 1.0 if w > 0 else 2.0; 0 < w < 1; [*w]; w[0]; w[:, 0]; w != w; "
+    "1 != w; 1.0 in w; w.__setitem__(0, 1.0); bool(w); float(w); int(w); complex(w); len(w); list(w); sum(w); "
     "max(w); round(w); math.exp(w); range(w); enumerate(w)",
     "conversion to NumPy or a function of NumPy": "np.asarray(w); np.array(w); np.from_dlpack(w); np.exp(w); "
     "np.add.reduce(w); np.float64(0.1) * w; np.stack([w, w]); np.add(w, 1.0); np.add(np.ones((3, 3)), w); "
@@ -312,6 +341,13 @@ def test_comparisons_are_no_numbers_and_results_are_computed_in_one_pass(functio
     with pytest.raises(TraceError) as caught:
         recorded(function)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("comparison", [lambda X, w: w, lambda X, w: X < 1])
+def test_an_ending_is_a_comparison_that_is_the_same_for_all_examples(comparison: Function) -> None:
+    sizes = {"examples": {"X": 3}, "state": {"w": (3, 3)}, "endings": {"end": True}}
+    with pytest.raises(TraceError, match="an ending is no comparison, or differs between examples"):
+        record(lambda xp, X, w: {"w": w, "end": [comparison(X, w)]}, dtype="float64", **sizes)
 
 
 def test_results_without_names_are_refused() -> None:

@@ -16,16 +16,19 @@ import pytest
 from commands import Run, run_module
 
 import nn_backend as nn
-from nn_backend import train
+from nn_backend import descent, tables, train
 from nn_backend.engines.eager import EagerEngine
+from nn_backend.measures import balanced_accuracy, roc_auc
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and terminals as POSIX has them")
 MODULE = "nn_backend.train"
 COMMAND = [sys.executable, "-m", MODULE]
 OPTIONS = (
-    "--device --engine --data --target --features --train-rows --hidden --learning-rate --iterations --factor --seed "
-    "--dtype --standardize --log-every --threads --json --save --onnx --plot --help"
+    "--device --engine --data --target --task --features --train-rows --hidden --optimizer --learning-rate --alpha "
+    "--tol --iterations --early-stopping --factor --seed --dtype --standardize --log-every --threads --json "
+    "--checkpoint --checkpoint-every --resume --save --onnx --plot --help"
 )
+LABELS = [str(k) for k in range(20)]
 LONG_RUN = ["--data", "simulated:200000", "--iterations", "100000000", "--log-every", "1"]
 
 
@@ -165,7 +168,14 @@ def test_json_is_what_fit_gives_in_full_precision(run_here, dtype):
         np.testing.assert_array_equal(np.array(document["params"][name], dtype), array, strict=True)
     assert document["history"] == result.history.to_dict("records")
     assert [row["iteration"] for row in document["history"]] == [0, 20, 40, 50]
-    assert document["test"] == nn.score(result.params, X[:, 250:], y[:, 250:])._asdict()
+    score, yhat = nn.score(result.params, X[:, 250:], y[:, 250:]), nn.predict_proba(result.params, X[:, 250:])
+    assert document["test"] == {
+        "cost": score.cost,
+        "accuracy": score.accuracy,
+        "majority": 98 / 145,
+        "balanced_accuracy": balanced_accuracy(y[:, 250:], yhat),
+        "roc_auc": roc_auc(y[:, 250:], yhat),
+    }
     assert document["standardization"] == {
         "mean": scale.mean[:, 0].tolist(),
         "deviation": scale.deviation[:, 0].tolist(),
@@ -346,7 +356,11 @@ def test_option_goes_before_environment(run_here, monkeypatch, registered):
         ("--features x1,x1", "error: features are 'x1', 'x1'; each may be named once"),
         ("--features x1,y", "error: column 'y' is the target and cannot be a feature"),
         ("--target x9", "has no target column 'x9'; its columns are 'x1', 'x2', 'x3', 'y'"),
-        ("--target x3", "target 'x3', row 1: 6 is neither 0 nor 1; expected 0 and 1, booleans, or two words"),
+        ("--resume", "error: --resume goes on from a file that --checkpoint names; name it"),
+        ("--resume --checkpoint c", "error: c does not exist; expected a checkpoint saved by nn_backend"),
+        ("--early-stopping --train-rows 9", "holds a tenth of 9 training rows out; expected at least 10 rows"),
+        ("--tol -1", "error: tol is -1.0; expected at least 0"),
+        ("--optimizer newton", "argument --optimizer: invalid choice: 'newton'"),
         ("--data no.csv", "error: no.csv does not exist; expected a file ending in .csv, .csv.gz, .parquet"),
         ("--data mars", "error: mars is of no kind that is known; expected a file ending in .csv"),
         ("--data simulated:abc", "error: data is 'simulated:abc'; expected simulated:ROWS with 1 to 1000000000000"),
@@ -426,7 +440,7 @@ def test_wrong_use_ends_a_process_with_code_2():
 
 def test_numbers_too_large_for_float32(folder, run_here):
     write("a.csv", ["x1,y", "1e300,0", "-1e300,1"])
-    done = run_here("--data", "a.csv", "--dtype", "float32")
+    done = run_here("--data", "a.csv", "--dtype", "float32", "--no-standardize")
     assert done == (2, "", "error: X holds NaN or infinity (as float32); expected finite numbers\n")
 
 
@@ -476,9 +490,10 @@ def test_divergence_prints_no_half_document(run_here):
 def test_help_documents_every_option():
     done = run("--help", COLUMNS="200", NO_COLOR="1")
     assert (done.code, done.err) == (0, "")
-    described = dict(re.findall(r"^  (?:-h, )?(--[\w-]+)(?: [\w{},]+)?\s{2,}(\w.*)$", done.out, re.MULTILINE))
+    options = r"^  (?:-h, )?(--[\w-]+)(?:, --no-\w+)?(?: [\w{},]+)?\s{2,}(\w.*)$"
+    described = dict(re.findall(options, done.out, re.MULTILINE))
     assert sorted(described) == sorted(OPTIONS.split())
-    for name, default in [("--learning-rate", "0.2"), ("--iterations", "4500"), ("--hidden", "4"), ("--seed", "3")]:
+    for name, default in [("--checkpoint-every", "60.0"), ("--hidden", "4"), ("--seed", "3")]:
         assert described[name].endswith(f"(default: {default})")
 
 
@@ -521,11 +536,11 @@ def interrupted_after_30(monkeypatch) -> Iterator[list[int]]:
     """Play Ctrl-C before the eager engine's 31st iteration; gives a list of the iterations done."""
     walk, walked = EagerEngine.descend, [0]
 
-    def descend(self, params, iterations, learning_rate):
+    def descend(self, state, iterations, *others):
         if walked[0] + iterations > 30:
             raise KeyboardInterrupt
         walked[0] += iterations
-        return walk(self, params, iterations, learning_rate)
+        return walk(self, state, iterations, *others)
 
     with monkeypatch.context() as patch:
         patch.setattr(EagerEngine, "descend", descend)
@@ -672,7 +687,8 @@ def test_saved_network_is_the_one_in_the_document(folder, run_here, options):
     assert (model.cost, model.accuracy) == (last["cost"], last["accuracy"])
     assert (list(model.features), model.target, model.labels) == (["x1", "x2", "x3"], "y", None)
     assert model.data_sha256 == digest_of_marks(250)
-    names = ("backend", "engine", "iterations", "data", "hidden", "dtype", "learning_rate", "factor", "seed")
+    names = ["backend", "engine", "status", "iterations", "data", "hidden", "dtype", "optimizer", "learning_rate"]
+    names += ["alpha", "tol", "factor", "seed"]
     assert model.training == {**{name: document[name] for name in names}, "train_rows": 250}
     if "--standardize" in options:
         scale = {name: array[:, 0].tolist() for name, array in model.standardization._asdict().items()}
@@ -687,7 +703,7 @@ def test_saved_network_has_the_accuracy_that_was_told(folder, run_here, options)
     X, y = nn.load_marks()
     model = nn.load("model")
     assert done.test_accuracy == model.score(X[:, 300:], y[:, 300:]).accuracy
-    assert done.rows[-1][1:] == tuple(round(value, 3) for value in model.score(X[:, :300], y[:, :300]))
+    assert done.rows[-1][1:] == tuple(round(value, 3) for value in model.score(X[:, :300], y[:, :300])[:2])
 
 
 def test_saved_network_knows_features_and_words(folder, run_here):
@@ -820,12 +836,13 @@ def test_picture_of_no_known_kind(folder, run_here, untrained, name):
         "--onnx a.svg --plot ./a.svg",
         "--save model --onnx folder/../model",
         "--save model --onnx link",
+        "--save model --checkpoint model",
     ],
 )
 def test_two_options_that_name_one_file(folder, run_here, untrained, options):
     Path("folder").mkdir()
     Path("link").symlink_to("model")
-    said = "error: --save, --onnx and --plot name the same file; choose a name for each\n"
+    said = "error: --save, --onnx, --plot and --checkpoint name the same file; choose a name for each\n"
     assert run_here(*options.split()) == (2, "", said)
     assert files_in(folder) == ["folder", "link"]
 
@@ -834,6 +851,7 @@ def test_two_options_that_name_one_file(folder, run_here, untrained, options):
     ("options", "missing", "extra"),
     [
         ("--save model", "safetensors", "export"),
+        ("--checkpoint model", "safetensors", "export"),
         ("--onnx model.onnx", "onnx", "export"),
         ("--plot a.png", "matplotlib", "plot"),
         ("--plot a.png", "sklearn", "plot"),
@@ -848,6 +866,81 @@ def test_missing_package_is_told_before_the_training(folder, options, missing, e
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(rf'error: .*\b{missing}\b.*: run "pip install nn-backend\[{extra}\]"\n', done.stderr)
     assert files_in(folder) == []
+
+
+# Other data, other kinds of network
+
+
+def test_settings_of_other_data_serve_and_are_printed(run_here):
+    document = json.loads(run_here("--json", "--data", "simulated:400").out)
+    assert (document["optimizer"], document["learning_rate"], document["status"]) == ("rprop", 0.01, "tol")
+    assert document["factor"] == 2 / 3**0.5
+    assert (document["alpha"], document["tol"]) == (descent.ALPHA, descent.TOL)
+    assert document["standardization"] is not None
+    third = run_here("--data", "simulated:400").out.splitlines()[2]
+    assert third == (
+        f"sigmoid output, rprop, learning rate 0.01, alpha {descent.ALPHA:g}, tol {descent.TOL:g}, factor 1.15, "
+        f"features standardised"
+    )
+    assert json.loads(run_here("--json", "--data", "simulated:400", "--learning-rate", "0.1").out)["optimizer"] == "gd"
+
+
+def test_marks_by_name_are_the_articles_run(run_here):
+    options = ["--json", "--iterations", "20"]
+    ours, named = (json.loads(run_here(*options, *data).out) for data in ([], ["--data", "marks"]))
+    assert ours["params"] == named["params"]
+    assert (ours["optimizer"], ours["alpha"], ours["tol"], ours["standardization"]) == ("gd", 0.0, 0.0, None)
+
+
+@pytest.mark.parametrize(
+    ("task", "output", "said", "measure"),
+    [
+        ([], "identity", "target 'y': a number to predict (--task classification takes its values as classes)\n", "r2"),
+        (["--task", "regression"], "identity", "", "r2"),
+        (["--task", "classification"], "softmax", f"target 'y': 20 classes, {tables.quoted(LABELS)}\n", "accuracy"),
+    ],
+)
+def test_numbers_are_predicted_or_taken_as_classes(folder, run_here, task, output, said, measure):
+    draw = np.random.default_rng(0)
+    rows = [f"{x},{draw.normal():.3f},{round(x)}" for x in draw.uniform(-0.4, 19.4, 400).round(3)]
+    write("a.csv", ["x1,x2,y", *rows])
+    arguments = ["--data", "a.csv", "--hidden", "6", "--iterations", "300", *task]
+    done = run_here(*arguments)
+    assert (done.code, done.err) == (0, said)
+    assert f"\niteration      cost  {measure:>8}\n" in done.out
+    document = json.loads(run_here(*arguments, "--json").out, parse_constant=no_constant)
+    assert (document["output"], measure in document["test"]) == (output, True)
+    assert document["test"][measure] > {"r2": 0.99, "accuracy": 0.3}[measure]
+    assert (document["target_scale"] is None) == (output == "softmax")
+
+
+def test_a_network_no_better_than_the_majority_is_said_to_be(run_here):
+    assert "\nnote: the network is no better than always" in run_here("--iterations", "1").out
+    assert "note:" not in run_here("--iterations", "300", "--standardize").out
+
+
+def test_early_stopping_keeps_the_best_of_the_rows_held_out(run_here):
+    options = ["--early-stopping", "--optimizer", "rprop", "--standardize", "--seed", "5"]
+    document = json.loads(run_here("--json", *options).out, parse_constant=no_constant)
+    costs = [row["validation_cost"] for row in document["history"]]
+    assert document["status"] == "patience"
+    assert document["best_iteration"] == 10 * int(np.argmin(costs)) == document["iterations"] - 100
+    done = run_here(*options)
+    ended = f"ended after {document['iterations']} iterations: the lowest cost was at {document['best_iteration']}\n"
+    assert ended in done.out
+    assert "\ntraining        270 " in done.out
+    assert [row[0] for row in done.rows] == [0, document["iterations"]]
+
+
+def test_a_run_goes_on_from_its_checkpoint(folder, run_here):
+    options = ["--json", "--optimizer", "adam", "--log-every", "30", "--checkpoint", "c"]
+    whole = json.loads(run_here(*options, "--iterations", "100").out)
+    run_here(*options, "--iterations", "45")
+    resumed = json.loads(run_here(*options, "--iterations", "100", "--resume").out)
+    assert [resumed[name] for name in ("params", "history")] == [whole[name] for name in ("params", "history")]
+    done = run_here(*options, "--resume", "--alpha", "1", "--train-rows", "200")
+    said = "error: c cannot be resumed: alpha was 0.0 and is 1.0; data differ; expected the same\n"
+    assert done == (2, "", said)
 
 
 # Runs that do not end as planned

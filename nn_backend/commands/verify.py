@@ -16,6 +16,7 @@ from nn_backend.engines.machine import count_threads
 from nn_backend.equations import Params
 from nn_backend.marks import load_marks
 from nn_backend.network import DTYPES, init_params
+from nn_backend.optimizers import State
 
 DIFFERS = 1
 LEARNING_RATE = 0.2
@@ -91,7 +92,7 @@ def interpreted(case: Case) -> Iterator[str]:
     yield digest(X, y, *start)
     for task, examples in (("yhat", {"X": X}), ("score", {"X": X, "y": y}), ("step", {"X": X, "y": y})):
         results = interpret(program(task, *sizes, dtype.name), examples, start._asdict(), numbers)
-        yield digest(*(results[name] for name in results if name != "correct"))
+        yield digest(*(results[name] for name in results if name in ("yhat", "cost", *start._fields)))
 
 
 def compiled(case: Case, backend: Backend, threads: int) -> Iterator[str]:
@@ -99,13 +100,13 @@ def compiled(case: Case, backend: Backend, threads: int) -> Iterator[str]:
     X, y, start, iterations = case
     examples = Examples(backend.asarray(X), backend.asarray(y))
     engine = CompiledEngine(examples, start, backend=backend, threads=threads)
-    state = engine.start(Params(*map(backend.asarray, start)))
+    state = engine.start(State(Params(*map(backend.asarray, start)), {}))
     numbers = {"learning_rate": LEARNING_RATE}
     yield digest(X, y, *start)
     yield digest(engine.predict(state, "yhat"))
     yield digest(np.array([[engine.score(state).cost]], start.w1.dtype))
     for count in (1, iterations):
-        yield digest(*engine.params(engine.descend(state, count, numbers)))
+        yield digest(*engine.state(engine.descend(state, count, numbers)[0]).params)
 
 
 def main() -> int:

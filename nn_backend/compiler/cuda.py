@@ -37,6 +37,7 @@ _TEMPLATES = {
     "sqrt": "__{p}sqrt_rn({0})",
     "less": "{0} < {1}",
     "less_equal": "{0} <= {1}",
+    "equal": "{0} == {1}",
     "select": "{0} ? {1} : {2}",
     "to_bits": "to_bits({0})",
     "from_bits": "from_bits({0})",
@@ -67,31 +68,39 @@ static __device__ __forceinline__ void add_tiles(
     for (; top - SUMS > stack; top -= SUMS) merge(top - 2 * SUMS, top - SUMS);  // the rest, from the smallest run on
 }
 
-// Computes what follows from the sums, and only then replaces the results, which may be the state that it reads.
-static __device__ __forceinline__ void close(
-    const T* total, const T* state, const T* numbers, T* next, T* results) {
-    compute_results(total, state, numbers, next);
+// Computes what follows from the sums, and only then replaces the results, which may be the state that it reads. A step
+// that ends the run is left undone; returns whether it did.
+static __device__ __forceinline__ bool close(
+    long long* progress, const T* total, const T* state, const T* numbers, T* next, T* results) {
+    const int reached = ending(compute_results(total, state, numbers, next));
     __syncthreads();  // for all of next: until then, old state is read
+    if (threadIdx.x == 0) progress[0] = reached;
+    if (reached) return true;
+    if (threadIdx.x == 0) ++progress[1];
     for (int k = threadIdx.x; k < RESULTS; k += blockDim.x) results[k] = next[k];
+    return false;
 }
 
 // Small data (share = 0): each block has a network at a time, and does all of its iterations. Large data: all blocks
-// have network n, each a share of its tiles. A span is a network's first strip, examples, and first strip of outputs.
+// have network n, each a share of its tiles. A span is a network's first strip, examples, and first strip of outputs;
+// its progress the number of the ending that it has reached, or 0, and how many iterations it has done.
 extern "C" __global__ void __launch_bounds__(TILE)
 run_tiles(
-    const T* examples, const long long* spans, const T* states, const T* numbers, T* results, T* outputs, T* work,
-    int rows, long long n, long long networks, long long share, int iterations) {
+    const T* examples, const long long* spans, long long* progress, const T* states, const T* numbers, T* results,
+    T* outputs, T* work, int rows, long long n, long long networks, long long share, int iterations) {
     T* stack = work + blockIdx.x * (long long)(rows * SUMS + RESULTS);
     const long long first = blockIdx.x * share * TILE;
-    for (n += share ? 0 : blockIdx.x; n < networks; n += gridDim.x) {
+    for (n += share ? 0 : blockIdx.x; n < networks; n += share ? networks : gridDim.x) {
         const long long *span = spans + 4 * n, left = span[1] - first;
-        for (int i = 0; i < iterations; ++i) {
+        for (int more = progress[2 * n] ? 0 : iterations; more > 0; --more) {
             add_tiles(examples + (span[0] * STRIP + first) * EXAMPLES, outputs + (span[2] * STRIP + first) * OUTPUTS,
                       states + n * STATE, numbers + n * NUMBERS, stack,
                       share && share * TILE < left ? share * TILE : left);
             if (share) return;  // all blocks alike: add_runs and follow do the rest
             __syncthreads();  // for the total, of which each thread has added some elements and reads others
-            close(stack, states + n * STATE, numbers + n * NUMBERS, stack + rows * SUMS, results + n * RESULTS);
+            const bool ends = close(progress + 2 * n, stack, states + n * STATE, numbers + n * NUMBERS,
+                                    stack + rows * SUMS, results + n * RESULTS);
+            if (ends) break;
             __syncthreads();  // for the new state, which the next iteration reads
         }
     }
@@ -122,8 +131,9 @@ add_runs(T* work, int rows, int n) {
 }
 
 extern "C" __global__ void __launch_bounds__(WIDE_THREADS)
-follow(const T* states, const T* numbers, T* results, T* work, int rows, long long n) {
-    close(work, states + n * STATE, numbers + n * NUMBERS, work + rows * SUMS, results + n * RESULTS);
+follow(long long* progress, const T* states, const T* numbers, T* results, T* work, int rows, long long n) {
+    if (progress[2 * n]) return;
+    close(progress + 2 * n, work, states + n * STATE, numbers + n * NUMBERS, work + rows * SUMS, results + n * RESULTS);
 }
 """
 
@@ -234,6 +244,9 @@ class Printer(Loops):
     def put(self, variable: str, name: str) -> None:
         self.do(f"{variable} = {name};")
 
+    def test(self, number: int, truth: str, at: Index, size: int) -> None:
+        self.do(f"failed |= {truth} ? 0 : {1 << number};")
+
     def add_lanes(self, parts: list[list[str]], places: list[Index]) -> None:
         [names] = parts
         h = LANES
@@ -272,8 +285,17 @@ class Printer(Loops):
         with self.braces(f"{inline} void tile({rows})"):
             self.tile()
         self.do("")
-        with self.braces(f"{inline} void compute_results({total})"):
+        with self.braces(f"{inline} unsigned compute_results({total})"):
+            self.do("unsigned failed = 0;  // comparisons of endings, a bit for each")
             self.follow()
+            self.do("return failed;")
+        self.do("")
+        with self.braces(f"{inline} int ending(unsigned failed)"):
+            self.do("int reached = 0;")
+            for number, ending in enumerate(self.program.endings.values()):
+                somewhere = f"{'!' * ending.holds}__syncthreads_or(failed & {1 << number})"
+                self.do(f"if ({somewhere}) reached = {number + 1};")
+            self.do("return reached;")
         return "\n".join(self.lines) + "\n" + _KERNELS
 
     def tile(self) -> None:

@@ -99,6 +99,7 @@ class Run:
         self._places = cupy.asarray(places)
         self._outputs = zeros((networks, strips, plan.outputs.rows, STRIP), dtype)
         self._results = zeros((networks, plan.results.size * (not plan.is_step)), dtype)
+        self._progress = zeros((networks, 2), np.int64)
         self._operations = plan.work * TILE * tiles
         small = tiles == 1 or self._operations <= SMALL * networks
         self._share = 0 if small else 1 << ((tiles - 1) // MAX_BLOCKS).bit_length()
@@ -106,7 +107,7 @@ class Run:
         self._rows = np.int32((self._share or tiles).bit_length() + 1)  # of each block's stack of sums
         self._work = cupy.empty((self._blocks, int(self._rows) * plan.sums.size + plan.results.size), dtype)
 
-    def __call__(self, state: Any, numbers: Any, iterations: int) -> tuple[Any, Any]:
+    def __call__(self, state: Any, numbers: Any, iterations: int, progress: Any = None) -> tuple[Any, Any]:
         """Run the program over all examples.
 
         Parameters
@@ -115,6 +116,8 @@ class Run:
             What is the same for all examples, as the plan's layouts pack it; a step replaces the state in place.
         iterations : int
             How many times to run it, at least 1.
+        progress : CuPy array (networks, 2) of int64, optional
+            As for `native.Run`.
 
         Returns
         -------
@@ -126,11 +129,14 @@ class Run:
 
         kernel, sums = self.kernel, self.kernel.plan.sums.size
         results = state if kernel.plan.is_step else self._results
-        given = (self._examples.data, self._places, state, numbers, results, self._outputs, self._work, self._rows)
+        if progress is None:
+            progress = self._progress
+            progress[...] = 0
+        given = (self._examples.data, self._places, progress, state, numbers, results, self._outputs)
 
         def launch(blocks: int, n: int, count: int) -> None:
-            tail = (np.int64(n), np.int64(self._networks), np.int64(self._share), np.int32(count))
-            kernel.run_tiles((blocks,), (TILE,), (*given, *tail), kernel.shared)
+            which = (np.int64(n), np.int64(self._networks), np.int64(self._share), np.int32(count))
+            kernel.run_tiles((blocks,), (TILE,), (*given, self._work, self._rows, *which), kernel.shared)
 
         if not self._share:
             at_most = max(1, int(LAUNCH // (self._operations * self._networks)))
@@ -146,7 +152,8 @@ class Run:
                 if sums and runs > 1:
                     slices = -(-sums // COLUMNS)
                     kernel.add_runs((slices,), (WIDE_THREADS,), (self._work, self._rows, np.int32(runs)))
-                kernel.follow((1,), (WIDE_THREADS,), (state, numbers, results, self._work, self._rows, np.int64(n)))
+                closing = (progress, state, numbers, results, self._work, self._rows, np.int64(n))
+                kernel.follow((1,), (WIDE_THREADS,), closing)
                 if self._operations > 10 * LAUNCH:  # by all of the device's processors
                     cupy.cuda.get_current_stream().synchronize()
         return results, self._outputs

@@ -33,7 +33,8 @@ def interpret(program: Program, examples: Arrays, state: Arrays, numbers: Arrays
     Returns
     -------
     dict of str to ndarray
-        The results, of shape (rows, columns), or (rows, m) where they differ between examples.
+        The results, of shape (rows, columns), or (rows, m) where they differ between examples; and, as arrays () of
+        bool, whether the run ends, by the name of the ending.
     """
     given = {**examples, **state, **numbers}
     known: dict[Value, np.ndarray] = {}
@@ -46,10 +47,12 @@ def interpret(program: Program, examples: Arrays, state: Arrays, numbers: Arrays
     with np.errstate(all="ignore"):
         for value in program.values:
             known[value] = _compute(value, known, program.dtype)
-    return {
+    results = {
         name: np.broadcast_to(known[value], (value.rows, m if value.varies else value.columns)).copy()
         for name, value in program.results.items()
     }
+    ends = {name: all(known[v].all() for v in values) == holds for name, (values, holds) in program.endings.items()}
+    return results | {name: np.array(end) for name, end in ends.items()}
 
 
 def _compute(value: Value, known: dict[Value, np.ndarray], dtype: str) -> np.ndarray:
@@ -66,10 +69,11 @@ def _compute(value: Value, known: dict[Value, np.ndarray], dtype: str) -> np.nda
             total = fma(matrix[:, k : k + 1], x[k : k + 1], total)
         return total
     if value.operation == "fold":
-        total = arrays[0][:1]
-        for row in arrays[0][1:]:
-            total = apply(value.attribute, dtype, total, row[None])
-        return total
+        total, first = arrays[0][:1], np.zeros_like(arrays[0][:1])
+        for number, row in enumerate(arrays[0][1:], start=1):
+            first = np.where(total < row[None], np.array(number, dtype), first)
+            total = apply("max" if value.attribute == "argmax" else value.attribute, dtype, total, row[None])
+        return first if value.attribute == "argmax" else total
     if value.operation == "sum":
         return sum_over_examples(*arrays)
     return apply(value.operation, dtype, *arrays)
@@ -215,6 +219,7 @@ MEANING: dict[str, Callable[..., Any]] = {
     "sqrt": np.sqrt,
     "less": np.less,
     "less_equal": np.less_equal,
+    "equal": np.equal,
     "select": np.where,
     "to_bits": _view(INTEGER_OF),
     "from_bits": _view({integer: real for real, integer in INTEGER_OF.items()}),

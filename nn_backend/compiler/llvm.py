@@ -31,6 +31,7 @@ _TEMPLATES = {
     "sqrt": "call {f} @llvm.sqrt.{suffix}({f} {0})",
     "less": "fcmp olt {f} {0}, {1}",
     "less_equal": "fcmp ole {f} {0}, {1}",
+    "equal": "fcmp oeq {f} {0}, {1}",
     "select": "select {b} {0}, {f} {1}, {f} {2}",
     "to_bits": "bitcast {f} {0} to {i}",
     "from_bits": "bitcast {i} {0} to {f}",
@@ -208,6 +209,18 @@ class Printer(Loops):
         with self.counted(-(-size // PAD)) as k:  # whole vectors: what is behind an array's end is of no account
             yield k * PAD
 
+    def test(self, number: int, truth: str, at: Index, size: int) -> None:
+        bits, lanes = self.types["b"], f"<{PAD} x i64>"
+        failed = self.name(f"xor {bits} {truth}, splat (i1 true)")
+        if size % PAD:  # what is behind an array's end has no say
+            ramp = ", ".join(f"i64 {lane}" for lane in range(PAD))
+            first = self.splat(self.index(at), "i64")
+            element = self.name(f"add {lanes} {first}, <{ramp}>")
+            inside = self.name(f"icmp slt {lanes} {element}, splat (i64 {size})")
+            failed = self.name(f"and {bits} {failed}, {inside}")
+        before = self.name(f"load {bits}, ptr {self._failed[number]}")
+        self.do(f"store {bits} {self.name(f'or {bits} {before}, {failed}')}, ptr {self._failed[number]}")
+
     # ---- sums of lanes
 
     def add_lanes(self, parts: list[list[str]], places: list[Index]) -> None:
@@ -250,7 +263,7 @@ class Printer(Loops):
 
     def print(self) -> str:
         """Return the module."""
-        intrinsics = []
+        intrinsics = [f"declare i1 @llvm.vector.reduce.or.v{PAD}i1(<{PAD} x i1>)"]
         for width in sorted({self.lanes_width, PAD, STRIP}):
             self.wide(width)
             kind, suffix = self.types["f"], self.types["suffix"]
@@ -260,9 +273,9 @@ class Printer(Loops):
         tile = f"tile(i64 %strips, i64 %left, {arrays}, ptr noalias %scratch, ptr noalias %sums)"
         follow = "follow(ptr noalias %total, ptr noalias %state, ptr noalias %numbers, ptr noalias %next)"
         functions = [
-            self.function(tile, self.tile),
-            self.function("merge(ptr noalias %low, ptr noalias %high)", self.merge),
-            self.function(follow, self.follow),
+            self.function(f"void @{tile}", self.tile),
+            self.function("void @merge(ptr noalias %low, ptr noalias %high)", self.merge),
+            self.function(f"i32 @{follow}", self.follow),
         ]
         return "\n".join([*intrinsics, *functions, print_run(self.plan, self.scalar, self.size, self.architecture)])
 
@@ -272,8 +285,8 @@ class Printer(Loops):
         self.wide(PAD)
         self.label("body")
         print_body()
-        lines = ["entry:", *self.allocas, "  br label %body", *self.lines, "  ret void"]
-        return "\n".join([f"\ndefine internal void @{signature} noinline {{", *lines, "}"])
+        lines = ["entry:", *self.allocas, "  br label %body", *self.lines]
+        return "\n".join([f"\ndefine internal {signature} noinline {{", *lines, "}"])
 
     def tile(self) -> None:
         """Print what is done to a tile: its nests, and the sums over its examples."""
@@ -283,6 +296,7 @@ class Printer(Loops):
         self.wide(self.lanes_width)
         for group in self.plan.groups:
             self.group(group)
+        self.do("ret void")
 
     @contextmanager
     def strip(self) -> Iterator[Index]:
@@ -300,3 +314,19 @@ class Printer(Loops):
         if self.plan.sums.size:
             with self.elements(self.plan.sums.size) as k:
                 self.store("low", k, self.emit("add", self.load("low", k), self.load("high", k)))
+        self.do("ret void")
+
+    def follow(self) -> None:
+        """Print what follows from the sums, and the number of the ending that is reached, or 0."""
+        bits, endings = self.types["b"], self.program.endings.values()
+        self._failed = [self.slot(bits) for _ in endings]
+        for failed in self._failed:
+            self.do(f"store {bits} zeroinitializer, ptr {failed}")
+        super().follow()
+        reached = "0"
+        for number, (failed, ending) in enumerate(zip(self._failed, endings, strict=True), start=1):
+            lanes = self.name(f"load {bits}, ptr {failed}")
+            some = self.name(f"call i1 @llvm.vector.reduce.or.v{PAD}i1({bits} {lanes})")
+            yes, no = (reached, number) if ending.holds else (number, reached)
+            reached = self.name(f"select i1 {some}, i32 {yes}, i32 {no}")
+        self.do(f"ret i32 {reached}")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from nn_backend.compiler.functions import EXPANSIONS, expansion
 from nn_backend.compiler.plan import Group, Nest, Part, Plan, Slots, block, split
-from nn_backend.compiler.program import LANES, STRIP, Layout, Value
+from nn_backend.compiler.program import LANES, STRIP, Builder, Layout, Value
 
 
 class Index(NamedTuple):
@@ -112,6 +112,10 @@ class Loops(ABC):
     @abstractmethod
     def add_lanes(self, parts: list[list[str]], places: list[Index]) -> None:
         """Print the halving of the lanes of sums, of which each part holds some, and their stores."""
+
+    @abstractmethod
+    def test(self, number: int, truth: str, at: Index, size: int) -> None:
+        """Print that an ending's comparison has been made for elements of an array of that size."""
 
     def apply(self, operation: str, *bundles: Sequence[str]) -> list[str]:
         """Print an operation on several operands side by side, or the sequence that stands for it."""
@@ -213,10 +217,18 @@ class Loops(ABC):
         """Print the combination of an example's rows, from the first to the last."""
         [x] = value.arguments
         total = self.variable(self.load(*self.place(x, strip, Index())))
+        argmax = value.attribute == "argmax"
+        if argmax:  # counted beside the rows, as numbers
+            build = Builder(self.program.dtype)
+            number, first, one = self.variable(), self.variable(), self.literal(build.constant(1))
         with self.loop(x.rows, 1) as k:
             row = self.load(*self.place(x, strip, k))
-            self.put(total, self.apply(value.attribute, [self.value(total)], [row])[0])
-        return self.value(total)
+            if argmax:
+                self.put(number, self.emit("add", self.value(number), one))
+                larger = self.emit("less", self.value(total), row)
+                self.put(first, self.emit("select", larger, self.value(number), self.value(first)))
+            self.put(total, self.apply("max" if argmax else value.attribute, [self.value(total)], [row])[0])
+        return self.value(first if argmax else total)
 
     def group(self, group: Group) -> None:
         """Print the sums of a group over the examples of a tile, block by block."""
@@ -264,14 +276,19 @@ class Loops(ABC):
         return self.load(array, at + first)
 
     def follow(self) -> None:
-        """Print what follows from the sums, element by element; results of one shape share a loop."""
-        for shape in dict.fromkeys(self.plan.results.shapes.values()):
+        """Print what follows from the sums, element by element; results and endings of one shape share a loop."""
+        tests = [(number, v) for number, ending in enumerate(self.program.endings.values()) for v in ending.values]
+        for shape in dict.fromkeys([*self.plan.results.shapes.values(), *(value.shape for _, value in tests)]):
             names = [name for name, other in self.plan.results.shapes.items() if other == shape]
-            with self.elements(shape[0] * shape[1]) as at:
+            size = shape[0] * shape[1]
+            with self.elements(size) as at:
                 known: dict[Value, str] = {}
                 for name in names:
                     result = self.closing(self.program.results[name], shape, at, known)
                     self.store("next", at + self.plan.results.offsets[name], result)
+                for number, value in tests:
+                    if value.shape == shape:
+                        self.test(number, self.closing(value, shape, at, known), at, size)
 
     def closing(self, value: Value, shape: tuple[int, int], at: Index, known: dict[Value, str]) -> str:
         """Print a value that follows from the sums, for the elements at hand."""

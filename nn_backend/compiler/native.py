@@ -131,10 +131,13 @@ class Run:
         allocate = zeros if plan.outputs.rows else np.empty
         self.outputs = allocate((networks, strips, plan.outputs.rows, STRIP), plan.program.dtype)
         self._results = np.empty((networks, plan.results.size), plan.program.dtype)  # of a step, the state
+        self._progress = np.zeros((networks, 2), np.int64)
         self.given, self.returned = address(examples.data), address(self.outputs)
         self._teams: dict[tuple[int, int, int], Team] = {}
 
-    def __call__(self, state: np.ndarray, numbers: np.ndarray, iterations: int) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, state: np.ndarray, numbers: np.ndarray, iterations: int, progress: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Run the program over all examples.
 
         Parameters
@@ -145,6 +148,9 @@ class Run:
             The same of its numbers.
         iterations : int
             How many times to run it, at least 1.
+        progress : ndarray (networks, 2) of int64, optional
+            In place: 0, or the number of the ending that a network has reached, which is then left alone; and how many
+            iterations it has done, to which those of the call are added.
 
         Returns
         -------
@@ -154,7 +160,10 @@ class Run:
         outputs : ndarray (networks, strips, rows, 32)
             Those that differ between examples, in strips.
         """
-        arrays = state, numbers, state if self.kernel.plan.is_step else self._results
+        if progress is None:
+            progress = self._progress
+            progress[...] = 0
+        arrays = progress, state, numbers, state if self.kernel.plan.is_step else self._results
         worth = int(self._operations * self.networks * iterations // WORTH_STARTING)
         available = pool.ready(min(worth, max(self._threads, min(self.examples.threads, self.networks))))
         together, apart = min(self._threads, available), max(1, min(self.networks, available))
@@ -174,7 +183,7 @@ class Run:
             team = self._team(n, n + 1, threads)
             began = time.perf_counter()
             self._go([team], arrays, min(most, iterations))
-            iterations -= team.done
+            iterations -= iterations if arrays[0][n, 0] else team.done
             return (time.perf_counter() - began) / team.done
 
         while iterations > 0:
@@ -231,6 +240,7 @@ class Team:
         base, size = address(memory), memory.itemsize
         self._shared = (ctypes.c_int64 * 2).from_address(base)
         self._own = memory[own:].reshape(threads, -1)[:, sum(shares) - reached :]
+        self._progress = np.zeros((threads, 2), np.int64)
         self._held: list[Any] = [memory, run.kernel, run.places, run.examples, run.outputs]
         self._jobs = []
         for thread in range(threads):
@@ -248,14 +258,16 @@ class Team:
         self.workers = [functools.partial(run.kernel.function, ctypes.byref(job)) for job in self._jobs]
 
     def begin(self, arrays: tuple[np.ndarray, ...], iterations: int) -> None:
-        """Make ready for a call on the networks' rows of state, numbers, and results (of a step, the state)."""
+        """Make ready for a call on the networks' rows of progress, state, numbers, results (of a step, the state)."""
         self._held_now = arrays
-        state, numbers, results = (address(array) + self._first * array.strides[0] for array in arrays)
+        progress, state, numbers, results = (address(array) + self._first * array.strides[0] for array in arrays)
         self._shared[:] = [0, iterations]
         for thread, job in enumerate(self._jobs):
             if thread:  # what the first reaches is the result of all
                 self._own[thread] = arrays[-1][self._first]
-                results = address(self._own[thread])
+                self._progress[thread] = arrays[0][self._first]
+                progress, results = address(self._progress[thread]), address(self._own[thread])
+            job.allprogress = progress
             job.states, job.allnumbers, job.allresults = results if self._is_step else state, numbers, results
         self._jobs[0].patience = PATIENCE
 

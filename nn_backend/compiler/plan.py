@@ -126,7 +126,7 @@ class Plan:
 def _reads(value: Value, kept: set[Value]) -> set[tuple[Value, bool]]:
     """Return the inputs and kept values that a value is computed from, and whether they are read across rows."""
     return {
-        (argument, reader.operation in ("product", "fold") or argument.rows != reader.rows)
+        (argument, reader.operation in ("product", "fold") or argument.rows != value.rows)
         for reader in _inline(value, kept)
         for argument in reader.arguments
         if argument.operation == "input" or argument in kept
@@ -160,8 +160,8 @@ def _kept(program: Program) -> set[Value]:
     for value in program.values:
         for argument in value.arguments:
             across = value.operation in ("product", "fold", "sum") or (value.varies and argument.rows != value.rows)
-            if across and argument.varies and argument.operation != "input":
-                kept.add(argument)
+            if across and argument.varies:
+                kept.update(_numbers(argument))
     while True:
         nests: dict[Value, set[tuple[int, int]]] = {}
         for root, place in _places(program, kept).items():
@@ -171,6 +171,16 @@ def _kept(program: Program) -> set[Value]:
         if not more:
             return kept
         kept |= more
+
+
+def _numbers(value: Value) -> Iterator[Value]:
+    """Return a computed value, or, of a comparison, which is made again where it is read, what it compares."""
+    if value.kind == "f" and value.operation != "input":
+        yield value
+    elif value.kind != "f":
+        for argument in value.arguments:
+            if argument.varies:
+                yield from _numbers(argument)
 
 
 def _groups(program: Program) -> Iterator[Group]:

@@ -24,7 +24,9 @@ PAD = 16  # arrays of numbers begin at multiples of this, so that they are read 
 INTEGER_OF = {"float64": "int64", "float32": "int32"}
 KINDS = {  # of each operation: its arguments and its result; f: floating point, i: integer as wide, b: truth value
     "add": "ff f", "sub": "ff f", "mul": "ff f", "div": "ff f", "fma": "fff f",
-    "neg": "f f", "abs": "f f", "sqrt": "f f", "less": "ff b", "less_equal": "ff b", "select": "bff f",
+    "neg": "f f", "abs": "f f", "sqrt": "f f",
+    "less": "ff b", "less_equal": "ff b", "equal": "ff b",
+    "select": "bff f",
     "to_bits": "f i", "from_bits": "i f",
     "int_add": "ii i", "int_sub": "ii i", "shift_left": "ii i", "shift_right": "ii i",
     "exp": "f f", "log1p": "f f", "max": "ff f", "min": "ff f",  # sequences of the others: see functions.py
@@ -45,7 +47,8 @@ class Value:
     arguments : tuple of Value
         What it is computed from.
     attribute : object
-        The name of an input, a constant, whether a product's matrix is transposed, or a fold's operation.
+        The name of an input, a constant, whether a product's matrix is transposed, or a fold's operation; that may also
+        be ``"argmax"``, the number of the first of the largest rows.
     rows, columns : int
         Its shape; where it varies, it has one column for each example, and ``columns`` is 1.
     kind : str
@@ -99,6 +102,8 @@ class Builder:
                 raise TraceError(
                     f"{operation} of {_IN_WORDS[value.kind]} where {_IN_WORDS[kind]} is expected cannot be recorded"
                 )
+        if operation in ("mul", "div") and values[1].operation == "constant" and values[1].attribute == 1:
+            return values[0]  # which is the product or quotient, to the bit
         rows, columns = max(value.rows for value in values), max(value.columns for value in values)
         return self._make(operation, values, None, rows, columns, result, any(value.varies for value in values))
 
@@ -108,7 +113,9 @@ class Builder:
 
     def fold(self, operation: str, x: Value) -> Value:
         """Return the rows of x in each example, combined from the first to the last."""
-        return x if x.rows == 1 else self._make("fold", (x,), operation, 1, 1, "f", True)
+        if x.rows == 1:
+            return self.constant(0) if operation == "argmax" else x
+        return self._make("fold", (x,), operation, 1, 1, "f", True)
 
     def sum(self, left: Value, right: Value | None = None) -> Value:
         """Return the sum over the examples of left, or of left's rows times right's rows."""
@@ -172,6 +179,21 @@ class Layout:
         return {key: row[..., self.slice(key)].reshape(*row.shape[:-1], *shape) for key, shape in self.shapes.items()}
 
 
+class Ending(NamedTuple):
+    """Truth values by which a step ends the run, and is left undone.
+
+    Attributes
+    ----------
+    values : tuple of Value
+        Arrays that are the same for all examples.
+    holds : bool
+        Whether the run ends where all their elements are true, or where not all are.
+    """
+
+    values: tuple[Value, ...]
+    holds: bool
+
+
 class Program(NamedTuple):
     """What one pass over the examples computes.
 
@@ -185,6 +207,8 @@ class Program(NamedTuple):
         What is computed, in an order that can be executed.
     results : mapping of str to Value
         What is returned. Where it has the names and shapes of ``state``, it is the next state, and the program a step.
+    endings : mapping of str to Ending
+        What ends a run of steps; where several do, the last.
     """
 
     dtype: str
@@ -193,6 +217,7 @@ class Program(NamedTuple):
     numbers: tuple[Value, ...]
     values: tuple[Value, ...]
     results: Mapping[str, Value]
+    endings: Mapping[str, Ending]
 
     @property
     def is_step(self) -> bool:
@@ -236,6 +261,9 @@ class Program(NamedTuple):
             values = [value for value in self.values if _letter(value) == letter]
             lines += [f"{title}:"] * bool(values)
             lines += [f"  {names[value] + shape(value):10} = {text(value)}" for value in values]
+        for name, ending in self.endings.items():
+            truths = " ".join(names[value] for value in ending.values)
+            lines.append(f"ends as {name} where {'all' if ending.holds else 'not all'} of {truths}")
         lines.append("results: " + ", ".join(f"{key} = {names[value]}" for key, value in self.results.items()))
         return "\n".join(lines) + "\n"
 

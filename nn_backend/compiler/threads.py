@@ -23,12 +23,14 @@ class Job(ctypes.Structure):
 
     ``shared`` points to two numbers that all threads of a call see: how often one has arrived at the barrier, and how
     many iterations are done in all. A thread whose ``patience``, in pauses, is at an end lowers the second.
+    ``progress`` points to two numbers of each network: of the ending that it has reached, or 0, and of its iterations.
     """
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("networks", "threads", "half", "mine", "length", "spins", "patience")),
         *((name, ctypes.c_void_p) for name in ("spans", "instructions", "given", "returned", "states", "allnumbers")),
-        *((name, ctypes.c_void_p) for name in ("allresults", "shared", "partial", "scratch", "own", "next")),
+        *((name, ctypes.c_void_p) for name in ("allresults", "allprogress", "shared", "partial", "scratch")),
+        *((name, ctypes.c_void_p) for name in ("own", "next")),
     )
 
 
@@ -131,7 +133,11 @@ entry:
   {enter}
   br label %network
 network: ; a span is a network's first strip, examples, first strip of outputs, and row of instructions
-  %n = phi i64 [ 0, %entry ], [ %n.next, %network.end ]
+  %n = phi i64 [ 0, %entry ], [ %n.next, %network.next ]
+  %progress.k = mul i64 %n, 2
+  %progress = getelementptr i64, ptr %allprogress, i64 %progress.k
+  %ended = load i64, ptr %progress
+  %over = icmp ne i64 %ended, 0
   %span.k = mul i64 %n, 4
   %span = getelementptr i64, ptr %spans, i64 %span.k
   %span.all = load <4 x i64>, ptr %span, align 8
@@ -145,9 +151,9 @@ network: ; a span is a network's first strip, examples, first strip of outputs, 
   {at("state", "%n", plan.state.size, "%states")}
   {at("numbers", "%n", plan.numbers.size, "%allnumbers")}
   {at("results", "%n", results, "%allresults")}
-  br label %iteration
+  br i1 %over, label %network.next, label %iteration
 iteration: ; sums of odd and even ones are kept apart: no thread overwrites what another still reads
-  %i = phi i64 [ 0, %network ], [ %i.next, %follow ]
+  %i = phi i64 [ 0, %network ], [ %i.next, %take ]
   %i.next = add i64 %i, 1
   %odd = and i64 %i, 1
   %odd.k = mul i64 %odd, %half
@@ -212,13 +218,25 @@ lose.patience: ; the next iteration is the last: none can have passed its barrie
   %stop = add i64 %i, 2
   %was = atomicrmw min ptr %last, i64 %stop monotonic
   br label %wait
-follow: ; the one row on the stack is the total
-  call void @follow(ptr %high, ptr %state, ptr %numbers, ptr %next)
+follow: ; the one row on the stack is the total; a step that ends the run is left undone, by all threads alike
+  %ending = call i32 @follow(ptr %high, ptr %state, ptr %numbers, ptr %next)
+  %going.on = icmp eq i32 %ending, 0
+  br i1 %going.on, label %take, label %network.end
+take:
   call void @llvm.memcpy.p0.p0.i64(ptr %{goal}, ptr %next, i64 {results * size}, i1 false)
   %iterations = load atomic i64, ptr %last monotonic, align 8
   %more = icmp slt i64 %i.next, %iterations
   br i1 %more, label %iteration, label %network.end
 network.end:
+  %done = phi i64 [ %i, %follow ], [ %i.next, %take ]
+  %reached = sext i32 %ending to i64
+  store i64 %reached, ptr %progress
+  %done.at = getelementptr i64, ptr %progress, i64 1
+  %done.before = load i64, ptr %done.at
+  %done.in.all = add i64 %done.before, %done
+  store i64 %done.in.all, ptr %done.at
+  br label %network.next
+network.next:
   %n.next = add i64 %n, 1
   %n.more = icmp slt i64 %n.next, %networks
   br i1 %n.more, label %network, label %exit

@@ -8,12 +8,12 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from nn_backend.compiler.program import KINDS, Builder, Program, Value
+from nn_backend.compiler.program import KINDS, Builder, Ending, Program, Value
 from nn_backend.errors import TraceError
 
 ALLOWED = (
-    "+, -, *, /, unary -, @, <, <=, >, >=, xp.exp, xp.log1p, xp.sqrt, xp.abs, xp.maximum, xp.minimum, xp.where, "
-    "xp.sum, xp.max, xp.min, xp.matrix_transpose, and Python numbers"
+    "+, -, *, /, unary -, @, <, <=, >, >=, ==, xp.exp, xp.log1p, xp.sqrt, xp.abs, xp.maximum, xp.minimum, xp.where, "
+    "xp.sum, xp.max, xp.min, xp.argmax, xp.matrix_transpose, and Python numbers"
 )
 
 
@@ -24,6 +24,7 @@ def record(
     examples: Mapping[str, int],
     state: Mapping[str, tuple[int, int]],
     numbers: Sequence[str] = (),
+    endings: Mapping[str, bool] | None = None,
 ) -> Program:
     """Run a function on recorded arrays and return what it did as a program.
 
@@ -31,7 +32,7 @@ def record(
     ----------
     function : callable
         Called with ``xp`` and one array for each name; returns recorded arrays by name. Where these have the names and
-        shapes of ``state``, they are the next state.
+        shapes of ``state``, they are the next state. Under a name of ``endings``, it returns comparisons.
     dtype : str
         ``"float64"`` or ``"float32"``.
     examples : mapping of str to int
@@ -40,6 +41,8 @@ def record(
         Names and shapes of arrays that are the same for all examples.
     numbers : sequence of str
         Names of numbers that are the same for all examples.
+    endings : mapping of str to bool, optional
+        Names of what ends a run, and whether it does so where all of its comparisons hold, or where not all do.
 
     Raises
     ------
@@ -56,6 +59,8 @@ def record(
     results = function(xp=Recorder(), **arrays)
     if not isinstance(results, Mapping):
         raise TraceError(f"the function returned {type(results).__name__}; expected arrays by name")
+    ends = {name: Ending(_truths(results[name]), holds) for name, holds in (endings or {}).items() if name in results}
+    results = {name: result for name, result in results.items() if name not in ends}
     for result in results.values():
         if not isinstance(result, Traced):
             raise TraceError(
@@ -69,7 +74,15 @@ def record(
             raise TraceError("the function returned examples as they were given; expected what it computed from them")
     names = state if results.keys() == state.keys() else results  # what replaces the state stands in its order
     outputs = {name: results[name].value for name in names}
-    return Program(dtype, *inputs, needed(build, outputs.values()), outputs)
+    values = [*outputs.values(), *(value for ending in ends.values() for value in ending.values)]
+    return Program(dtype, *inputs, needed(build, values), outputs, ends)
+
+
+def _truths(comparisons: Any) -> tuple[Value, ...]:
+    values = tuple(comparison.value for comparison in comparisons if isinstance(comparison, Traced))
+    if len(values) < len(comparisons) or any(value.kind != "b" or value.varies for value in values):
+        raise TraceError("an ending is no comparison, or differs between examples; expected comparisons that do not")
+    return values
 
 
 def needed(build: Builder, outputs: Any) -> tuple[Value, ...]:
@@ -110,6 +123,7 @@ class Traced:
     __truediv__, __rtruediv__ = _operator("div", 0, 1), _operator("div", 1, 0)
     __lt__, __le__ = _operator("less", 0, 1), _operator("less_equal", 0, 1)
     __gt__, __ge__ = _operator("less", 1, 0), _operator("less_equal", 1, 0)
+    __eq__ = _operator("equal", 0, 1)  # type: ignore[assignment]
     __neg__ = _operator("neg", 0)
 
     def __matmul__(self, other: Any) -> "Traced":
@@ -156,7 +170,7 @@ def _refusal(what: str) -> Callable[..., NoReturn]:
 
 for _methods, _what in {
     "bool float int index complex len iter getitem setitem": "a value that is needed while recording",
-    "contains round eq ne": "a value that is needed while recording",
+    "contains round ne": "a value that is needed while recording",
     "pos abs invert and rand or ror xor rxor pow rpow mod rmod floordiv rfloordiv": "this operator",
     "divmod rdivmod lshift rlshift rshift rrshift": "this operator",
     "rmatmul": "@ with an array that is not recorded",
@@ -186,7 +200,7 @@ class Recorder:
 
     def __getattr__(self, name: str) -> Callable[..., Traced]:
         operations = {"maximum": "max", "minimum": "min", "where": "select"}
-        if name in ("max", "min"):
+        if name in ("max", "min", "argmax"):
             return functools.partial(self._fold, name)
         if name not in (*operations, "exp", "log1p", "sqrt", "abs"):
             refuse(f"xp.{name}")

@@ -8,7 +8,7 @@ import numpy as np
 from nn_backend.backend import Backend
 from nn_backend.compiler.cache import lock
 from nn_backend.engines.eager import EagerEngine
-from nn_backend.engines.engine import Engine, Examples
+from nn_backend.engines.engine import Engine, Examples, Method
 from nn_backend.engines.machine import may_execute
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, BackendUnavailableError
@@ -59,6 +59,7 @@ def bind(
     params: Params,
     *,
     backend: Backend,
+    method: Method = Method(),  # noqa: B008
     threads: int | None = None,
     tasks: Sequence[str] = ("step", "score"),
 ) -> Engine:
@@ -74,13 +75,15 @@ def bind(
         A network of the sizes to be run.
     backend : Backend
         Where to compute.
+    method : Method
+        What is computed.
     threads : int, optional
         Threads of the compiled engine on the CPU, at most; by default as many as `count_threads` finds.
     tasks : sequence of str
         What will be asked, so that it is compiled now: ``"step"``, ``"score"``, ``"yhat"``, ``"z2"``.
     """
     if choose(engine, backend) == "eager":
-        return EagerEngine(examples, backend=backend)
+        return EagerEngine(examples, backend=backend, method=method)
     with lock:
         from nn_backend.engines.compiled import CompiledEngine
-    return CompiledEngine(examples, params, backend=backend, threads=threads, tasks=tasks)
+    return CompiledEngine(examples, params, backend=backend, method=method, threads=threads, tasks=tasks)

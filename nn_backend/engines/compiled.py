@@ -16,9 +16,10 @@ from nn_backend.compiler.cache import kept, lock
 from nn_backend.compiler.interpreter import add_tree
 from nn_backend.compiler.program import TILE, Layout, Program
 from nn_backend.compiler.trace import record
-from nn_backend.engines.engine import MAX_COUNT, Examples, Score
+from nn_backend.engines.engine import MAX_COUNT, Examples, Method, Score
 from nn_backend.engines.machine import count_threads
 from nn_backend.equations import Params
+from nn_backend.optimizers import ENDINGS, State, advance, comparisons
 
 SECONDS_OF_OPERATION = 1e-9  # see Plan.work; twenty times what one takes with AVX-512
 CHUNK_BYTES = 2**25  # of what one call of a kernel reads and returns when it predicts
@@ -35,6 +36,8 @@ class CompiledEngine:
         A network of the sizes and dtype to compile for.
     backend : Backend
         NumPy or CuPy.
+    method : Method
+        What is computed.
     threads : int, optional
         Threads at most, on the CPU; by default as many as `count_threads` finds.
     tasks : sequence of str
@@ -49,16 +52,20 @@ class CompiledEngine:
         params: Params,
         *,
         backend: Backend,
+        method: Method = Method(),  # noqa: B008
         threads: int | None = None,
         tasks: Sequence[str] = ("step", "score"),
     ) -> None:
         self.backend = backend
+        self._method = method
         self._examples = examples
         self._m = examples.X.shape[1]
         self._lead = params.w1.shape[:-2]
         self._sizes = (*params.w1.shape[:-3:-1], params.w2.shape[-2])
         self._dtype = dtype_name(params.w1)
-        self._layout = Layout(_shapes(*self._sizes))  # as in every plan, for the kernel of no task in particular
+        # As in every plan, for the kernel of no task in particular: a state begins with the parameters.
+        self._layout = Layout(_shapes(*self._sizes, method))
+        self._asked = Layout(_shapes(*self._sizes)).size
         self._machine, self._pack = _machine(backend, threads)
         self._kernels: dict[str, Any] = {}
         self._runs: dict[tuple[str, int, int], Any] = {}  # tasks bound to spans of the examples
@@ -66,53 +73,64 @@ class CompiledEngine:
             for task in tasks:
                 self._kernel(task)
             if examples.y is not None:
-                self._packed = self._pack(examples._asdict())
+                self._packed = self._pack(examples.arrays())
                 work = self._kernel("step").plan.work if "step" in tasks else 0.0
                 self.seconds = work * self._m * math.prod(self._lead) * SECONDS_OF_OPERATION
 
-    def start(self, params: Params) -> Any:
-        """Take parameters, arrays of the engine's backend, as rows of numbers that stay where kernels find them."""
+    def start(self, state: State) -> Any:
+        """Take a state, arrays of the engine's backend, as rows of numbers that stay where kernels find them."""
+        arrays = {name: array.reshape(-1, *array.shape[-2:]) for name, array in state.arrays().items()}
+        layout = self._layout if state.memory else Layout(_shapes(*self._sizes))
         with self.backend.current():
-            state = self._machine.zeros((math.prod(self._lead), self._layout.size), self._dtype)
-            arrays = {name: array.reshape(-1, *array.shape[-2:]) for name, array in params._asdict().items()}
-            self._layout.pack(arrays, state)
-        return state
+            packed = self._machine.zeros((math.prod(self._lead), layout.size), self._dtype)
+            layout.pack(arrays, packed)
+        return packed
 
-    def params(self, state: Any) -> Params:
-        """Return the parameters of a state as NumPy arrays."""
+    def state(self, state: Any) -> State:
+        """Return a state as NumPy arrays."""
         arrays = self._layout.unpack(self.backend.to_numpy(state))
-        return Params(**{name: array.reshape(*self._lead, *array.shape[1:]).copy() for name, array in arrays.items()})
+        shaped = {name: array.reshape(*self._lead, *array.shape[1:]).copy() for name, array in arrays.items()}
+        return State.of(shaped)
 
-    def descend(self, state: Any, iterations: int, numbers: Mapping[str, Any]) -> Any:
-        """Return the state after that many updates; each number one for all networks, or of their leading shape."""
-        if iterations == 0:
-            return state
-        with self.backend.current():
-            reached = self._machine.copied(state)
-            self._call(self._run("step", 0, self._m), reached, numbers, iterations)
-        return reached
+    def descend(
+        self, state: Any, iterations: int, numbers: Mapping[str, Any], ended: np.ndarray | None = None
+    ) -> tuple[Any, np.ndarray, np.ndarray]:
+        """Do that many updates, but of a network whose run ends no more; see `Engine`."""
+        progress = np.zeros((len(state), 2), np.int64)
+        if ended is not None:
+            progress[ended.ravel(), 0] = -1
+        if iterations:
+            with self.backend.current():
+                reached, shared = self._machine.copied(state), self.backend.asarray(progress)
+                self._call(self._run("step", 0, self._m), reached, numbers, iterations, shared)
+                state, progress = reached, self.backend.to_numpy(shared)
+        names = np.array(["", *self._kernel("step").plan.program.endings, ""])  # the last of those that had ended
+        return state, progress[:, 1].reshape(self._lead), names[progress[:, 0]].reshape(self._lead)
 
     def score(self, state: Any) -> Score:
-        """Return cost and accuracy at a state."""
+        """Return the score of a state."""
         # Counts stay exact in spans of examples; as aligned runs of 2**i tiles these are nodes of the tree of sums.
-        n2, parts = self._sizes[2], []
-        span = TILE * (1 << ((MAX_COUNT // TILE // n2).bit_length() - 1))
+        parts = []
+        span = TILE * (1 << ((MAX_COUNT // TILE).bit_length() - 1))
+        state = self._network(state)
         with self.backend.current():
             layout = self._kernel("score").plan.results
             for first in range(0, self._m, span):
                 run = self._run("score", first, min(span, self._m - first))
                 parts.append(self.backend.to_numpy(self._call(run, state, {}, 1)[0]))
         results = np.stack(parts)
-        cost, correct = results[..., layout.offsets["cost"]], results[..., layout.offsets["correct"]]
+        cost, errors = results[..., layout.offsets["cost"]], results[..., layout.slice("errors")]
         return Score.of(
+            self._examples,
             add_tree(cost).astype(np.float64).reshape(self._lead),
-            correct.sum(axis=0, dtype=np.float64).reshape(self._lead) / (self._m * n2),
+            errors.sum(axis=0, dtype=np.float64).reshape(*self._lead, -1),
         )
 
     def predict(self, state: Any, layer: str) -> np.ndarray:
         """Return a layer's values (..., n2, m) at a state: ``"yhat"`` or ``"z2"``."""
         n0, _, n2 = self._sizes
         result = np.empty((len(state), n2, self._m), self._dtype)
+        state = self._network(state)
         per_network = max(1, CHUNK_BYTES // (n2 * TILE * result.itemsize))  # networks of which a tile's results fit
         with self.backend.current():
             for k in range(0, len(state), per_network):
@@ -127,13 +145,20 @@ class CompiledEngine:
                     into[...] = outputs.reshape(*outputs.shape[:2], -1)[:, :, : X.shape[1]]
         return result.reshape(*self._lead, n2, self._m)
 
-    def _call(self, run: Any, state: Any, numbers: Mapping[str, Any], iterations: int) -> tuple[Any, Any]:
+    def _network(self, state: Any) -> Any:
+        """Return the rows of a state without its memory."""
+        return self._machine.copied(state[:, : self._asked]) if state.shape[1] > self._asked else state
+
+    def _call(
+        self, run: Any, state: Any, numbers: Mapping[str, Any], iterations: int, progress: Any = None
+    ) -> tuple[Any, Any]:
         """Run a kernel on rows of numbers: how many examples there are, and those given."""
         layout = run.kernel.plan.numbers
         row = np.empty((len(state), layout.size), self._dtype)
         with np.errstate(over="ignore"):  # a rate beyond float32 becomes infinite, and fit reports where that leads
-            layout.pack({"m": self._m, **{name: np.reshape(given, -1) for name, given in numbers.items()}}, row)
-        ran: tuple[Any, Any] = run(state, self.backend.asarray(row), iterations)
+            arrays = {name: np.reshape(given, -1) for name, given in numbers.items()}
+            layout.pack({"m": self._examples.m, **arrays}, row)
+        ran: tuple[Any, Any] = run(state, self.backend.asarray(row), iterations, progress)
         return ran
 
     def _run(self, task: str, first: int, count: int) -> Any:
@@ -146,13 +171,21 @@ class CompiledEngine:
 
     def _kernel(self, task: str) -> Any:
         if task not in self._kernels:
-            self._kernels[task] = kept(
-                _compile, self._machine.Kernel, self.backend.name, task, *self._sizes, self._dtype
-            )
+            method = self._method if task == "step" else Method(self._method.output)
+            arguments = (*self._sizes, self._dtype, method, self._examples.weights is not None)
+            self._kernels[task] = kept(_compile, self._machine.Kernel, self.backend.name, task, *arguments)
         return self._kernels[task]
 
 
-def program(task: str, n0: int, n1: int, n2: int, dtype: str) -> Program:
+def program(
+    task: str,
+    n0: int,
+    n1: int,
+    n2: int,
+    dtype: str,
+    method: Method = Method(),  # noqa: B008
+    weighted: bool = False,
+) -> Program:
     """Return what a task does as a program: ``"step"``, ``"score"``, or a layer, ``"yhat"`` or ``"z2"``.
 
     Examples
@@ -160,28 +193,38 @@ def program(task: str, n0: int, n1: int, n2: int, dtype: str) -> Program:
     >>> list(program("step", 3, 4, 1, "float64").results)
     ['w1', 'b1', 'w2', 'b2']
     """
-    state = _shapes(n0, n1, n2)
-    if task in ("yhat", "z2"):
-        return record(functools.partial(_layer, task), dtype=dtype, examples={"X": n0}, state=state)
-    function, numbers = (_step, ("m", "learning_rate")) if task == "step" else (_score, ("m",))
-    return record(function, dtype=dtype, examples={"X": n0, "y": n2}, state=state, numbers=numbers)
+    output, rule, numbers = method
+    examples = {"X": n0, "y": n2, **({"weights": 1} if weighted else {})}
+    shapes = _shapes(n0, n1, n2)
+
+    def step(*, xp: Any, X: Any, y: Any, m: Any, weights: Any = 1, **given: Any) -> dict[str, Any]:
+        state = State.of({name: given[name] for name in remembered})
+        gradients = equations.gradient(state.params, X, y, m, output=output, weights=weights, xp=xp)
+        asked = {name: given[name] for name in numbers}
+        after, gradients = advance(rule, state, gradients, m, asked, xp=xp)
+        return after.arrays() | comparisons(after, gradients, asked, xp=xp)
+
+    def score(*, xp: Any, X: Any, y: Any, m: Any, weights: Any = 1, **params: Any) -> dict[str, Any]:
+        return equations.tally(Params(**params), X, y, m, output=output, weights=weights, xp=xp)._asdict()
+
+    def layer(*, xp: Any, X: Any, **params: Any) -> dict[str, Any]:
+        return {task: getattr(equations.forward(Params(**params), X, output=output, xp=xp), task)}
+
+    if task == "step":
+        remembered = _shapes(n0, n1, n2, method)
+        names = ("m", *numbers)
+        return record(step, dtype=dtype, examples=examples, state=remembered, numbers=names, endings=ENDINGS)
+    if task == "score":
+        return record(score, dtype=dtype, examples=examples, state=shapes, numbers=("m",))
+    return record(layer, dtype=dtype, examples={"X": n0}, state=shapes)
 
 
-def _shapes(n0: int, n1: int, n2: int) -> dict[str, tuple[int, int]]:
-    return {"w1": (n1, n0), "b1": (n1, 1), "w2": (n2, n1), "b2": (n2, 1)}
-
-
-def _step(*, xp: Any, X: Any, y: Any, m: Any, learning_rate: Any, **params: Any) -> dict[str, Any]:
-    state = Params(**params)
-    return equations.update(state, equations.gradient(state, X, y, m, xp=xp), learning_rate)._asdict()
-
-
-def _score(*, xp: Any, X: Any, y: Any, m: Any, **params: Any) -> dict[str, Any]:
-    return equations.tally(Params(**params), X, y, m, xp=xp)._asdict()
-
-
-def _layer(layer: str, /, *, xp: Any, X: Any, **params: Any) -> dict[str, Any]:
-    return {layer: getattr(equations.forward(Params(**params), X, xp=xp), layer)}
+@functools.lru_cache
+def _shapes(n0: int, n1: int, n2: int, method: Method | None = None) -> Mapping[str, tuple[int, int]]:
+    """Return the shapes of the parameters, and, with a method, of what its rule remembers."""
+    params = Params(*map(np.zeros, ((n1, n0), (n1, 1), (n2, n1), (n2, 1))))
+    state = State(params, {}) if method is None else method.rule.init(params, dict.fromkeys(method.numbers, 0.0), xp=np)
+    return {name: array.shape for name, array in state.arrays().items()}
 
 
 def _compile(kernel: Any, place: str, *arguments: Any) -> Any:

@@ -12,8 +12,9 @@ import numpy as np
 
 from nn_backend import equations
 from nn_backend.backend import Backend, dtype_name
-from nn_backend.engines.engine import MAX_COUNT, Examples, Score
+from nn_backend.engines.engine import MAX_COUNT, Examples, Method, Score, columns
 from nn_backend.equations import Params
+from nn_backend.optimizers import ENDINGS, State, advance, comparisons
 
 # Examples of a GPU's block: its widest layer has this size, so that data which fits the memory needs little beside it.
 BLOCK_BYTES = 2**28
@@ -28,74 +29,117 @@ class EagerEngine:
         What to train on or to ask about, on the backend.
     backend : Backend
         Where to compute.
+    method : Method
+        What is computed.
     """
 
     name = "eager"
     seconds = 1.0
 
-    def __init__(self, examples: Examples, *, backend: Backend) -> None:
+    def __init__(self, examples: Examples, *, backend: Backend, method: Method = Method()) -> None:  # noqa: B008
         self.backend = backend
+        self._xp = backend.xp
         self._examples = examples
-        self._m = float(examples.X.shape[1])
+        self._method = method
 
-    def start(self, params: Params) -> Params:
-        """Take parameters, arrays of the engine's backend."""
-        return params
-
-    def descend(self, state: Params, iterations: int, numbers: Mapping[str, Any]) -> Params:
-        """Return the state after that many updates; each number one for all networks, or of their leading shape."""
-        rate = numbers["learning_rate"]
-        with self._computing():
-            if np.ndim(rate):
-                rate = self.backend.asarray(np.reshape(rate, (*np.shape(rate), 1, 1)), dtype_name(state.w1))
-            for _ in range(iterations):
-                shares = (
-                    equations.gradient(state, *block, self._m, xp=self.backend.xp) for block in self._blocks(state)
-                )
-                state = equations.update(state, functools.reduce(_add, shares), rate)
+    def start(self, state: State) -> State:
+        """Take a state, arrays of the engine's backend."""
         return state
 
-    def score(self, state: Params) -> Score:
-        """Return cost and accuracy at a state."""
+    def state(self, state: State) -> State:
+        """Return a state as NumPy arrays."""
+        return State.of({name: self.backend.to_numpy(array) for name, array in state.arrays().items()})
 
-        def share(block: Examples) -> list[np.ndarray]:
-            tally = equations.tally(state, *block, self._m, xp=self.backend.xp)
+    def descend(
+        self, state: State, iterations: int, numbers: Mapping[str, Any], ended: np.ndarray | None = None
+    ) -> tuple[State, np.ndarray, np.ndarray]:
+        """Do that many updates, but of a network whose run ends no more; see `Engine`."""
+        given = columns(numbers, self.backend, dtype_name(state.params.w1))
+        ended = np.zeros(state.params.w1.shape[:-2], bool) if ended is None else ended
+        ending, done = np.where(ended, "before", np.zeros(ended.shape, "U8")), np.zeros(ended.shape, np.int64)
+        with self._computing():
+            if "tol" not in numbers and not ended.any():  # then nothing need be looked at before the end
+                reached = state
+                for _ in range(iterations):
+                    reached, gradients = self._advance(reached, given)
+                if iterations == 0 or self._holding(reached, gradients, given)["diverged"].all():
+                    return reached, done + iterations, ending
+            for _ in range(iterations):  # again, if a network diverged on the way
+                after, gradients = self._advance(state, given)
+                for name, holding in self._holding(after, gradients, given).items():
+                    ending[(ending == "") & (holding == ENDINGS[name])] = name
+                going = ending == ""
+                if not going.any():
+                    break
+                done += going
+                if going.all():
+                    state = after
+                else:
+                    taken = self.backend.asarray(going[..., None, None])
+                    old = state.arrays()
+                    new = {name: self._xp.where(taken, array, old[name]) for name, array in after.arrays().items()}
+                    state = State.of(new)
+        return state, done, np.where(ended, "", ending)
+
+    def _advance(self, state: State, numbers: Mapping[str, Any]) -> tuple[State, Params]:
+        """Return the next state, and the gradient by which it was reached."""
+        output, rule, _ = self._method
+        shares = (
+            equations.gradient(state.params, **arrays, m=self._examples.m, output=output, xp=self._xp)
+            for arrays in self._blocks(state.params)
+        )
+        return advance(rule, state, functools.reduce(_add, shares), self._examples.m, numbers, xp=self._xp)
+
+    def _holding(self, after: State, gradients: Params, numbers: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Return for each network and ending whether all of its comparisons hold."""
+
+        def hold(truths: list[Any]) -> np.ndarray:
+            held: np.ndarray = np.all([self.backend.to_numpy(self._xp.all(t, axis=(-2, -1))) for t in truths], axis=0)
+            return held
+
+        found = comparisons(after, gradients, numbers, xp=self._xp)
+        return {name: hold(truths) for name, truths in found.items()}
+
+    def score(self, state: State) -> Score:
+        """Return the score of a state."""
+        output = self._method.output
+
+        def share(arrays: dict[str, Any]) -> list[np.ndarray]:
+            tally = equations.tally(state.params, **arrays, m=self._examples.m, output=output, xp=self._xp)
             return [self.backend.to_numpy(value).astype(np.float64) for value in tally]
 
         with self._computing():
-            shares = list(map(share, self._blocks(state)))
-        cost, correct = (functools.reduce(operator.add, parts) for parts in zip(*shares, strict=True))
-        return Score.of(cost, correct / (self._m * state.w2.shape[-2]))
+            shares = list(map(share, self._blocks(state.params)))
+        cost, errors = (functools.reduce(operator.add, parts) for parts in zip(*shares, strict=True))
+        return Score.of(self._examples, cost, errors[..., 0])
 
-    def predict(self, state: Params, layer: str) -> np.ndarray:
+    def predict(self, state: State, layer: str) -> np.ndarray:
         """Return a layer's values (..., n2, m) at a state: ``"yhat"`` or ``"z2"``."""
+        output, params = self._method.output, state.params
         with self._computing():
-            layers = (equations.forward(state, block.X, xp=self.backend.xp) for block in self._blocks(state))
+            layers = (
+                equations.forward(params, arrays["X"], output=output, xp=self._xp) for arrays in self._blocks(params)
+            )
             return np.concatenate([self.backend.to_numpy(getattr(part, layer)) for part in layers], axis=-1)
 
-    def params(self, state: Params) -> Params:
-        """Return the parameters of a state as NumPy arrays."""
-        return Params(*map(self.backend.to_numpy, state))
-
-    def _blocks(self, state: Params) -> Iterator[Examples]:
+    def _blocks(self, params: Params) -> Iterator[dict[str, Any]]:
         """Cut the examples into blocks of nearly equal size: that can be counted, and on a GPU fit its memory."""
-        networks, (n1, n0), n2 = math.prod(state.w1.shape[:-2]), state.w1.shape[-2:], state.w2.shape[-2]
-        columns = MAX_COUNT // n2
+        networks, (n1, n0), n2 = math.prod(params.w1.shape[:-2]), params.w1.shape[-2:], params.w2.shape[-2]
+        at_most = MAX_COUNT
         if self.backend.xp is not np:
-            columns = min(
-                columns, BLOCK_BYTES // (np.dtype(dtype_name(state.w1)).itemsize * networks * max(n0, n1, n2))
+            at_most = min(
+                at_most, BLOCK_BYTES // (np.dtype(dtype_name(params.w1)).itemsize * networks * max(n0, n1, n2))
             )
         m = self._examples.X.shape[1]
-        count = min(m, -(-m // max(1, columns)))
+        count = min(m, -(-m // max(1, at_most)))
         for first, last in itertools.pairwise(m * k // count for k in range(count + 1)):
-            yield Examples(
-                *(array if array is None or count == 1 else array[:, first:last] for array in self._examples)
-            )
+            arrays = self._examples.arrays()
+            yield arrays if count == 1 else {name: array[:, first:last] for name, array in arrays.items()}
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
-        """Compute on the device; silent about exp(-z), which may overflow, as sigmoid wants."""
-        with self.backend.current(), np.errstate(over="ignore", invalid="ignore"):
+        """Compute on the device; silent about exp(-z), which may overflow, as sigmoid wants, and weights of 0."""
+        with self.backend.current(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             yield
 
 

@@ -5,12 +5,14 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from nn_backend.equations import Array, Params
+from nn_backend.backend import Backend
+from nn_backend.equations import SIGMOID, Array, Output
+from nn_backend.optimizers import GD, Rule, State
 
-MAX_COUNT = 2**24  # float32 counts no further, and count_correct counts in the dtype of y
+MAX_COUNT = 2**24  # float32 counts no further, and right answers are counted in the dtype of y
 
-State = Any
-"""Parameters in the form in which an engine works on them; never changed in place."""
+Packed = Any
+"""A state in the form in which an engine works on it; never changed in place."""
 
 
 class Examples(NamedTuple):
@@ -22,10 +24,47 @@ class Examples(NamedTuple):
         One example per column.
     y : array (n2, m) or None
         True values, where they are needed.
+    weights : array (1, m) or None
+        How often each example counts; None: once.
+    total : float or None
+        Sum of the weights; None: the number of examples.
+    spread : ndarray (n2,) or None
+        Weighted sum of squares of y around its mean, of each output, for R².
     """
 
     X: Array
     y: Array | None = None
+    weights: Array | None = None
+    total: float | None = None
+    spread: np.ndarray | None = None
+
+    @property
+    def m(self) -> float:
+        """Sum of the weights, by which the equations divide."""
+        return float(self.X.shape[1]) if self.total is None else self.total
+
+    def arrays(self) -> dict[str, Array]:
+        """Return by name those with a column for each example."""
+        arrays = {"X": self.X, "y": self.y, "weights": self.weights}
+        return {name: array for name, array in arrays.items() if array is not None}
+
+
+class Method(NamedTuple):
+    """What is computed, apart from the sizes.
+
+    Attributes
+    ----------
+    output : Output
+        What kind of network it is.
+    rule : Rule
+        How it is updated.
+    numbers : tuple of str
+        Names of the numbers that `optimizers.advance` is given.
+    """
+
+    output: Output = SIGMOID
+    rule: Rule = GD
+    numbers: tuple[str, ...] = ("learning_rate",)
 
 
 class Score(NamedTuple):
@@ -34,22 +73,34 @@ class Score(NamedTuple):
     Attributes
     ----------
     cost : float
-        Binary cross-entropy in nats per example.
+        Per example: binary or categorical cross-entropy in nats, or half the squared error.
     accuracy : float
-        Share of the outputs on the right side of 0.5.
+        Of a sigmoid output, the share of outputs on the right side of 0.5; of softmax, the share of examples whose
+        first largest output is the true class; of identity NaN.
+    r2 : float
+        Of an identity output the coefficient of determination R², the mean over the outputs; else NaN.
 
     Notes
     -----
-    Where the parameters have leading axes of networks, both are arrays of the leading shape.
+    Where the parameters have leading axes of networks, all are arrays of the leading shape.
     """
 
     cost: Any
     accuracy: Any
+    r2: Any
 
     @classmethod
-    def of(cls, cost: np.ndarray, accuracy: np.ndarray) -> "Score":
-        """Return the score that float64 arrays of the leading shape hold."""
-        return cls(cost, accuracy) if cost.ndim else cls(float(cost), float(accuracy))
+    def of(cls, examples: Examples, cost: np.ndarray, errors: np.ndarray) -> "Score":
+        """Return the score that a `Tally` of all examples says: float64 arrays (...) and (..., rows)."""
+        accuracy = r2 = np.full(cost.shape, np.nan)
+        if examples.spread is None:
+            total = examples.m * errors.shape[-1]
+            accuracy = np.maximum(total - errors.sum(axis=-1), 0.0) / total
+        else:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                shares = np.where(examples.spread > 0, 1 - errors / examples.spread, np.where(errors == 0, 1.0, 0.0))
+            r2 = shares.mean(axis=-1)
+        return cls(cost, accuracy, r2) if cost.ndim else cls(float(cost), float(accuracy), float(r2))
 
 
 class Engine(Protocol):
@@ -59,22 +110,51 @@ class Engine(Protocol):
     seconds: float
     """What an iteration takes, rather overestimated; by which the first stretch of a run is bounded."""
 
-    def start(self, params: Params) -> State:
-        """Take parameters, arrays of the engine's backend."""
+    def start(self, state: State) -> Packed:
+        """Take a state, arrays of the engine's backend; to ask only, one without memory."""
         ...
 
-    def descend(self, state: State, iterations: int, numbers: Mapping[str, Any]) -> State:
-        """Return the state after that many updates; each number one for all networks, or of their leading shape."""
+    def descend(
+        self, state: Packed, iterations: int, numbers: Mapping[str, Any], ended: np.ndarray | None = None
+    ) -> tuple[Packed, np.ndarray, np.ndarray]:
+        """Do that many updates, but of a network whose run ends no more.
+
+        Parameters
+        ----------
+        state : Packed
+            Where to begin.
+        iterations : int
+            Updates to do.
+        numbers : mapping of str to float or array
+            Each number one for all networks, or of their leading shape.
+        ended : ndarray of bool, of the leading shape, optional
+            Networks that are left alone; by default none.
+
+        Returns
+        -------
+        state, done, ending : Packed, ndarray of int64, ndarray of str
+            The state reached; for each network, how many updates were done, and which of `optimizers.ENDINGS` ended its
+            run, or ``""``.
+        """
         ...
 
-    def score(self, state: State) -> Score:
-        """Return cost and accuracy at a state."""
+    def score(self, state: Packed) -> Score:
+        """Return the score of a state."""
         ...
 
-    def predict(self, state: State, layer: str) -> np.ndarray:
+    def predict(self, state: Packed, layer: str) -> np.ndarray:
         """Return a layer's values (..., n2, m) at a state: ``"yhat"`` or ``"z2"``."""
         ...
 
-    def params(self, state: State) -> Params:
-        """Return the parameters of a state as NumPy arrays."""
+    def state(self, state: Packed) -> State:
+        """Return a state as NumPy arrays."""
         ...
+
+
+def columns(numbers: Mapping[str, Any], backend: Backend, dtype: str) -> dict[str, Any]:
+    """Return numbers as update rules take them: Python floats, or arrays (..., 1, 1) of the backend."""
+
+    def column(number: Any) -> Any:
+        return backend.asarray(np.reshape(number, (*np.shape(number), 1, 1)), dtype)
+
+    return {name: column(number) if np.ndim(number) else float(number) for name, number in numbers.items()}

@@ -25,6 +25,16 @@
 
 inline void __syncthreads(int line = __builtin_LINE()) { cuda_on_cpu::wait_for_block("__syncthreads", line); }
 
+[[maybe_unused]] static int __syncthreads_or(int predicate, int line = __builtin_LINE()) {
+    __shared__ int found;
+    cuda_on_cpu::wait_for_block("__syncthreads_or", line); // for all that read what an earlier call found
+    if (threadIdx.x == 0) found = 0;
+    cuda_on_cpu::wait_for_block("__syncthreads_or", line);
+    found |= predicate != 0;
+    cuda_on_cpu::wait_for_block("__syncthreads_or", line);
+    return found;
+}
+
 inline void __syncwarp(unsigned mask = ~0u, int line = __builtin_LINE()) {
     cuda_on_cpu::wait_for_lanes("__syncwarp", line, mask, 0, threadIdx.x % 32);
 }

@@ -379,7 +379,8 @@ static __device__ __forceinline__ void tile(const T* examples, T* outputs, const
     }
 }
 
-static __device__ __forceinline__ void compute_results(const T* total, const T* state, const T* numbers, T* next) {
+static __device__ __forceinline__ unsigned compute_results(const T* total, const T* state, const T* numbers, T* next) {
+    unsigned failed = 0;  // comparisons of endings, a bit for each
     for (int k289 = threadIdx.x; k289 < 12; k289 += blockDim.x) {
         const T v290 = state[k289];
         const T v291 = numbers[1];
@@ -389,37 +390,56 @@ static __device__ __forceinline__ void compute_results(const T* total, const T* 
         const T v295 = __fmul_rn(v291, v294);
         const T v296 = __fsub_rn(v290, v295);
         next[k289] = v296;
+        const T v297 = fabsf(v296);
+        const bool v298 = v297 < from_bits(2139095040);
+        failed |= v298 ? 0 : 1;
     }
-    for (int k297 = threadIdx.x; k297 < 4; k297 += blockDim.x) {
-        const T v298 = state[k297 + 16];
-        const T v299 = numbers[1];
-        const T v300 = total[k297 + 17];
-        const T v301 = numbers[0];
-        const T v302 = __fdiv_rn(v300, v301);
-        const T v303 = __fmul_rn(v299, v302);
-        const T v304 = __fsub_rn(v298, v303);
-        next[k297 + 16] = v304;
+    for (int k299 = threadIdx.x; k299 < 4; k299 += blockDim.x) {
+        const T v300 = state[k299 + 16];
+        const T v301 = numbers[1];
+        const T v302 = total[k299 + 17];
+        const T v303 = numbers[0];
+        const T v304 = __fdiv_rn(v302, v303);
+        const T v305 = __fmul_rn(v301, v304);
+        const T v306 = __fsub_rn(v300, v305);
+        next[k299 + 16] = v306;
+        const T v307 = fabsf(v306);
+        const bool v308 = v307 < from_bits(2139095040);
+        failed |= v308 ? 0 : 1;
     }
-    for (int k305 = threadIdx.x; k305 < 4; k305 += blockDim.x) {
-        const T v306 = state[k305 + 32];
-        const T v307 = numbers[1];
-        const T v308 = total[k305];
-        const T v309 = numbers[0];
-        const T v310 = __fdiv_rn(v308, v309);
-        const T v311 = __fmul_rn(v307, v310);
-        const T v312 = __fsub_rn(v306, v311);
-        next[k305 + 32] = v312;
+    for (int k309 = threadIdx.x; k309 < 4; k309 += blockDim.x) {
+        const T v310 = state[k309 + 32];
+        const T v311 = numbers[1];
+        const T v312 = total[k309];
+        const T v313 = numbers[0];
+        const T v314 = __fdiv_rn(v312, v313);
+        const T v315 = __fmul_rn(v311, v314);
+        const T v316 = __fsub_rn(v310, v315);
+        next[k309 + 32] = v316;
+        const T v317 = fabsf(v316);
+        const bool v318 = v317 < from_bits(2139095040);
+        failed |= v318 ? 0 : 1;
     }
-    for (int k313 = threadIdx.x; k313 < 1; k313 += blockDim.x) {
-        const T v314 = state[k313 + 48];
-        const T v315 = numbers[1];
-        const T v316 = total[k313 + 4];
-        const T v317 = numbers[0];
-        const T v318 = __fdiv_rn(v316, v317);
-        const T v319 = __fmul_rn(v315, v318);
-        const T v320 = __fsub_rn(v314, v319);
-        next[k313 + 48] = v320;
+    for (int k319 = threadIdx.x; k319 < 1; k319 += blockDim.x) {
+        const T v320 = state[k319 + 48];
+        const T v321 = numbers[1];
+        const T v322 = total[k319 + 4];
+        const T v323 = numbers[0];
+        const T v324 = __fdiv_rn(v322, v323);
+        const T v325 = __fmul_rn(v321, v324);
+        const T v326 = __fsub_rn(v320, v325);
+        next[k319 + 48] = v326;
+        const T v327 = fabsf(v326);
+        const bool v328 = v327 < from_bits(2139095040);
+        failed |= v328 ? 0 : 1;
     }
+    return failed;
+}
+
+static __device__ __forceinline__ int ending(unsigned failed) {
+    int reached = 0;
+    if (__syncthreads_or(failed & 1)) reached = 1;
+    return reached;
 }
 
 // Adds a row of sums to another. A thread always has the same elements: between additions none waits for another.
@@ -441,31 +461,39 @@ static __device__ __forceinline__ void add_tiles(
     for (; top - SUMS > stack; top -= SUMS) merge(top - 2 * SUMS, top - SUMS);  // the rest, from the smallest run on
 }
 
-// Computes what follows from the sums, and only then replaces the results, which may be the state that it reads.
-static __device__ __forceinline__ void close(
-    const T* total, const T* state, const T* numbers, T* next, T* results) {
-    compute_results(total, state, numbers, next);
+// Computes what follows from the sums, and only then replaces the results, which may be the state that it reads. A step
+// that ends the run is left undone; returns whether it did.
+static __device__ __forceinline__ bool close(
+    long long* progress, const T* total, const T* state, const T* numbers, T* next, T* results) {
+    const int reached = ending(compute_results(total, state, numbers, next));
     __syncthreads();  // for all of next: until then, old state is read
+    if (threadIdx.x == 0) progress[0] = reached;
+    if (reached) return true;
+    if (threadIdx.x == 0) ++progress[1];
     for (int k = threadIdx.x; k < RESULTS; k += blockDim.x) results[k] = next[k];
+    return false;
 }
 
 // Small data (share = 0): each block has a network at a time, and does all of its iterations. Large data: all blocks
-// have network n, each a share of its tiles. A span is a network's first strip, examples, and first strip of outputs.
+// have network n, each a share of its tiles. A span is a network's first strip, examples, and first strip of outputs;
+// its progress the number of the ending that it has reached, or 0, and how many iterations it has done.
 extern "C" __global__ void __launch_bounds__(TILE)
 run_tiles(
-    const T* examples, const long long* spans, const T* states, const T* numbers, T* results, T* outputs, T* work,
-    int rows, long long n, long long networks, long long share, int iterations) {
+    const T* examples, const long long* spans, long long* progress, const T* states, const T* numbers, T* results,
+    T* outputs, T* work, int rows, long long n, long long networks, long long share, int iterations) {
     T* stack = work + blockIdx.x * (long long)(rows * SUMS + RESULTS);
     const long long first = blockIdx.x * share * TILE;
-    for (n += share ? 0 : blockIdx.x; n < networks; n += gridDim.x) {
+    for (n += share ? 0 : blockIdx.x; n < networks; n += share ? networks : gridDim.x) {
         const long long *span = spans + 4 * n, left = span[1] - first;
-        for (int i = 0; i < iterations; ++i) {
+        for (int more = progress[2 * n] ? 0 : iterations; more > 0; --more) {
             add_tiles(examples + (span[0] * STRIP + first) * EXAMPLES, outputs + (span[2] * STRIP + first) * OUTPUTS,
                       states + n * STATE, numbers + n * NUMBERS, stack,
                       share && share * TILE < left ? share * TILE : left);
             if (share) return;  // all blocks alike: add_runs and follow do the rest
             __syncthreads();  // for the total, of which each thread has added some elements and reads others
-            close(stack, states + n * STATE, numbers + n * NUMBERS, stack + rows * SUMS, results + n * RESULTS);
+            const bool ends = close(progress + 2 * n, stack, states + n * STATE, numbers + n * NUMBERS,
+                                    stack + rows * SUMS, results + n * RESULTS);
+            if (ends) break;
             __syncthreads();  // for the new state, which the next iteration reads
         }
     }
@@ -496,6 +524,7 @@ add_runs(T* work, int rows, int n) {
 }
 
 extern "C" __global__ void __launch_bounds__(WIDE_THREADS)
-follow(const T* states, const T* numbers, T* results, T* work, int rows, long long n) {
-    close(work, states + n * STATE, numbers + n * NUMBERS, work + rows * SUMS, results + n * RESULTS);
+follow(long long* progress, const T* states, const T* numbers, T* results, T* work, int rows, long long n) {
+    if (progress[2 * n]) return;
+    close(progress + 2 * n, work, states + n * STATE, numbers + n * NUMBERS, work + rows * SUMS, results + n * RESULTS);
 }

@@ -1,3 +1,4 @@
+declare i1 @llvm.vector.reduce.or.v16i1(<16 x i1>)
 declare <16 x float> @llvm.fabs.v16f32(<16 x float>)
 declare <16 x float> @llvm.sqrt.v16f32(<16 x float>)
 declare <16 x float> @llvm.fma.v16f32(<16 x float>, <16 x float>, <16 x float>)
@@ -794,55 +795,104 @@ loop633.end:
   ret void
 }
 
-define internal void @follow(ptr noalias %total, ptr noalias %state, ptr noalias %numbers, ptr noalias %next) noinline {
+define internal i32 @follow(ptr noalias %total, ptr noalias %state, ptr noalias %numbers, ptr noalias %next) noinline {
 entry:
+  %a644 = alloca <16 x i1>, align 64
   br label %body
 body:
-  %v644 = getelementptr inbounds float, ptr %state, i64 0
-  %v645 = load <16 x float>, ptr %v644, align 64
-  %v646 = getelementptr inbounds float, ptr %numbers, i64 1
-  %v647 = load float, ptr %v646
-  %v648 = insertelement <16 x float> poison, float %v647, i64 0
-  %v649 = shufflevector <16 x float> %v648, <16 x float> poison, <16 x i32> zeroinitializer
-  %v650 = getelementptr inbounds float, ptr %total, i64 5
-  %v651 = load <16 x float>, ptr %v650, align 4
-  %v652 = getelementptr inbounds float, ptr %numbers, i64 0
-  %v653 = load float, ptr %v652
-  %v654 = insertelement <16 x float> poison, float %v653, i64 0
-  %v655 = shufflevector <16 x float> %v654, <16 x float> poison, <16 x i32> zeroinitializer
-  %v656 = fdiv <16 x float> %v651, %v655
-  %v657 = fmul <16 x float> %v649, %v656
-  %v658 = fsub <16 x float> %v645, %v657
-  %v659 = getelementptr inbounds float, ptr %next, i64 0
-  store <16 x float> %v658, ptr %v659, align 64
-  %v660 = getelementptr inbounds float, ptr %state, i64 16
-  %v661 = load <16 x float>, ptr %v660, align 64
-  %v662 = getelementptr inbounds float, ptr %total, i64 17
-  %v663 = load <16 x float>, ptr %v662, align 4
-  %v664 = fdiv <16 x float> %v663, %v655
-  %v665 = fmul <16 x float> %v649, %v664
-  %v666 = fsub <16 x float> %v661, %v665
-  %v667 = getelementptr inbounds float, ptr %next, i64 16
-  store <16 x float> %v666, ptr %v667, align 64
-  %v668 = getelementptr inbounds float, ptr %state, i64 32
-  %v669 = load <16 x float>, ptr %v668, align 64
-  %v670 = getelementptr inbounds float, ptr %total, i64 0
-  %v671 = load <16 x float>, ptr %v670, align 4
-  %v672 = fdiv <16 x float> %v671, %v655
-  %v673 = fmul <16 x float> %v649, %v672
-  %v674 = fsub <16 x float> %v669, %v673
-  %v675 = getelementptr inbounds float, ptr %next, i64 32
-  store <16 x float> %v674, ptr %v675, align 64
-  %v676 = getelementptr inbounds float, ptr %state, i64 48
-  %v677 = load <16 x float>, ptr %v676, align 64
-  %v678 = getelementptr inbounds float, ptr %total, i64 4
-  %v679 = load <16 x float>, ptr %v678, align 4
-  %v680 = fdiv <16 x float> %v679, %v655
-  %v681 = fmul <16 x float> %v649, %v680
-  %v682 = fsub <16 x float> %v677, %v681
-  %v683 = getelementptr inbounds float, ptr %next, i64 48
-  store <16 x float> %v682, ptr %v683, align 64
-  ret void
+  store <16 x i1> zeroinitializer, ptr %a644
+  %v645 = getelementptr inbounds float, ptr %state, i64 0
+  %v646 = load <16 x float>, ptr %v645, align 64
+  %v647 = getelementptr inbounds float, ptr %numbers, i64 1
+  %v648 = load float, ptr %v647
+  %v649 = insertelement <16 x float> poison, float %v648, i64 0
+  %v650 = shufflevector <16 x float> %v649, <16 x float> poison, <16 x i32> zeroinitializer
+  %v651 = getelementptr inbounds float, ptr %total, i64 5
+  %v652 = load <16 x float>, ptr %v651, align 4
+  %v653 = getelementptr inbounds float, ptr %numbers, i64 0
+  %v654 = load float, ptr %v653
+  %v655 = insertelement <16 x float> poison, float %v654, i64 0
+  %v656 = shufflevector <16 x float> %v655, <16 x float> poison, <16 x i32> zeroinitializer
+  %v657 = fdiv <16 x float> %v652, %v656
+  %v658 = fmul <16 x float> %v650, %v657
+  %v659 = fsub <16 x float> %v646, %v658
+  %v660 = getelementptr inbounds float, ptr %next, i64 0
+  store <16 x float> %v659, ptr %v660, align 64
+  %v661 = call <16 x float> @llvm.fabs.v16f32(<16 x float> %v659)
+  %v662 = fcmp olt <16 x float> %v661, splat (float 0x7FF0000000000000)
+  %v663 = xor <16 x i1> %v662, splat (i1 true)
+  %v664 = insertelement <16 x i64> poison, i64 0, i64 0
+  %v665 = shufflevector <16 x i64> %v664, <16 x i64> poison, <16 x i32> zeroinitializer
+  %v666 = add <16 x i64> %v665, <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15>
+  %v667 = icmp slt <16 x i64> %v666, splat (i64 12)
+  %v668 = and <16 x i1> %v663, %v667
+  %v669 = load <16 x i1>, ptr %a644
+  %v670 = or <16 x i1> %v669, %v668
+  store <16 x i1> %v670, ptr %a644
+  %v671 = getelementptr inbounds float, ptr %state, i64 16
+  %v672 = load <16 x float>, ptr %v671, align 64
+  %v673 = getelementptr inbounds float, ptr %total, i64 17
+  %v674 = load <16 x float>, ptr %v673, align 4
+  %v675 = fdiv <16 x float> %v674, %v656
+  %v676 = fmul <16 x float> %v650, %v675
+  %v677 = fsub <16 x float> %v672, %v676
+  %v678 = getelementptr inbounds float, ptr %next, i64 16
+  store <16 x float> %v677, ptr %v678, align 64
+  %v679 = call <16 x float> @llvm.fabs.v16f32(<16 x float> %v677)
+  %v680 = fcmp olt <16 x float> %v679, splat (float 0x7FF0000000000000)
+  %v681 = xor <16 x i1> %v680, splat (i1 true)
+  %v682 = insertelement <16 x i64> poison, i64 0, i64 0
+  %v683 = shufflevector <16 x i64> %v682, <16 x i64> poison, <16 x i32> zeroinitializer
+  %v684 = add <16 x i64> %v683, <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15>
+  %v685 = icmp slt <16 x i64> %v684, splat (i64 4)
+  %v686 = and <16 x i1> %v681, %v685
+  %v687 = load <16 x i1>, ptr %a644
+  %v688 = or <16 x i1> %v687, %v686
+  store <16 x i1> %v688, ptr %a644
+  %v689 = getelementptr inbounds float, ptr %state, i64 32
+  %v690 = load <16 x float>, ptr %v689, align 64
+  %v691 = getelementptr inbounds float, ptr %total, i64 0
+  %v692 = load <16 x float>, ptr %v691, align 4
+  %v693 = fdiv <16 x float> %v692, %v656
+  %v694 = fmul <16 x float> %v650, %v693
+  %v695 = fsub <16 x float> %v690, %v694
+  %v696 = getelementptr inbounds float, ptr %next, i64 32
+  store <16 x float> %v695, ptr %v696, align 64
+  %v697 = call <16 x float> @llvm.fabs.v16f32(<16 x float> %v695)
+  %v698 = fcmp olt <16 x float> %v697, splat (float 0x7FF0000000000000)
+  %v699 = xor <16 x i1> %v698, splat (i1 true)
+  %v700 = insertelement <16 x i64> poison, i64 0, i64 0
+  %v701 = shufflevector <16 x i64> %v700, <16 x i64> poison, <16 x i32> zeroinitializer
+  %v702 = add <16 x i64> %v701, <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15>
+  %v703 = icmp slt <16 x i64> %v702, splat (i64 4)
+  %v704 = and <16 x i1> %v699, %v703
+  %v705 = load <16 x i1>, ptr %a644
+  %v706 = or <16 x i1> %v705, %v704
+  store <16 x i1> %v706, ptr %a644
+  %v707 = getelementptr inbounds float, ptr %state, i64 48
+  %v708 = load <16 x float>, ptr %v707, align 64
+  %v709 = getelementptr inbounds float, ptr %total, i64 4
+  %v710 = load <16 x float>, ptr %v709, align 4
+  %v711 = fdiv <16 x float> %v710, %v656
+  %v712 = fmul <16 x float> %v650, %v711
+  %v713 = fsub <16 x float> %v708, %v712
+  %v714 = getelementptr inbounds float, ptr %next, i64 48
+  store <16 x float> %v713, ptr %v714, align 64
+  %v715 = call <16 x float> @llvm.fabs.v16f32(<16 x float> %v713)
+  %v716 = fcmp olt <16 x float> %v715, splat (float 0x7FF0000000000000)
+  %v717 = xor <16 x i1> %v716, splat (i1 true)
+  %v718 = insertelement <16 x i64> poison, i64 0, i64 0
+  %v719 = shufflevector <16 x i64> %v718, <16 x i64> poison, <16 x i32> zeroinitializer
+  %v720 = add <16 x i64> %v719, <i64 0, i64 1, i64 2, i64 3, i64 4, i64 5, i64 6, i64 7, i64 8, i64 9, i64 10, i64 11, i64 12, i64 13, i64 14, i64 15>
+  %v721 = icmp slt <16 x i64> %v720, splat (i64 1)
+  %v722 = and <16 x i1> %v717, %v721
+  %v723 = load <16 x i1>, ptr %a644
+  %v724 = or <16 x i1> %v723, %v722
+  store <16 x i1> %v724, ptr %a644
+  %v725 = load <16 x i1>, ptr %a644
+  %v726 = call i1 @llvm.vector.reduce.or.v16i1(<16 x i1> %v725)
+  %v727 = select i1 %v726, i32 1, i32 0
+  ret i32 %v727
 }
 
 declare i32 @nn_backend_pause(i32)
@@ -881,15 +931,17 @@ entry:
   %allnumbers = load ptr, ptr %allnumbers.at
   %allresults.at = getelementptr i64, ptr %job, i64 13
   %allresults = load ptr, ptr %allresults.at
-  %shared.at = getelementptr i64, ptr %job, i64 14
+  %allprogress.at = getelementptr i64, ptr %job, i64 14
+  %allprogress = load ptr, ptr %allprogress.at
+  %shared.at = getelementptr i64, ptr %job, i64 15
   %shared = load ptr, ptr %shared.at
-  %partial.at = getelementptr i64, ptr %job, i64 15
+  %partial.at = getelementptr i64, ptr %job, i64 16
   %partial = load ptr, ptr %partial.at
-  %scratch.at = getelementptr i64, ptr %job, i64 16
+  %scratch.at = getelementptr i64, ptr %job, i64 17
   %scratch = load ptr, ptr %scratch.at
-  %own.at = getelementptr i64, ptr %job, i64 17
+  %own.at = getelementptr i64, ptr %job, i64 18
   %own = load ptr, ptr %own.at
-  %next.at = getelementptr i64, ptr %job, i64 18
+  %next.at = getelementptr i64, ptr %job, i64 19
   %next = load ptr, ptr %next.at
   %last = getelementptr i64, ptr %shared, i64 1
   %callers = alloca i32
@@ -899,7 +951,11 @@ entry:
   call void @llvm.x86.sse.ldmxcsr(ptr %ours)
   br label %network
 network: ; a span is a network's first strip, examples, first strip of outputs, and row of instructions
-  %n = phi i64 [ 0, %entry ], [ %n.next, %network.end ]
+  %n = phi i64 [ 0, %entry ], [ %n.next, %network.next ]
+  %progress.k = mul i64 %n, 2
+  %progress = getelementptr i64, ptr %allprogress, i64 %progress.k
+  %ended = load i64, ptr %progress
+  %over = icmp ne i64 %ended, 0
   %span.k = mul i64 %n, 4
   %span = getelementptr i64, ptr %spans, i64 %span.k
   %span.all = load <4 x i64>, ptr %span, align 8
@@ -918,9 +974,9 @@ network: ; a span is a network's first strip, examples, first strip of outputs, 
   %numbers = getelementptr float, ptr %allnumbers, i64 %numbers.k
   %results.k = mul i64 %n, 64
   %results = getelementptr float, ptr %allresults, i64 %results.k
-  br label %iteration
+  br i1 %over, label %network.next, label %iteration
 iteration: ; sums of odd and even ones are kept apart: no thread overwrites what another still reads
-  %i = phi i64 [ 0, %network ], [ %i.next, %follow ]
+  %i = phi i64 [ 0, %network ], [ %i.next, %take ]
   %i.next = add i64 %i, 1
   %odd = and i64 %i, 1
   %odd.k = mul i64 %odd, %half
@@ -988,13 +1044,25 @@ lose.patience: ; the next iteration is the last: none can have passed its barrie
   %stop = add i64 %i, 2
   %was = atomicrmw min ptr %last, i64 %stop monotonic
   br label %wait
-follow: ; the one row on the stack is the total
-  call void @follow(ptr %high, ptr %state, ptr %numbers, ptr %next)
+follow: ; the one row on the stack is the total; a step that ends the run is left undone, by all threads alike
+  %ending = call i32 @follow(ptr %high, ptr %state, ptr %numbers, ptr %next)
+  %going.on = icmp eq i32 %ending, 0
+  br i1 %going.on, label %take, label %network.end
+take:
   call void @llvm.memcpy.p0.p0.i64(ptr %state, ptr %next, i64 256, i1 false)
   %iterations = load atomic i64, ptr %last monotonic, align 8
   %more = icmp slt i64 %i.next, %iterations
   br i1 %more, label %iteration, label %network.end
 network.end:
+  %done = phi i64 [ %i, %follow ], [ %i.next, %take ]
+  %reached = sext i32 %ending to i64
+  store i64 %reached, ptr %progress
+  %done.at = getelementptr i64, ptr %progress, i64 1
+  %done.before = load i64, ptr %done.at
+  %done.in.all = add i64 %done.before, %done
+  store i64 %done.in.all, ptr %done.at
+  br label %network.next
+network.next:
   %n.next = add i64 %n, 1
   %n.more = icmp slt i64 %n.next, %networks
   br i1 %n.more, label %network, label %exit

@@ -1,0 +1,148 @@
+"""Ways to train of which every two choices meet in some, problems for them, and what a run reaches by definition."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import nn_backend as nn
+from nn_backend import engines
+from nn_backend.compiler.interpreter import interpret
+from nn_backend.compiler.native import zeros
+from nn_backend.compiler.program import Program
+from nn_backend.engines.compiled import program
+from nn_backend.engines.engine import Method
+from nn_backend.equations import OUTPUTS
+from nn_backend.network import place_examples
+from nn_backend.optimizers import State, get_optimizer
+
+METHODS = (
+    "sigmoid gd",
+    "softmax gd weights alpha tol",
+    "identity gd",
+    "sigmoid nesterov weights tol",
+    "softmax nesterov alpha",
+    "identity nesterov weights tol",
+    "sigmoid adam alpha tol",
+    "softmax adam weights",
+    "identity adam alpha tol",
+    "sigmoid rprop weights alpha",
+    "softmax rprop tol",
+    "identity rprop weights alpha",
+)
+SIZES = {"sigmoid": (3, 4, 1), "softmax": (5, 17, 3), "identity": (2, 3, 2)}
+RATES = {"gd": 0.5, "nesterov": 0.3, "adam": 0.2, "rprop": 0.7}  # so large that signs of gradients change soon
+CPU = nn.get_backend("cpu")
+
+
+class Problem(NamedTuple):
+    """Data, a start, and how to train from there."""
+
+    method: Method
+    examples: engines.Examples
+    state: State
+    numbers: Mapping[str, Any]
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        return self.examples.arrays()
+
+    def program(self, task: str) -> Program:
+        """Return what is computed in an iteration, or otherwise asked."""
+        w1, _, w2, _ = self.state.params
+        method = self.method if task == "step" else Method(self.method.output)
+        sizes = w1.shape[-1], w1.shape[-2], w2.shape[-2]
+        return program(task, *sizes, w1.dtype.name, method, self.examples.weights is not None)
+
+    def rounded(self, *index: int) -> dict[str, np.ndarray]:
+        """Return m and the numbers, of the network of that index, in the dtype."""
+        numbers = {"m": self.examples.m, **self.numbers}
+        with np.errstate(over="ignore"):
+            arrays = {name: np.asarray(number).astype(self.examples.X.dtype) for name, number in numbers.items()}
+        return {name: array[index] if array.ndim else array for name, array in arrays.items()}
+
+    def reached(self, iterations: int, *index: int) -> tuple[dict[str, np.ndarray], int, str]:
+        """Return what the network of that index reaches, as `interpreted` does."""
+        state = {name: array[index] for name, array in self.state.arrays().items()}
+        return interpreted(self.program("step"), self.arrays, state, self.rounded(*index), iterations)
+
+
+def problem(name: str, m: int, dtype: str) -> Problem:
+    """Return a problem of m examples for one of METHODS."""
+    kind, rule, *options = name.split()
+    n0, n1, n2 = SIZES[kind]
+    generator = np.random.default_rng(m)
+    X, y = generator.standard_normal((n0, m)), generator.standard_normal((n2, m))
+    if kind != "identity":
+        y = y == y.max(axis=0) if kind == "softmax" else y > 0.3
+    weights = generator.choice([0, 0.1, 1, 3], m) + (np.arange(m) == 0) if "weights" in options else None
+    params = nn.init_params(n0, n1, n2, factor=0.7, dtype=dtype)
+    chosen = get_optimizer(rule)
+    numbers = {**chosen.numbers, "learning_rate": RATES[rule]}
+    numbers |= {name: number for name, number in {"alpha": 0.3 * math.sqrt(m), "tol": 1e-4}.items() if name in options}
+    method = Method(OUTPUTS[kind], chosen.rule, tuple(numbers))
+    examples = place_examples(params, X, y, CPU, method.output, weights)
+    return Problem(method, examples, chosen.rule.init(params, numbers, xp=np), numbers)
+
+
+def interpreted(
+    step: Program,
+    examples: Mapping[str, np.ndarray],
+    state: Mapping[str, np.ndarray],
+    numbers: Mapping[str, np.ndarray],
+    iterations: int,
+) -> tuple[dict[str, np.ndarray], int, str]:
+    """Return by the interpreter the state that a run reaches, in how many iterations, and what ended it, or ""."""
+    for done in range(iterations):
+        found = interpret(step, examples, state, numbers)
+        for ending in reversed(step.endings):
+            if found[ending]:
+                return dict(state), done, ending
+        state = {name: found[name] for name in state}
+    return dict(state), iterations, ""
+
+
+ENDED = {  # what becomes of each network of `ending`, in 8 iterations: those that are done, and what ended its run
+    "goes on": (8, ""),
+    "had ended before": (0, ""),
+    "is at its goal": (0, "tol"),
+    "reaches its goal": (3, "tol"),
+    "diverges": (5, "diverged"),
+    "begins at NaN": (0, "diverged"),
+    "diverges at its goal": (0, "diverged"),
+}
+
+
+def ending(dtype: str, m: int = 300) -> tuple[Problem, np.ndarray]:
+    """Return networks whose runs end as ENDED says, and which of them have ended before."""
+    alone = problem("identity gd", m, dtype)
+    growing = 1e35 if dtype == "float64" else 1e4
+    tol = np.array([0, 0, 1e3, 0.095, 0, 1e3, 1e3])
+    numbers = {"learning_rate": np.array([0.2, 0.2, 0.2, 0.2, growing, 0.2, np.inf]), "tol": tol}
+    params = nn.Params(*(np.stack([array] * len(tol)) for array in alone.state.params))
+    params.b1[5, 1] = np.nan
+    method = alone.method._replace(numbers=tuple(numbers))
+    return Problem(method, alone.examples, State(params, {}), numbers), np.arange(len(tol)) == 1
+
+
+def ends_right(kernel: Any, examples: Any, given: Problem, ended: np.ndarray) -> bool:
+    """Whether a kernel, bound to a problem of `ending`, leaves each network's run where that is to end."""
+    plan, networks = kernel.plan, len(ENDED)
+    state, numbers = (zeros((networks, layout.size), plan.program.dtype) for layout in (plan.state, plan.numbers))
+    state[:] = np.nan  # behind the arrays' ends
+    plan.state.pack(given.state.arrays(), state)
+    with np.errstate(over="ignore"):
+        plan.numbers.pack({"m": given.examples.m, **given.numbers}, numbers)
+    progress = np.zeros((networks, 2), np.int64)
+    progress[ended, 0] = -1
+    kernel.bind(examples, networks)(state, numbers, 8, progress)
+    names = np.array(["", *plan.program.endings, ""])
+    counts = zip(progress[:, 1].tolist(), names[progress[:, 0]].tolist(), strict=True)
+    reached = [given.reached(done, k)[0] for k, (done, _) in enumerate(ENDED.values())]
+    same = all(
+        array[k].tobytes() == expected[name].tobytes()
+        for k, expected in enumerate(reached)
+        for name, array in plan.state.unpack(state).items()
+    )
+    return same and list(counts) == list(ENDED.values())
