@@ -109,7 +109,7 @@ def bind(monkeypatch) -> Callable[[Callable], None]:
 
 
 class Descending:
-    """An engine that does what a function does with its states; starts and ends as another does, or takes them as is."""
+    """An engine that does what a function does with states; starts and ends as another does, or takes them as is."""
 
     def __init__(self, descend: Callable, like: Any = None) -> None:
         self.descend = lambda *arguments: (descend(*arguments), None, None)

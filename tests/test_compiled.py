@@ -338,7 +338,7 @@ def problems(draw: st.DrawFn, dtype: str) -> dict[str, Any]:
 
 
 @DTYPE
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_is_the_interpreter_at_any_magnitude(dtype: str, data: st.DataObject) -> None:
     """Saturated sigmoids, subnormal numbers, overflow to infinity, which ends a run, and what would come of it."""

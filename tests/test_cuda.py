@@ -243,7 +243,7 @@ def test_kernels_give_the_interpreters_bits(
 
 @DTYPE
 @pytest.mark.parametrize("task", ["step", "score", "yhat"])
-@pytest.mark.parametrize("sizes", [(1, 1, 1), (2, 3, 2), (3, 4, 1), (8, 8, 1), (30, 8, 2)])
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (2, 3, 2), (30, 8, 2)])
 def test_networks_of_other_sizes(sizes: tuple[int, int, int], task: str, dtype: str, driver: Driver) -> None:
     for m, driver.order in ((32, "forward"), (127, "random"), (300, "backward")):
         assert agrees(driver, task, sizes, dtype, m, 2)
