@@ -212,8 +212,11 @@ def _numbers(optimizer: Optimizer, params: Params, learning_rate: Any, alpha: An
             raise ArgumentError(f"learning_rate is {learning_rate}; expected None, as the optimizer has none")
         given["learning_rate"] = learning_rate
     lead = tuple(params.w1.shape[:-2])
-    numbers = {}
+    numbers: dict[str, Any] = {}
     for name, value in given.items():
+        if type(value) is float and math.isfinite(value) and value > 0:  # as most are, and others take longer
+            numbers[name] = value
+            continue
         try:
             array = np.asarray(value, np.float64)
         except (TypeError, ValueError):

@@ -4,8 +4,11 @@
 Numbers are Python floats, or arrays (..., 1, 1) with one for each network.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from nn_backend import equations
 from nn_backend.equations import Array, Params
@@ -37,12 +40,15 @@ class State(NamedTuple):
     @classmethod
     def of(cls, arrays: Mapping[str, Array]) -> "State":
         """Return the state that has these arrays."""
-        memory = {}
-        for name in [*arrays][len(Params._fields) :]:
-            whole = name.partition(".")[0]
-            fields = [f"{whole}.{field}" for field in Params._fields]
-            memory[whole] = arrays[name] if name == whole else Params(*(arrays[field] for field in fields))
-        return cls(Params(*(arrays[field] for field in Params._fields)), memory)
+        w1, b1, w2, b2, *others = arrays.values()
+        memory: dict[str, Any] = {}
+        for name, array in zip([*arrays][len(Params._fields) :], others, strict=True):
+            whole, _, field = name.partition(".")
+            memory[whole] = (*memory.get(whole, ()), array) if field else array
+        return cls(
+            Params(w1, b1, w2, b2),
+            {name: Params(*values) if isinstance(values, tuple) else values for name, values in memory.items()},
+        )
 
 
 class Rule(NamedTuple):
@@ -159,7 +165,12 @@ def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
         return optimizer
     if optimizer not in OPTIMIZERS:
         raise ArgumentError(f"optimizer {optimizer!r} is not known; accepted: {', '.join(OPTIMIZERS)}, or nn.adam(...)")
-    return OPTIMIZERS[optimizer]()
+    return _standard(optimizer)
+
+
+@functools.cache
+def _standard(name: str) -> Optimizer:
+    return OPTIMIZERS[name]()
 
 
 # Why a run ends, by its name, and whether that is where all of its comparisons hold or where not all do.
@@ -200,8 +211,6 @@ def comparisons(after: State, gradients: Params, numbers: Mapping[str, Any], *, 
 
 
 def _check(name: str, value: Any, expected: str, holds: Callable[[Any], Any]) -> None:
-    import numpy as np
-
     try:
         held = np.all(holds(np.asarray(value)))
     except TypeError:

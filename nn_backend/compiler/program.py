@@ -170,9 +170,11 @@ class Layout:
     def pack(self, arrays: Mapping[Any, Any], row: Any) -> None:
         """Write arrays (..., rows, columns), or numbers (...), into rows (..., size) of any array module."""
         for key in self.shapes:
-            part = row[..., self.slice(key)]
             array = arrays[key]
-            part[...] = array.reshape(*array.shape[:-2], -1) if np.ndim(array) > 1 else np.asarray(array)[..., None]
+            if np.ndim(array) > 1:
+                row[..., self.slice(key)] = array.reshape(*array.shape[:-2], -1)
+            else:
+                row[..., self.offsets[key]] = array
 
     def unpack(self, row: Any) -> dict[Any, Any]:
         """Return the arrays (..., rows, columns) that rows (..., size) hold."""

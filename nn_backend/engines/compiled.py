@@ -88,9 +88,8 @@ class CompiledEngine:
 
     def state(self, state: Any) -> State:
         """Return a state as NumPy arrays."""
-        arrays = self._layout.unpack(self.backend.to_numpy(state))
-        shaped = {name: array.reshape(*self._lead, *array.shape[1:]).copy() for name, array in arrays.items()}
-        return State.of(shaped)
+        arrays = self._layout.unpack(self.backend.to_numpy(state).reshape(*self._lead, -1).copy())
+        return State.of({name: np.ascontiguousarray(array) for name, array in arrays.items()})
 
     def descend(
         self, state: Any, iterations: int, numbers: Mapping[str, Any], ended: np.ndarray | None = None
@@ -156,7 +155,7 @@ class CompiledEngine:
         layout = run.kernel.plan.numbers
         row = np.empty((len(state), layout.size), self._dtype)
         with np.errstate(over="ignore"):  # a rate beyond float32 becomes infinite, and fit reports where that leads
-            arrays = {name: np.reshape(given, -1) for name, given in numbers.items()}
+            arrays = {name: np.ravel(given) if np.ndim(given) > 1 else given for name, given in numbers.items()}
             layout.pack({"m": self._examples.m, **arrays}, row)
         ran: tuple[Any, Any] = run(state, self.backend.asarray(row), iterations, progress)
         return ran
