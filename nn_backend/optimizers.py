@@ -40,15 +40,16 @@ class State(NamedTuple):
     @classmethod
     def of(cls, arrays: Mapping[str, Array]) -> "State":
         """Return the state that has these arrays."""
-        w1, b1, w2, b2, *others = arrays.values()
+        params: dict[str, Any] = {}
         memory: dict[str, Any] = {}
-        for name, array in zip([*arrays][len(Params._fields) :], others, strict=True):
+        for name, array in arrays.items():
             whole, _, field = name.partition(".")
-            memory[whole] = (*memory.get(whole, ()), array) if field else array
-        return cls(
-            Params(w1, b1, w2, b2),
-            {name: Params(*values) if isinstance(values, tuple) else values for name, values in memory.items()},
-        )
+            if field:
+                memory.setdefault(whole, {})[field] = array
+            else:
+                (params if name in Params._fields else memory)[name] = array
+        wholes = {name: Params(**parts) if isinstance(parts, dict) else parts for name, parts in memory.items()}
+        return cls(Params(**params), wholes)
 
 
 class Rule(NamedTuple):
