@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("train", "predict", "explain", "compare", "compiler")
+COMMANDS = ("train", "predict", "explain", "compiler")  # compare's takes seconds: test_compare has it
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a command line is pasted into a POSIX shell")

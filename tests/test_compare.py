@@ -122,10 +122,11 @@ class Descending:
 
 @pytest.fixture(scope="module")
 def measured() -> Measured:
-    """Run the command in a process of its own that sees no GPU, at its real pace."""
+    """Run the example of its help in a process of its own that sees no GPU, at its real pace."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("NN_BACKEND")}
     environment["CUDA_VISIBLE_DEVICES"] = ""
-    command = [sys.executable, "-m", "nn_backend.compare", "--rows", "300,10000", "--dtype", "float32"]
+    example = compare._parser().epilog.removeprefix("example: python ").split()
+    command = [sys.executable, *example]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     return Measured(done.returncode, done.stdout, done.stderr)
 

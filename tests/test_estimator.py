@@ -35,10 +35,8 @@ KINDS = [ShallowNetClassifier, ShallowNetRegressor]
 CONFIGURATIONS = [
     {},
     {"standardize": False},
-    {"engine": "eager"},
-    {"dtype": "float32"},
-    {"n_init": 2},
-    {"solver": "adam"},
+    {"engine": "eager", "solver": "adam"},
+    {"dtype": "float32", "n_init": 2},
 ]
 
 
