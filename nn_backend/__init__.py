@@ -25,9 +25,11 @@ from nn_backend.errors import (
     TraceError,
 )
 from nn_backend.export import load, save, to_onnx
+from nn_backend.many import fit_many
 from nn_backend.marks import load_marks, simulate_marks
 from nn_backend.model import Model
 from nn_backend.network import init_params, predict, predict_proba, score
+from nn_backend.networks import Networks
 from nn_backend.optimizers import Optimizer, State, adam, gd, nesterov, rprop
 from nn_backend.run import FitResult
 from nn_backend.tables import Standardization, Table, load_table, standardization
@@ -44,6 +46,7 @@ __all__ = [
     "MissingPackageError",
     "Model",
     "NNBackendError",
+    "Networks",
     "Optimizer",
     "OutOfMemoryError",
     "Params",
@@ -56,6 +59,7 @@ __all__ = [
     "available_backends",
     "diagnose_gpu",
     "fit",
+    "fit_many",
     "gd",
     "get_backend",
     "init_params",

@@ -22,8 +22,9 @@ from nn_backend.command_line import DONE, INTERRUPTED, Parser, run
 from nn_backend.engines.machine import count_threads
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, BackendUnavailableError
+from nn_backend.examples import place_examples
 from nn_backend.marks import MAX_ROWS, simulate_marks
-from nn_backend.network import DTYPES, init_params, place_examples, place_params
+from nn_backend.network import DTYPES, init_params, place_params
 from nn_backend.optimizers import State
 from nn_backend.plots import FORMATS, check_plot, plot_times
 

@@ -12,9 +12,10 @@ from nn_backend import checkpoint as checkpoints
 from nn_backend import engines
 from nn_backend.backend import Backend, dtype_name, get_backend
 from nn_backend.engines.engine import Examples, Method, Score, columns
-from nn_backend.equations import Params
+from nn_backend.equations import Params, outside
 from nn_backend.errors import ArgumentError, DataError
-from nn_backend.network import get_output, place_examples, place_params
+from nn_backend.examples import place_examples
+from nn_backend.network import get_output, place_params
 from nn_backend.optimizers import Optimizer, State, get_optimizer
 from nn_backend.run import FitResult, Run
 from nn_backend.tensors import digest
@@ -35,6 +36,9 @@ def fit(
     learning_rate: Any = None,
     alpha: Any = 0.0,
     weights: Any = None,
+    network: Any = None,
+    fold: Any = None,
+    held_out: Any = None,
     tol: Any = 0.0,
     iterations: int = 4500,
     validation: tuple[Any, ...] | None = None,
@@ -72,7 +76,11 @@ def fit(
     alpha : float
         Penalty: alpha / (2 m) * sum(w**2) of the weights has its part in the gradient, not in the cost that is shown.
     weights : array (m,), optional
-        How often each example counts.
+        How often each example counts; of several networks also (networks, m), each network's own.
+    network : array (m,) of int, optional
+        Which network each example trains, by its number in the leading axis; by default each trains all.
+    fold, held_out : array (m,) of int, array (networks,) of int, optional
+        Each example's fold, and the fold whose examples do not count in a network; -1: none.
     tol : float
         The run ends where no element of the gradient, that of the penalty included, is as large as this; 0: never.
     iterations : int
@@ -146,8 +154,8 @@ def fit(
     memory = params.memory if isinstance(params, State) else None
     params = place_params(params.params if isinstance(params, State) else params, place)
     numbers = _numbers(chosen, params, learning_rate, alpha, tol)
-    examples = place_examples(params, X, y, place, kind, weights)
-    method = Method(kind, chosen.rule, tuple(numbers))
+    examples = place_examples(params, X, y, place, kind, weights, network, fold, held_out)
+    method = Method(kind, chosen.rule, tuple(numbers), None if fold is None else outside)
     bound = engines.bind(engine, examples, params, backend=place, method=method, threads=threads)
     watched = None
     if validation is not None:
@@ -155,7 +163,8 @@ def fit(
             held = place_examples(params, validation[0], validation[1], place, kind, *validation[2:])
         except DataError as error:
             raise DataError(f"of the validation data, {error}") from None
-        watched = engines.bind(engine, held, params, backend=place, method=method, threads=threads, tasks=("score",))
+        asked = method._replace(counts=None)
+        watched = engines.bind(engine, held, params, backend=place, method=asked, threads=threads, tasks=("score",))
     with place.current():
         state = chosen.rule.init(params, columns(numbers, place, dtype_name(params.w1)), xp=place.xp)
     if memory:
@@ -255,6 +264,7 @@ def _settings(
         "dtype": dtype_name(params.w1),
         "params": _digest(params._asdict(), place),
         "data": _digest(examples.arrays(), place),
+        **{name: digest(array) for name in ("held_out", "spans") if (array := getattr(examples, name)) is not None},
     }
 
 

@@ -11,6 +11,7 @@ from nn_backend import tensors as files
 from nn_backend.equations import Params
 from nn_backend.errors import ArrayTypeError, DataError
 from nn_backend.model import Model
+from nn_backend.networks import Networks, Scales
 from nn_backend.run import FitResult
 from nn_backend.tables import Standardization
 from nn_backend.tensors import import_extra
@@ -30,15 +31,16 @@ class Fitted(Protocol):
         ...
 
 
-def save(path: str | Path, result: FitResult | Model | Fitted) -> None:
-    """Save a trained network as a safetensors file; needs the extra ``export``.
+def save(path: str | Path, result: FitResult | Model | Fitted | Networks) -> None:
+    """Save a trained network, or many, as one safetensors file; needs the extra ``export``.
 
     Parameters
     ----------
     path : str or Path
         The file; an old one is replaced at once, or stays as it is if anything fails.
-    result : FitResult, Model, or fitted estimator
-        What to save. A `FitResult` does not know names and scaling of its features: see `Model.of`.
+    result : FitResult, Model, fitted estimator, or Networks
+        What to save. A `FitResult` does not know names and scaling of its features: see `Model.of`. `Networks` are
+        saved without the rows that their `Networks.best` would need after folds.
 
     Raises
     ------
@@ -52,8 +54,12 @@ def save(path: str | Path, result: FitResult | Model | Fitted) -> None:
     Tensors have PyTorch's names and shapes, so that ``torch.nn.Sequential(Linear, Sigmoid, Linear)`` takes them by
     ``load_state_dict(safetensors.torch.load_file(path))``; it computes z2, to which the output is applied. All else is
     in the metadata, as JSON under ``nn_backend``, with a SHA-256 of the whole by which `load` finds damage. The same
-    network gives the same bytes.
+    network gives the same bytes. `Networks` are stacked by size, ``4/w1`` for those of four hidden units; the table's
+    columns of numbers are tensors too.
     """
+    if isinstance(result, Networks):
+        files.write(path, "networks", *_networks_parts(result))
+        return
     model = _model(result)
     tensors = {TENSORS[name]: np.ascontiguousarray(array) for name, array in model.params._asdict().items()}
     tensors |= {name: tensors[name][:, 0] for name in (TENSORS["b1"], TENSORS["b2"])}
@@ -76,8 +82,8 @@ def save(path: str | Path, result: FitResult | Model | Fitted) -> None:
     files.write(path, "model", tensors, meaning)
 
 
-def load(path: str | Path) -> Model:
-    """Load a network that `save` wrote; needs the extra ``export``. Nothing in the file is executed.
+def load(path: str | Path) -> Model | Networks:
+    """Load what `save` wrote; needs the extra ``export``. Nothing in the file is executed.
 
     Parameters
     ----------
@@ -86,7 +92,7 @@ def load(path: str | Path) -> Model:
 
     Returns
     -------
-    Model
+    Model or Networks
         The same, to the bit.
 
     Raises
@@ -96,11 +102,12 @@ def load(path: str | Path) -> Model:
     MissingPackageError
         If safetensors is not installed.
     """
-    tensors, meaning = files.read(path, "model")
+    tensors, meaning = files.read(path, "model", "networks")
+    kind = meaning.get("kind", "model")  # which version 1 does not say
     try:
-        return _read_model(tensors, meaning)
+        return _read_networks(tensors, meaning) if kind == "networks" else _read_model(tensors, meaning)
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise files.not_fitting(path, "model", error) from None
+        raise files.not_fitting(path, kind, error) from None
 
 
 def to_onnx(result: FitResult | Model | Fitted) -> Any:
@@ -211,3 +218,53 @@ def _read_scale(scale: Mapping[str, Any] | None) -> Standardization | None:
     if scale is None:
         return None
     return Standardization(*(np.array(scale[name], np.float64)[:, None] for name in Standardization._fields))
+
+
+def _networks_parts(networks: Networks) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the arrays of networks, and all else as JSON values."""
+    tensors = {f"{n}/{name}": array for n, stack in networks.sizes.items() for name, array in stack._asdict().items()}
+    for role, scale in networks.scales._asdict().items():
+        tensors |= {} if scale is None else {f"{role}/{name}": array for name, array in scale._asdict().items()}
+    numbers = [name for name, kind in networks.table.dtypes.items() if kind in ("int64", "float64")]
+    tensors |= {f"table/{name}": networks.table[name].to_numpy() for name in numbers}
+    meaning = {name: getattr(networks, name) for name in ("output", "features", "target", "labels", "part", "training")}
+    words = {name: networks.table[name].tolist() for name in networks.table if name not in numbers}
+    score = networks.oob_score if networks.oob_score is None else np.asarray(networks.oob_score).tolist()
+    return tensors, meaning | {"columns": [*networks.table], "words": words, "oob_score": score}
+
+
+def _read_networks(tensors: Mapping[str, np.ndarray], meaning: Mapping[str, Any]) -> Networks:
+    """Return networks; raise one of several errors where their parts do not fit together."""
+    import pandas as pd
+
+    table = pd.DataFrame(
+        {
+            name: meaning["words"][name] if name in meaning["words"] else tensors[f"table/{name}"]
+            for name in meaning["columns"]
+        }
+    )
+    sizes = table["n_hidden"].value_counts(sort=False)
+    stacks = {int(n): Params(*(tensors[f"{n}/{name}"] for name in Params._fields)) for n in sizes.index}
+    if any(len(array) != sizes[n] for n, stack in stacks.items() for array in stack):
+        raise DataError("its table has other networks than its tensors")
+    scales = Scales(
+        *(
+            Standardization(*(tensors[f"{role}/{name}"] for name in Standardization._fields))
+            if f"{role}/mean" in tensors
+            else None
+            for role in Scales._fields
+        )
+    )
+    score, features, labels = meaning["oob_score"], meaning["features"], meaning["labels"]
+    return Networks(
+        table,
+        stacks,
+        meaning["output"],
+        scales,
+        features=features and tuple(features),
+        target=meaning["target"],
+        labels=labels and tuple(labels),
+        part=meaning["part"],
+        oob_score=np.array(score) if isinstance(score, list) else score,
+        training=meaning["training"],
+    )

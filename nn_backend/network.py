@@ -1,15 +1,16 @@
 """A network's parameters: drawing them, checking them against data, and asking the network."""
 
-import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nn_backend import engines
 from nn_backend.backend import Backend, dtype_name, get_backend
-from nn_backend.engines.engine import Examples, Method, Score
+from nn_backend.engines.engine import Method, Score
 from nn_backend.equations import OUTPUTS, Output, Params
 from nn_backend.errors import ArgumentError, ArrayTypeError, DataError
+from nn_backend.examples import place_examples
 from nn_backend.optimizers import State
 
 DTYPES = ("float64", "float32")
@@ -17,7 +18,13 @@ MAX_SIZE = 2**31 - 1
 
 
 def init_params(
-    n_inputs: int, n_hidden: int, n_outputs: int = 1, *, seed: int = 3, factor: float = 0.01, dtype: str = "float64"
+    n_inputs: int,
+    n_hidden: int,
+    n_outputs: int = 1,
+    *,
+    seed: int | Sequence[int] = 3,
+    factor: float | Sequence[float] = 0.01,
+    dtype: str = "float64",
 ) -> Params:
     """Draw the initial parameters as the article does: small normal weights, biases zero.
 
@@ -25,39 +32,54 @@ def init_params(
     ----------
     n_inputs, n_hidden, n_outputs : int
         n0, n1 and n2, each at least 1.
-    seed : int
-        Seed of NumPy's legacy generator, from 0 to 2**32 - 1.
-    factor : float
-        Standard deviation of the weights.
+    seed : int or sequence of int
+        Seed of NumPy's legacy generator, from 0 to 2**32 - 1. Of a sequence, each has a network.
+    factor : float or sequence of float
+        Standard deviation of the weights; a sequence as long as that of seeds, or alone.
     dtype : str
         ``"float64"`` or ``"float32"``; the numbers are drawn in float64 and then rounded.
 
     Returns
     -------
     Params
-        NumPy arrays w1 (n1, n0), b1 (n1, 1), w2 (n2, n1), b2 (n2, 1).
+        NumPy arrays w1 (n1, n0), b1 (n1, 1), w2 (n2, n1), b2 (n2, 1); of sequences, with a leading axis.
 
     Examples
     --------
     >>> init_params(3, 4, seed=3, factor=0.1).w1[0].round(3)
     array([0.179, 0.044, 0.01 ])
+    >>> init_params(3, 4, seed=range(10)).w1.shape
+    (10, 4, 3)
     """
     for name, size in (("n_inputs", n_inputs), ("n_hidden", n_hidden), ("n_outputs", n_outputs)):
         if not 1 <= size <= MAX_SIZE:
             raise ArgumentError(f"{name} is {size}; expected 1 to {MAX_SIZE}")
-    if not 0 <= seed < 2**32:
+    seeds, factors = np.asarray(seed), np.asarray(factor, np.float64)
+    if seeds.dtype.kind not in "iu" or not ((seeds >= 0) & (seeds < 2**32)).all():
         raise ArgumentError(f"seed is {seed}; expected a whole number from 0 to {2**32 - 1}")
-    if not np.isfinite(factor):
+    if not np.isfinite(factors).all():
         raise ArgumentError(f"factor is {factor}; expected a finite number")
     if dtype not in DTYPES:
         raise ArgumentError(f"dtype is {dtype!r}; accepted: {', '.join(DTYPES)}")
-    generator = np.random.RandomState(seed)
+    try:
+        lead = np.broadcast_shapes(seeds.shape, factors.shape)
+    except ValueError:
+        raise ArgumentError(
+            f"there are {seeds.size} seeds and {factors.size} factors; expected as many, or one of either"
+        ) from None
+    if 0 in lead:
+        raise ArgumentError("seed or factor is an empty sequence; expected at least one of each")
+    generator, drawn = np.random.RandomState(), np.empty((*lead, n_hidden * (n_inputs + n_outputs)))
+    for at, one in zip(np.ndindex(lead), np.broadcast_to(seeds, lead).ravel().tolist(), strict=True):
+        generator.seed(one)
+        drawn[at] = generator.randn(drawn.shape[-1])
     with np.errstate(over="ignore"):
-        w1 = (generator.randn(n_hidden, n_inputs) * factor).astype(dtype)
-        w2 = (generator.randn(n_outputs, n_hidden) * factor).astype(dtype)
-    if not (np.isfinite(w1).all() and np.isfinite(w2).all()):
+        drawn = (drawn * factors[..., None]).astype(dtype)
+    if not np.isfinite(drawn).all():
         raise ArgumentError(f"factor is {factor}; the weights would not be finite in {dtype}")
-    return Params(w1, np.zeros((n_hidden, 1), dtype), w2, np.zeros((n_outputs, 1), dtype))
+    w1, w2 = np.split(drawn, [n_hidden * n_inputs], axis=-1)
+    b1, b2 = np.zeros((*lead, n_hidden, 1), dtype), np.zeros((*lead, n_outputs, 1), dtype)
+    return Params(w1.reshape(*lead, n_hidden, n_inputs), b1, w2.reshape(*lead, n_outputs, n_hidden), b2)
 
 
 def get_output(output: str) -> Output:
@@ -199,72 +221,3 @@ def place_params(params: Params, backend: Backend) -> Params:
             if not backend.xp.all(backend.xp.isfinite(array)):
                 raise DataError(f"{name} holds NaN or infinity; expected finite parameters")
     return placed
-
-
-def place_examples(
-    params: Params,
-    X: Any,
-    y: Any,
-    backend: Backend,
-    output: Output = OUTPUTS["sigmoid"],
-    weights: Any = None,
-) -> Examples:
-    """Check X, and y and weights, where given, against the network; move them to the backend in the network's dtype."""
-    n0, n2, dtype = params.w1.shape[-1], params.w2.shape[-2], dtype_name(params.w1)
-    with np.errstate(over="ignore"):
-        X = backend.asarray(X, dtype)
-    shape = tuple(X.shape)
-    if len(shape) != 2 or shape[0] != n0:
-        remedy = " Pass X.T." if shape[1:] == (n0,) else ""
-        raise DataError(f"X has shape {shape}; expected (n0, m) with n0 = {n0}, one example per column.{remedy}")
-    if shape[1] == 0:
-        raise DataError(f"X has shape {shape}; expected at least one example")
-    with backend.current():
-        if not backend.xp.all(backend.xp.isfinite(X)):
-            raise DataError(f"X holds NaN or infinity (as {dtype}); expected finite numbers")
-        if y is None:
-            return Examples(X)
-        y = backend.asarray(y, dtype)
-        expected, shape = (n2, shape[1]), tuple(y.shape)
-        if shape != expected:
-            remedy = " Pass y.reshape(1, -1)." if n2 == 1 and shape in ((expected[1],), expected[::-1]) else ""
-            raise DataError(f"y has shape {shape}; expected (n2, m) = {expected}.{remedy}")
-        if output.name == "identity":
-            if not backend.xp.all(backend.xp.isfinite(y)):
-                raise DataError(f"y holds NaN or infinity (as {dtype}); expected finite numbers")
-        elif not backend.xp.all((y == 0) | (y == 1)):
-            raise DataError("y holds values other than 0 and 1; expected only these")
-        if output.name == "softmax" and not backend.xp.all(backend.xp.sum(y, axis=0) == 1):
-            raise DataError("y has columns without a single 1; output 'softmax' expects each example's class as one 1")
-        total = None
-        if weights is not None:
-            weights, total = _place_weights(weights, shape[1], backend, dtype)
-        spread = _spread(backend.to_numpy(y), weights, backend) if output.name == "identity" else None
-    return Examples(X, y, weights, total, spread)
-
-
-def _place_weights(weights: Any, m: int, backend: Backend, dtype: str) -> tuple[Any, float]:
-    """Check weights, and return them as a row on the backend, and their sum."""
-    weights = backend.asarray(weights, dtype)
-    if tuple(weights.shape) != (m,):
-        raise DataError(f"weights have shape {tuple(weights.shape)}; expected (m,) = ({m},)")
-    given = backend.to_numpy(weights)
-    if not (np.isfinite(given) & (given >= 0)).all():
-        raise DataError(f"weights hold negative numbers, NaN or infinity (as {dtype}); expected numbers, at least 0")
-    try:
-        total = math.fsum(given.tolist())
-    except OverflowError:
-        total = math.inf
-    if not 0 < total < np.finfo(dtype).max:
-        raise DataError(f"the weights' sum is {total:g}; expected a number above 0 that {dtype} can hold")
-    return weights[None, :], total
-
-
-def _spread(y: np.ndarray, weights: Any, backend: Backend) -> np.ndarray:
-    """Return the weighted sum of squares of y (n2, m) around its mean, of each output."""
-    share = np.ones(y.shape[1]) if weights is None else backend.to_numpy(weights)[0].astype(np.float64)
-    y, share = y[:, share > 0].astype(np.float64), share[share > 0]
-    mean = np.average(y, axis=1, weights=share, keepdims=True)
-    mean = np.clip(mean, y.min(axis=1, keepdims=True), y.max(axis=1, keepdims=True))  # of a constant y, y itself
-    spread: np.ndarray = np.sum(share * (y - mean) ** 2, axis=1)
-    return spread

@@ -32,6 +32,8 @@ def main() -> int:
     args = _parser().parse_args()
     backend = get_backend(args.device)
     model = load(args.model)
+    if not isinstance(model, Model):
+        raise ArgumentError(f"{args.model} holds {len(model)} networks; expected one, such as their best() saved")
     if model.output != "softmax" and len(model.params.w2) != 1:
         raise ArgumentError(f"{args.model} has {len(model.params.w2)} outputs; expected one, or the classes of softmax")
     output = STDOUT if args.output == STREAM else Path(args.output)

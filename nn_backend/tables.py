@@ -214,7 +214,13 @@ def read_targets(
     return _classes(words, known, output)
 
 
-def standardization(X: np.ndarray, weights: np.ndarray | None = None, *, what: str = "feature") -> Standardization:
+def standardization(
+    X: np.ndarray,
+    weights: np.ndarray | None = None,
+    *,
+    starts: Sequence[int] | np.ndarray = (0,),
+    what: str = "feature",
+) -> Standardization:
     """Return mean and deviation of each feature over the examples of X (n0, m).
 
     Parameters
@@ -223,6 +229,8 @@ def standardization(X: np.ndarray, weights: np.ndarray | None = None, *, what: s
         One example per column.
     weights : array (m,), optional
         How often each example counts, above 0.
+    starts : sequence of int
+        Where groups of examples begin, each of which has a column of means and deviations; by default all are one.
     what : str
         What errors call a row of X.
 
@@ -241,38 +249,47 @@ def standardization(X: np.ndarray, weights: np.ndarray | None = None, *, what: s
     >>> scale.apply(np.array([[1.0, 3.0, 5.0]]))
     array([[-1.,  1.,  3.]])
     """
-    low, high = X.min(axis=1, keepdims=True), X.max(axis=1, keepdims=True)
+    low, high = np.minimum.reduceat(X, starts, axis=1), np.maximum.reduceat(X, starts, axis=1)
     with np.errstate(over="ignore", invalid="ignore"):
         spread = high - low
     constant = spread == 0
     refused = ~constant & ~((spread >= MIN_SPREAD) & (spread <= MAX_SPREAD))
     if refused.any():
-        k = int(refused.argmax())
+        k, group = np.argwhere(refused)[0]
         raise DataError(
-            f"{what} {k + 1} lies between {low[k, 0]:g} and {high[k, 0]:g} and cannot be standardised; "
+            f"{what} {k + 1} lies between {low[k, group]:g} and {high[k, group]:g} and cannot be standardised; "
             f"expected equal values, or values {MIN_SPREAD:g} to {MAX_SPREAD:g} apart"
         )
     share: Any = 1 if weights is None else weights
-    total = X.shape[1] if weights is None else math.fsum(weights)
-    X = np.where(constant, 0, X)  # their rounded mean may differ from the value, and their sum may overflow
-    mean = _exact_sums(share * X) / total
-    deviation = np.sqrt(_exact_sums(share * (X - mean) ** 2) / total)
+    total = np.diff([*starts, X.shape[1]]) if weights is None else exact_sums(np.asarray(weights)[None], starts)
+    X = np.where(
+        _of_each(constant, X, starts), 0, X
+    )  # their rounded mean may differ from it, and their sum may overflow
+    mean = exact_sums(share * X, starts) / total
+    deviation = np.sqrt(exact_sums(share * (X - _of_each(mean, X, starts)) ** 2, starts) / total)
     return Standardization(np.where(constant, low, mean), np.where(constant, 1.0, deviation))
 
 
-def _exact_sums(values: np.ndarray) -> np.ndarray:
-    """Return the sum of each row, (n, 1), rounded once: `math.fsum` of all rows at once.
+def exact_sums(values: np.ndarray, starts: Sequence[int] | np.ndarray = (0,)) -> np.ndarray:
+    """Return the sum of each row from one start to the next, (n, starts), rounded once: `math.fsum` of all at once.
 
     Each round takes off the leading bits of all numbers: so few that their sum in any order needs no rounding.
     """
     parts, room = [], values.shape[1].bit_length() + 1
-    while 0 < (top := np.abs(values).max(axis=1, keepdims=True)).max() < np.inf:
-        above = np.ldexp(1.0, np.frexp(top)[1] + room)
+    while 0 < (top := np.maximum.reduceat(np.abs(values), starts, axis=1)).max() < np.inf:
+        above = _of_each(np.ldexp(1.0, np.frexp(top)[1] + room), values, starts)
         leading = (above + values) - above
-        parts.append(leading.sum(axis=1))
+        parts.append(np.add.reduceat(leading, starts, axis=1))
         values = values - leading
-    parts.append(values.sum(axis=1))  # zeros, or what is not finite
-    return np.array([[math.fsum(row)] for row in zip(*parts, strict=True)])
+    parts.append(np.add.reduceat(values, starts, axis=1))  # zeros, or what is not finite
+    return np.array([[math.fsum(sums) for sums in row] for row in np.stack(parts, axis=-1).tolist()])
+
+
+def _of_each(columns: np.ndarray, values: np.ndarray, starts: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Return for each column of values the one of its group, or the only one."""
+    if len(starts) == 1:
+        return columns  # which broadcasts, without a copy
+    return np.repeat(columns, np.diff([*starts, values.shape[1]]), axis=1)
 
 
 def _choose(names: list[str], target: str, features: Sequence[str] | None, where: str) -> list[str]:

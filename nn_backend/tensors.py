@@ -33,15 +33,15 @@ def write(path: str | Path, kind: str, tensors: Mapping[str, np.ndarray], meanin
         file.write(numpy.save(tensors, {FORMAT: json.dumps(meaning)}))
 
 
-def read(path: str | Path, kind: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the arrays and the meaning that `write` wrote; nothing in the file is executed.
+def read(path: str | Path, *kinds: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the arrays and the meaning that `write` wrote of one of some kinds; nothing in the file is executed.
 
     Raises
     ------
     DataFileError
-        If the file is missing, no safetensors file, not of that kind, of a later version, truncated or changed.
+        If the file is missing, no safetensors file, of another kind, of a later version, truncated or changed.
     """
-    safetensors = import_extra("safetensors")
+    safetensors, kind = import_extra("safetensors"), kinds[0]
     try:
         with safetensors.safe_open(path, framework="np") as file:
             text = (file.metadata() or {}).get(FORMAT)
@@ -55,15 +55,15 @@ def read(path: str | Path, kind: str) -> tuple[dict[str, np.ndarray], dict[str, 
                     f"update it"
                 )
             names = list(file.keys())
-            kinds = {file.get_slice(name).get_dtype() for name in names}
-            if not kinds <= {"F32", "F64", "I64"}:
-                raise ValueError(f"its tensors are of types {', '.join(sorted(kinds))}; expected F32, F64 or I64")
+            types = {file.get_slice(name).get_dtype() for name in names}
+            if not types <= {"F32", "F64", "I64"}:
+                raise ValueError(f"its tensors are of types {', '.join(sorted(types))}; expected F32, F64 or I64")
             tensors = {name: file.get_tensor(name) for name in names}
         expected = meaning.pop("sha256")
         if _checksum(tensors, meaning) != expected:
             raise DataFileError(f"{path} was changed or damaged after it was saved: its checksum is wrong")
-        if meaning.get("kind", "model") != kind:
-            raise DataFileError(f"{path} holds a {meaning['kind']}; expected a {kind}")
+        if meaning.get("kind", "model") not in kinds:
+            raise DataFileError(f"{path} holds a {meaning['kind']}; expected a {' or '.join(kinds)}")
         return tensors, meaning
     except FileNotFoundError:
         raise DataFileError(f"{path} does not exist; expected a {kind} saved by nn_backend") from None

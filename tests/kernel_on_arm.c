@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBERS = 7, ARRAYS = 13, STATES = 4, RESULTS = 6 };
+enum { NUMBERS = 7, ARRAYS = 14, STATES = 5, RESULTS = 7 };
 struct job { int64_t numbers[NUMBERS]; void *arrays[ARRAYS]; };
 
 void run(struct job *job);

@@ -1,7 +1,8 @@
 """Ways to train of which every two choices meet in some, problems for them, and what a run reaches by definition."""
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from nn_backend.compiler.program import Program
 from nn_backend.engines.compiled import program
 from nn_backend.engines.engine import Method
 from nn_backend.equations import OUTPUTS
-from nn_backend.network import place_examples
+from nn_backend.examples import place_examples
 from nn_backend.optimizers import State, get_optimizer
 
 METHODS = (
@@ -53,7 +54,7 @@ class Problem(NamedTuple):
         w1, _, w2, _ = self.state.params
         method = self.method if task == "step" else Method(self.method.output)
         sizes = w1.shape[-1], w1.shape[-2], w2.shape[-2]
-        return program(task, *sizes, w1.dtype.name, method, self.examples.weights is not None)
+        return program(task, *sizes, w1.dtype.name, method, "" if self.examples.weights is None else "shared")
 
     def rounded(self, *index: int) -> dict[str, np.ndarray]:
         """Return m and the numbers, of the network of that index, in the dtype."""
@@ -146,3 +147,71 @@ def ends_right(kernel: Any, examples: Any, given: Problem, ended: np.ndarray) ->
         for name, array in plan.state.unpack(state).items()
     )
     return same and list(counts) == list(ENDED.values())
+
+
+# --- many networks, each with something of its own ---
+
+COUNTS = (500, 1, 33, 31, 128, 32, 127, 2, 129, 64)  # rows of networks: around the borders of strips and tiles
+HELD_OUT = (-1, 0, 1, 2, 3, 2, 7)  # of folds 0 to 3: none, each, one of them again, and one that has no rows
+RUN = {"iterations": 12, "log_every": 5}
+N2 = {"sigmoid": 1, "softmax": 3, "identity": 2}
+# How to train where networks lie between 0 and 1: the numbers are arrays where that is one.
+WAYS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "sigmoid": lambda at: {"optimizer": "rprop", "learning_rate": 0.01 + at / 5, "alpha": 5 * at},
+    "softmax": lambda at: {"optimizer": nn.adam(beta1=0.5 + at / 3), "learning_rate": 0.02 + at / 10, "tol": at / 9},
+    "identity": lambda at: {
+        "optimizer": nn.nesterov(momentum=0.5 + at / 3),
+        "learning_rate": 0.2 - at / 8,
+        "alpha": at,
+    },
+}
+KINDS = ("network", "network weights", "weights", "fold", "fold weights")
+
+
+class Case(NamedTuple):
+    """Data of networks together, as `fit` is told, and X, y and weights of each alone."""
+
+    X: np.ndarray
+    y: np.ndarray
+    told: dict[str, Any]
+    alone: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]]
+
+    @property
+    def networks(self) -> int:
+        return len(self.alone)
+
+    @property
+    def places(self) -> np.ndarray:
+        """Where each network lies between 0 and 1."""
+        return np.linspace(0, 1, self.networks)
+
+
+@functools.cache
+def case(kind: str, output: str) -> Case:
+    """Return noisy data that a network can learn from, and whose they are."""
+    generator = np.random.default_rng(len(kind))
+    m = sum(COUNTS) if "network" in kind else 345
+    X, w = generator.standard_normal((3, m)), generator.choice([0.5, 1, 3], m) if "weights" in kind else None
+    z = generator.standard_normal((N2[output], 3)) @ X + 0.3 * generator.standard_normal((N2[output], m))
+    y = z if output == "identity" else (z == z.max(axis=0)) if output == "softmax" else z > 0
+    if kind == "weights":
+        own = generator.multinomial(m, np.full(m, 1 / m), 6).astype(float)  # bootstraps
+        return Case(X, y, {"weights": own}, [(X, y, mine) for mine in own])
+    if "fold" in kind:
+        fold, share = generator.permutation(np.arange(m) % 4), np.ones(m) if w is None else w
+        told = {"fold": fold, "held_out": HELD_OUT, "weights": w}
+        return Case(X, y, told, [(X, y, share * (fold != held)) for held in HELD_OUT])
+    ids = generator.permutation(np.repeat(np.arange(len(COUNTS)), COUNTS))
+    rows = [ids == n for n in range(len(COUNTS))]
+    parts = [(X[:, mine], y[:, mine], None if w is None else w[mine]) for mine in rows]
+    return Case(X, y, {"network": ids, "weights": w}, parts)
+
+
+def starts(networks: int, output: str, dtype: str) -> nn.Params:
+    return nn.init_params(3, 4, N2[output], seed=range(networks), factor=0.5, dtype=dtype)
+
+
+def together(kind: str, output: str, dtype: str, **where: Any) -> nn.FitResult:
+    given = case(kind, output)
+    options = {"output": output, **WAYS[output](given.places), **given.told, **RUN, **where}
+    return nn.fit(given.X, given.y, starts(given.networks, output, dtype), **options)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cuda_on_cpu import ORDERS, CudaError, compile_cuda, require_compiler
-from methods import CPU, METHODS, ending, ends_right, interpreted, problem
+from methods import CPU, KINDS, METHODS, WAYS, ending, ends_right, interpreted, problem, together
 from places import Device, require_gpu
 
 import nn_backend as nn
@@ -117,7 +117,12 @@ class Driver:
             ),
             get_current_stream=lambda: SimpleNamespace(synchronize=self.wait),
         )
-        arrays = {"asarray": np.asarray, "zeros": np.zeros, "empty": lambda *given: np.full(given[0], np.nan, given[1])}
+        arrays = {
+            "asarray": np.asarray,
+            "zeros": np.zeros,
+            "concatenate": np.concatenate,
+            "empty": lambda *given: np.full(given[0], np.nan, given[1]),
+        }
         cupy = SimpleNamespace(**arrays, cuda=cuda)
         module = SimpleNamespace(Module=functools.partial(LoadedModule, self))
         return {"cupy": cupy, "cupy.cuda": cuda, "cupy.cuda.function": module}
@@ -312,6 +317,26 @@ def test_every_way_to_train(name: str, dtype: str, driver: Driver, monkeypatch: 
         kernel.bind(device.Examples(given.arrays), 1)(state, numbers, 4)
         for key, array in kernel.plan.state.unpack(state[0]).items():
             assert array.tobytes() == expected[key].tobytes(), key
+
+
+@pytest.mark.parametrize("small", [True, False])
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(("kind", "output"), [*zip(KINDS, [*WAYS, "softmax", "identity"], strict=True)])
+def test_each_network_has_its_own_rows_weights_and_fold(
+    kind: str, output: str, order: str, small: bool, gpu: Backend, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "SMALL", 1e9 if small else 0)
+    monkeypatch.setattr(device, "MAX_BLOCKS", 4)
+    driver.order = order
+    here, there = (
+        together(kind, output, "float32", engine="compiled", backend=place, iterations=3, log_every=2)
+        for place in (CPU, gpu)
+    )
+    assert there.backend == "cupy:1"
+    assert here.history.equals(there.history)
+    assert here.status.tolist() == there.status.tolist()
+    for one, other in zip(here.state.arrays().values(), there.state.arrays().values(), strict=True):
+        assert one.tobytes() == other.tobytes()
 
 
 def ends(driver: Driver, dtype: str, monkeypatch: pytest.MonkeyPatch) -> bool:

@@ -117,7 +117,7 @@ def test_blocks_of_other_backends_agree_with_one_pass(columns: int, monkeypatch:
     X, y, params = many_rows()
     engine = EagerEngine(Examples(X, y), backend=Backend("elsewhere", ArrayModule()))
     monkeypatch.setattr(eager, "BLOCK_BYTES", columns * 4 * 8)
-    blocks = [block["X"] for block in engine._blocks(params)]
+    blocks = [block["X"] for block in engine._blocks(params, Examples(X, y))]
     assert max(block.shape[1] for block in blocks) <= columns
     assert np.concatenate(blocks, axis=1).tobytes() == X.tobytes()
     iterations = 1 if columns == 1 else 20

@@ -954,7 +954,7 @@ def test_a_file_of_version_1_is_a_network_of_sigmoids(folder):
 def test_a_checkpoint_is_no_model(folder):
     X, y = nn.load_marks()
     nn.fit(X, y, nn.init_params(3, 4), iterations=1, checkpoint="a.safetensors")
-    assert refusal("a.safetensors") == "a.safetensors holds a checkpoint; expected a model"
+    assert refusal("a.safetensors") == "a.safetensors holds a checkpoint; expected a model or networks"
 
 
 def test_a_forged_file_that_is_right_is_loaded(folder):

@@ -106,7 +106,7 @@ def job_and_arrays(plan: Plan, case: verify.Case) -> Iterator[bytes]:
         "given": in_strips({"X": case.X, "y": case.y}, np.zeros), "states": state, "allnumbers": numbers,
         "allprogress": np.zeros(2, np.int64), "shared": np.array([0, case.iterations]),
         "partial": np.zeros(2 * sums.size, dtype),
-        "scratch": np.zeros(plan.scratch.rows * TILE, dtype), "own": sums, "next": np.zeros(plan.results.size, dtype),
+        "scratch": np.zeros(plan.scratch.rows * TILE, dtype), "stack": sums, "next": np.zeros(plan.results.size, dtype),
     }  # fmt: skip
     for name, kind, *_ in Job._fields_:
         value = given.get(name, np.zeros(0))

@@ -347,7 +347,7 @@ def test_sums_are_those_of_fsum_whatever_the_magnitudes():
     for m in (1, 2, 7, 1000):
         values = draw.normal(size=(40, m)) * 10.0 ** draw.integers(-100, 100, (40, m)) * (draw.random((40, m)) < 0.9)
         values[:, : m // 2] = -values[:, m - m // 2 :] * draw.choice([1, 1 + 2**-52])  # which nearly cancel
-        assert nn.tables._exact_sums(values).ravel().tolist() == [math.fsum(row) for row in values.tolist()]
+        assert nn.tables.exact_sums(values).ravel().tolist() == [math.fsum(row) for row in values.tolist()]
 
 
 def test_standardization_does_not_depend_on_the_order_of_the_examples():

@@ -56,11 +56,11 @@ static __device__ __forceinline__ void merge(T* low, const T* high) {
 
 // Leaves the sums over m examples in the first row of a stack, on which are runs of 2^i tiles, as in a binary counter.
 static __device__ __forceinline__ void add_tiles(
-    const T* examples, T* outputs, const T* state, const T* numbers, T* stack, long long m) {
+    const T* examples, const T* own, T* outputs, const T* state, const T* numbers, T* stack, long long m) {
     T* top = stack;
     for (long long first = 0, number = 1; first < m; first += TILE, ++number) {
         const int left = m - first < TILE ? (int)(m - first) : TILE;
-        tile(examples + first * EXAMPLES, outputs + first * OUTPUTS, state, numbers, top, left);
+        tile(examples + first * EXAMPLES, own + first * OWN, outputs + first * OUTPUTS, state, numbers, top, left);
         __syncthreads();  // for the sums of all half-warps, which are merged now; and the next tile overwrites scratch
         top += SUMS;
         for (long long n = number; n % 2 == 0; n /= 2, top -= SUMS) merge(top - 2 * SUMS, top - SUMS);
@@ -82,8 +82,8 @@ static __device__ __forceinline__ bool close(
 }
 
 // Small data (share = 0): each block has a network at a time, and does all of its iterations. Large data: all blocks
-// have network n, each a share of its tiles. A span is a network's first strip, examples, and first strip of outputs;
-// its progress the number of the ending that it has reached, or 0, and how many iterations it has done.
+// have network n, each a share of its tiles. A span is a network's first strip, examples, first strip of outputs,
+// and where its own rows begin; its progress the number of the ending that it reached, or 0, and its iterations.
 extern "C" __global__ void __launch_bounds__(TILE)
 run_tiles(
     const T* examples, const long long* spans, long long* progress, const T* states, const T* numbers, T* results,
@@ -93,8 +93,8 @@ run_tiles(
     for (n += share ? 0 : blockIdx.x; n < networks; n += share ? networks : gridDim.x) {
         const long long *span = spans + 4 * n, left = span[1] - first;
         for (int more = progress[2 * n] ? 0 : iterations; more > 0; --more) {
-            add_tiles(examples + (span[0] * STRIP + first) * EXAMPLES, outputs + (span[2] * STRIP + first) * OUTPUTS,
-                      states + n * STATE, numbers + n * NUMBERS, stack,
+            add_tiles(examples + (span[0] * STRIP + first) * EXAMPLES, examples + span[3] + first * OWN,
+                      outputs + (span[2] * STRIP + first) * OUTPUTS, states + n * STATE, numbers + n * NUMBERS, stack,
                       share && share * TILE < left ? share * TILE : left);
             if (share) return;  // all blocks alike: add_runs and follow do the rest
             __syncthreads();  // for the total, of which each thread has added some elements and reads others
@@ -263,13 +263,14 @@ class Printer(Loops):
         """Return the source of the kernels."""
         plan = self.plan
         bits = ("float_as_int", "int_as_float") if self.suffix else ("double_as_longlong", "longlong_as_double")
+        rows = {"EXAMPLES": plan.examples.rows, "OWN": plan.own.rows, "OUTPUTS": plan.outputs.rows}
         sizes = {
-            **{"TILE": TILE, "STRIP": STRIP, "WIDE_THREADS": WIDE_THREADS, "COLUMNS": COLUMNS},
-            **{"EXAMPLES": plan.examples.rows, "OUTPUTS": plan.outputs.rows, "STATE": plan.state.size},
-            **{"NUMBERS": plan.numbers.size, "SUMS": plan.sums.size, "RESULTS": plan.results.size},
+            **{"TILE": TILE, "STRIP": STRIP, "WIDE_THREADS": WIDE_THREADS, "COLUMNS": COLUMNS, **rows},
+            **{"STATE": plan.state.size, "NUMBERS": plan.numbers.size},
+            **{"SUMS": plan.sums.size, "RESULTS": plan.results.size},
         }
         inline = "static __device__ __forceinline__"
-        rows = "const T* examples, T* outputs, const T* state, const T* numbers, T* sums, int left"
+        arrays = "const T* examples, const T* own, T* outputs, const T* state, const T* numbers, T* sums, int left"
         total = "const T* total, const T* state, const T* numbers, T* next"
         self.lines = [
             f"typedef {self.scalar} T;",
@@ -282,7 +283,7 @@ class Printer(Loops):
             f"{inline} T add(T x, T y) {{ return {_TEMPLATES['add'].format('x', 'y', **self.names)}; }}",
             "",
         ]
-        with self.braces(f"{inline} void tile({rows})"):
+        with self.braces(f"{inline} void tile({arrays})"):
             self.tile()
         self.do("")
         with self.braces(f"{inline} unsigned compute_results({total})"):

@@ -27,11 +27,18 @@ class Examples:
     ----------
     arrays : mapping of str to CuPy array (rows, m)
         One example per column, all of one dtype, in the order of the program's examples.
+    own : mapping of str to CuPy array (networks, rows, m), optional
+        Those of which each network has its own.
     """
 
-    def __init__(self, arrays: Mapping[str, Any]) -> None:
+    def __init__(self, arrays: Mapping[str, Any], own: Mapping[str, Any] | None = None) -> None:
         self.m = next(iter(arrays.values())).shape[1]
         self.data = in_strips(arrays, zeros)
+        self.shared = self.data.size  # numbers, behind which those of each network's own stand
+        if own:
+            import cupy
+
+            self.data = cupy.concatenate([self.data.ravel(), in_strips(own, zeros).ravel()])
 
 
 def zeros(shape: tuple[int, ...], dtype: Any) -> Any:
@@ -96,6 +103,7 @@ class Run:
         places, strips = place(networks, examples.m, spans)
         self._counts: list[int] = places[:, 1].tolist()
         tiles = -(-max(self._counts) // TILE)
+        places[:, 3] = examples.shared + places[:, 2] * plan.own.rows * STRIP
         self._places = cupy.asarray(places)
         self._outputs = zeros((networks, strips, plan.outputs.rows, STRIP), dtype)
         self._results = zeros((networks, plan.results.size * (not plan.is_step)), dtype)
@@ -132,7 +140,15 @@ class Run:
         if progress is None:
             progress = self._progress
             progress[...] = 0
-        given = (self._examples.data, self._places, progress, state, numbers, results, self._outputs)
+        given = (
+            self._examples.data,
+            self._places,
+            progress,
+            state,
+            numbers,
+            results,
+            self._outputs,
+        )
 
         def launch(blocks: int, n: int, count: int) -> None:
             which = (np.int64(n), np.int64(self._networks), np.int64(self._share), np.int32(count))

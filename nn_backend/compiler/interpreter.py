@@ -24,7 +24,7 @@ def interpret(program: Program, examples: Arrays, state: Arrays, numbers: Arrays
     program : Program
         What to run.
     examples : mapping of str to ndarray (rows, m)
-        One example per column, in the program's dtype.
+        One example per column, in the program's dtype; also those that are a network's own.
     state : mapping of str to ndarray (rows, columns)
         What is the same for all examples.
     numbers : mapping of str to ndarray ()
@@ -39,7 +39,7 @@ def interpret(program: Program, examples: Arrays, state: Arrays, numbers: Arrays
     given = {**examples, **state, **numbers}
     known: dict[Value, np.ndarray] = {}
     m = given[program.examples[0].attribute].shape[1]
-    for value in (*program.examples, *program.state, *program.numbers):
+    for value in (*program.examples, *program.own, *program.state, *program.numbers):
         array = np.asarray(given[value.attribute])
         if array.dtype != program.dtype:
             raise DataError(f"{value.attribute} is {array.dtype}; the program is {program.dtype}")

@@ -269,8 +269,8 @@ class Printer(Loops):
             kind, suffix = self.types["f"], self.types["suffix"]
             for f, n in (("fabs", 1), ("sqrt", 1), ("fma", 3)):
                 intrinsics.append(f"declare {kind} @llvm.{f}.{suffix}({', '.join([kind] * n)})")
-        arrays = "ptr noalias %examples, ptr noalias %outputs, ptr noalias %state, ptr noalias %numbers"
-        tile = f"tile(i64 %strips, i64 %left, {arrays}, ptr noalias %scratch, ptr noalias %sums)"
+        names = ("examples", "own", "outputs", "state", "numbers", "scratch", "sums")
+        tile = f"tile(i64 %strips, i64 %left, {', '.join(f'ptr noalias %{name}' for name in names)})"
         follow = "follow(ptr noalias %total, ptr noalias %state, ptr noalias %numbers, ptr noalias %next)"
         functions = [
             self.function(f"void @{tile}", self.tile),

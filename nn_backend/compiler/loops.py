@@ -183,9 +183,9 @@ class Loops(ABC):
 
     def place(self, value: Value, strip: Index, row: Index) -> tuple[str, Index]:
         """Return the array in which a row of a strip of this tile is, and where it begins."""
-        given = value.operation == "input"
-        array, slots = ("examples", self.plan.examples) if given else ("scratch", self.plan.scratch)
-        return array, self.at(slots, value, strip, row)
+        arrays = {"examples": self.plan.examples, "own": self.plan.own, "scratch": self.plan.scratch}
+        array = next(array for array, slots in arrays.items() if value in slots.first)
+        return array, self.at(arrays[array], value, strip, row)
 
     def read(self, value: Value, strip: Index, row: Index, units: Sequence[int]) -> list[str]:
         """Print what a nest reads: constants, what is the same for all examples, and rows of a strip."""

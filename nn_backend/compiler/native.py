@@ -14,14 +14,16 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from nn_backend.compiler.cache import lock, machine_code
+from nn_backend.compiler.lanes import WIDTH, LanesJob, LanesPrinter
 from nn_backend.compiler.llvm import LINE, Printer, Target
 from nn_backend.compiler.plan import Plan
 from nn_backend.compiler.pool import pool
-from nn_backend.compiler.program import STRIP, TILE, Program, in_strips, place
+from nn_backend.compiler.program import LANES, STRIP, TILE, Program, in_strips, place
 from nn_backend.compiler.threads import Job, schedule
 
 FOREVER = 2**62  # more arrivals than any barrier waits for, and more patience than any thread needs
 WORTH_A_THREAD = 10_000  # operations (see Plan.work) of one iteration, 0.2 to 0.5 µs; a barrier takes some 0.1 µs
+WORTH_LANES = 64  # networks from which on lanes of very little data are networks
 WORTH_STARTING = 8_000_000  # operations of a call, some 0.3 ms; waking a thread takes as long on a virtual machine
 # Looks at a barrier before a thread sleeps: some 0.1 ms, longer than it takes to wake, or one that sleeps would send
 # the other to sleep; and a quarter of the time of its own work, by which shares of large data may differ.
@@ -69,12 +71,16 @@ class Examples:
         One example per column, all of one dtype, in the order of the program's examples.
     threads : int
         How many share the work at most.
+    own : mapping of str to ndarray (networks, rows, m), optional
+        Those of which each network has its own.
     """
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], threads: int = 1) -> None:
+    def __init__(
+        self, arrays: Mapping[str, np.ndarray], threads: int = 1, own: Mapping[str, np.ndarray] | None = None
+    ) -> None:
         self.m = next(iter(arrays.values())).shape[1]
         self.threads = threads
-        self.data = in_strips(arrays, zeros)
+        self.data, self.own = in_strips(arrays, zeros), in_strips(own, zeros) if own else np.empty(0)
 
 
 class Kernel:
@@ -90,13 +96,24 @@ class Kernel:
 
     def __init__(self, program: Program, target: Target | None = None) -> None:
         self.plan = Plan(program)
-        target = target or host()
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(target))
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(object_code(self.plan, target)))
-        self._engine.finalize_object()
-        weakref.finalize(self, _close, self._engine).atexit = False
+        self._target = target or host()
+        self._engines: list[Any] = []
+        self.function = self._compiled(Printer)
+
+    @functools.cached_property
+    def in_lanes(self) -> Any:
+        """The function for very little data, whose lanes are networks."""
+        with lock:
+            return self._compiled(LanesPrinter)
+
+    def _compiled(self, printer: type[Printer]) -> Any:
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(self._target))
+        engine.add_object_file(llvm.ObjectFileRef.from_data(object_code(self.plan, self._target, printer)))
+        engine.finalize_object()
+        weakref.finalize(self, _close, engine).atexit = False
+        self._engines.append(engine)
         signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p)  # its calls release the GIL
-        self.function = signature(self._engine.get_function_address("run"))
+        return signature(engine.get_function_address("run"))
 
     def bind(self, examples: Examples, networks: int, spans: np.ndarray | None = None) -> "Run":
         """Prepare calls for as many networks; see `Run`."""
@@ -132,8 +149,10 @@ class Run:
         self.outputs = allocate((networks, strips, plan.outputs.rows, STRIP), plan.program.dtype)
         self._results = np.empty((networks, plan.results.size), plan.program.dtype)  # of a step, the state
         self._progress = np.zeros((networks, 2), np.int64)
-        self.given, self.returned = address(examples.data), address(self.outputs)
+        self.given, self.own, self.returned = map(address, (examples.data, examples.own, self.outputs))
         self._teams: dict[tuple[int, int, int], Team] = {}
+        alike = spans is None and not plan.outputs.rows and not plan.own.rows
+        self._is_tiny = alike and examples.m <= LANES and networks >= WORTH_LANES
 
     def __call__(
         self, state: np.ndarray, numbers: np.ndarray, iterations: int, progress: np.ndarray | None = None
@@ -166,14 +185,53 @@ class Run:
         arrays = progress, state, numbers, state if self.kernel.plan.is_step else self._results
         worth = int(self._operations * self.networks * iterations // WORTH_STARTING)
         available = pool.ready(min(worth, max(self._threads, min(self.examples.threads, self.networks))))
+        if self._is_tiny:
+            self._in_lanes(arrays, iterations, max(1, available))
+            return arrays[-1], self.outputs
         together, apart = min(self._threads, available), max(1, min(self.networks, available))
         if apart < together:
             for n in range(self.networks):
                 self._share(n, together, arrays, iterations)
         else:  # no thread waits for another
-            edges = [self.networks * k // apart for k in range(apart + 1)]
+            edges = self._edges(apart, progress)
             self._go([self._team(first, last, 1) for first, last in itertools.pairwise(edges)], arrays, iterations)
         return arrays[-1], self.outputs
+
+    def _in_lanes(self, arrays: tuple[np.ndarray, ...], iterations: int, threads: int) -> None:
+        """Have threads work on blocks of networks that stand side by side."""
+        plan, blocks = self.kernel.plan, -(-self.networks // WIDTH)
+
+        def across(rows: np.ndarray, missing: int = 0) -> np.ndarray:
+            padded = np.full((blocks * WIDTH, rows.shape[1]), missing, rows.dtype)
+            padded[: self.networks] = rows
+            return copied(padded.reshape(blocks, WIDTH, -1).swapaxes(1, 2))
+
+        moved = [across(arrays[0], missing=-1), *map(across, arrays[1:3])]
+        moved.append(moved[1] if plan.is_step else zeros((blocks, plan.results.size, WIDTH), plan.program.dtype))
+        shares = [plan.scratch.rows, LANES * plan.sums.size, plan.results.size]
+        memory = zeros((threads, sum(shares), WIDTH), plan.program.dtype)
+        jobs = []
+        for thread in range(threads):
+            first, last = (blocks * k // threads for k in (thread, thread + 1))
+            job = LanesJob(blocks=last - first, m=self.examples.m, iterations=iterations, examples=self.given)
+            job.allprogress, job.states, job.allnumbers, job.allresults = (
+                address(array) + first * array.strides[0] for array in moved
+            )
+            begins = itertools.accumulate(shares, initial=0)
+            job.scratch, job.terms, job.next, *_ = (address(memory[thread, begin:]) for begin in begins)
+            jobs.append(job)
+        pool.run(lambda k: self.kernel.in_lanes(ctypes.byref(jobs[k])), threads, lambda: None)
+        for rows, array in zip((arrays[0], arrays[-1]), (moved[0], moved[-1]), strict=True):
+            rows[...] = array.swapaxes(1, 2).reshape(blocks * WIDTH, -1)[: self.networks]
+
+    def _edges(self, parts: int, progress: np.ndarray) -> list[int]:
+        """Return where to cut the networks into parts with as many examples of networks that go on."""
+        done = np.cumsum(np.where(progress[:, 0] == 0, self.places[:, 1], 0))
+        inner = [int(np.searchsorted(done, done[-1] * k / parts, side="right")) for k in range(1, parts)]
+        edges = dict.fromkeys([0, *inner, self.networks])
+        if len(self._teams) > 64:  # of cuts that will not come back
+            self._teams.clear()
+        return list(edges)
 
     def _share(self, n: int, threads: int, arrays: tuple[np.ndarray, ...], iterations: int) -> None:
         """Have threads share a network's examples, for as long as that is faster than one thread alone."""
@@ -249,10 +307,11 @@ class Team:
             job = Job(networks=last - first, threads=threads, half=threads * stack, mine=thread * stack)
             job.spins = int(SPINS + SPINS_OF_OPERATION * plan.work * run.places[0, 1] / threads)
             job.spans, job.given, job.returned = address(run.places[first:]), run.given, run.returned
+            job.allown = run.own
             job.instructions, job.length = address(instructions), instructions.shape[1]
             job.shared, job.partial = base, base + LINE * size
             begins = itertools.accumulate(shares, initial=own + thread * sum(shares))
-            job.scratch, job.own, job.next, *_ = (base + begin * size for begin in begins)
+            job.scratch, job.stack, job.next, *_ = (base + begin * size for begin in begins)
             job.patience = FOREVER
             self._jobs.append(job)
         self.workers = [functools.partial(run.kernel.function, ctypes.byref(job)) for job in self._jobs]
@@ -287,9 +346,9 @@ def assembly(plan: Plan, target: Target) -> str:
     return str(machine.emit_assembly(_optimised(Printer(plan, target).print(), machine)))
 
 
-def object_code(plan: Plan, target: Target) -> bytes:
+def object_code(plan: Plan, target: Target, printer: type[Printer] = Printer) -> bytes:
     """Return a plan's machine code as an object file, which is kept on disk for the next process."""
-    ir = Printer(plan, target).print()
+    ir = printer(plan, target).print()
 
     def compiled() -> bytes:
         machine = _machine(target)

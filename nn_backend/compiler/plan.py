@@ -64,8 +64,8 @@ class Plan:
     ----------
     nests, groups : list of Nest, list of Group
         What a tile goes through, in order.
-    examples, scratch, outputs : Slots
-        What is read of each example, kept of it while its tile is worked on, and returned of it.
+    examples, own, scratch, outputs : Slots
+        What is read of each example, and of each network's own, kept while its tile is worked on, and returned.
     state, numbers, sums, results : Layout
         What is the same for all examples, by name, and by value in ``sums``; ``results`` leaves out ``outputs``.
     work : float
@@ -83,7 +83,7 @@ class Plan:
             for place in sorted(set(places.values()))
         ]
         self.groups = list(_groups(program))
-        self.examples = Slots.of(program.examples)
+        self.examples, self.own = Slots.of(program.examples), Slots.of(program.own)
         self.scratch = Slots.of([value for nest in self.nests for value in nest.kept])
         self.outputs = Slots.of(list(dict.fromkeys(v for v in program.results.values() if v.varies)))
         self.state = Layout(shapes(program.state))

@@ -203,8 +203,9 @@ class Program(NamedTuple):
     ----------
     dtype : str
         ``"float64"`` or ``"float32"``.
-    examples, state, numbers : tuple of Value
-        The inputs: arrays with a column for each example, arrays that are the same for all of them, and numbers.
+    examples, own, state, numbers : tuple of Value
+        The inputs: arrays with a column for each example, those of which each network has its own, arrays that are the
+        same for all examples, and numbers.
     values : tuple of Value
         What is computed, in an order that can be executed.
     results : mapping of str to Value
@@ -215,6 +216,7 @@ class Program(NamedTuple):
 
     dtype: str
     examples: tuple[Value, ...]
+    own: tuple[Value, ...]
     state: tuple[Value, ...]
     numbers: tuple[Value, ...]
     values: tuple[Value, ...]
@@ -229,7 +231,7 @@ class Program(NamedTuple):
 
     def names(self) -> dict[Value, str]:
         """Return a name for each value: that of an input, v0 … in each example, s0 … for sums, u0 … and r0 … else."""
-        names = {value: value.attribute for value in (*self.examples, *self.state, *self.numbers)}
+        names = {value: value.attribute for value in (*self.examples, *self.own, *self.state, *self.numbers)}
         counts = dict.fromkeys("vsur", 0)
         for value in self.values:
             letter = _letter(value)
@@ -252,10 +254,11 @@ class Program(NamedTuple):
         def shape(value: Value) -> str:
             return f"[{value.rows}]" if value.varies else f"[{value.rows},{value.columns}]"
 
-        given = [" ".join(value.attribute + shape(value) for value in group) for group in (self.examples, self.state)]
+        groups = (self.examples, self.own, self.state)
+        given = [" ".join(value.attribute + shape(value) for value in group) for group in groups]
         lines = [
-            f"program {self.dtype}: examples {given[0]}",
-            f"state {given[1]}, numbers {' '.join(value.attribute for value in self.numbers)}",
+            f"program {self.dtype}: examples {given[0]}" + f", own {given[1]}" * bool(self.own),
+            f"state {given[2]}, numbers {' '.join(value.attribute for value in self.numbers)}",
         ]
         titles = {"u": "once, before the examples", "v": "in each example"}
         titles |= {"s": "over the examples", "r": "once, after the sums"}
@@ -277,15 +280,17 @@ def _letter(value: Value) -> str:
 
 
 def in_strips(arrays: Mapping[str, Any], zeros: Callable[..., Any]) -> Any:
-    """Return arrays (rows, m) of one dtype in strips (strips, rows of all, 32), what is missing in the last as 0."""
+    """Return arrays (..., rows, m) of one dtype in strips (..., strips, rows of all, 32), ended by zeros."""
     first = next(iter(arrays.values()))
-    whole, rest = divmod(first.shape[1], STRIP)
-    data = zeros((whole + (rest > 0), sum(map(len, arrays.values())), STRIP), first.dtype)
+    *lead, _, m = first.shape
+    whole, rest = divmod(m, STRIP)
+    data = zeros((*lead, whole + (rest > 0), sum(array.shape[-2] for array in arrays.values()), STRIP), first.dtype)
     row = 0
     for array in arrays.values():
-        rows = slice(row, row + len(array))
-        data[:whole, rows] = array[:, : whole * STRIP].reshape(len(array), whole, STRIP).swapaxes(0, 1)
-        data[whole:, rows, :rest] = array[:, whole * STRIP :]
+        rows = slice(row, row + array.shape[-2])
+        strips = array[..., : whole * STRIP].reshape(*array.shape[:-1], whole, STRIP)
+        data[..., :whole, rows, :] = strips.swapaxes(-3, -2)
+        data[..., whole:, rows, :rest] = array[..., None, :, whole * STRIP :]
         row = rows.stop
     return data
 

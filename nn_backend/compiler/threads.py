@@ -28,9 +28,9 @@ class Job(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("networks", "threads", "half", "mine", "length", "spins", "patience")),
-        *((name, ctypes.c_void_p) for name in ("spans", "instructions", "given", "returned", "states", "allnumbers")),
-        *((name, ctypes.c_void_p) for name in ("allresults", "allprogress", "shared", "partial", "scratch")),
-        *((name, ctypes.c_void_p) for name in ("own", "next")),
+        *((name, ctypes.c_void_p) for name in ("spans", "instructions", "given", "allown", "returned", "states")),
+        *((name, ctypes.c_void_p) for name in ("allnumbers", "allresults", "allprogress", "shared")),
+        *((name, ctypes.c_void_p) for name in ("partial", "scratch", "stack", "next")),
     )
 
 
@@ -107,11 +107,16 @@ _ENVIRONMENTS = {
 _ENVIRONMENTS["arm64"] = _ENVIRONMENTS["aarch64"]  # as Apple calls it
 
 
+def environment(architecture: str) -> tuple[str, str, str]:
+    """Return declarations, and how ``run`` sets the floating-point environment and restores the caller's."""
+    return _ENVIRONMENTS.get(architecture, ("", "", ""))
+
+
 def print_run(plan: Plan, scalar: str, size: int, architecture: str) -> str:
     """Return ``run`` as LLVM IR: for each network, and in each iteration, the instructions of a thread in turn."""
     sums, results, goal = plan.sums.size, plan.results.size, "state" if plan.is_step else "results"
     fields = [(name, "i64" if kind is ctypes.c_int64 else "ptr") for name, kind, *_ in Job._fields_]
-    declare, enter, leave = _ENVIRONMENTS.get(architecture, ("", "", ""))
+    declare, enter, leave = environment(architecture)
     loads = "\n  ".join(
         f"%{name}.at = getelementptr i64, ptr %job, i64 {k}\n  %{name} = load {kind}, ptr %{name}.at"
         for k, (name, kind) in enumerate(fields)
@@ -132,7 +137,7 @@ entry:
   %last = getelementptr i64, ptr %shared, i64 1
   {enter}
   br label %network
-network: ; a span is a network's first strip, examples, first strip of outputs, and row of instructions
+network: ; a span is a network's first strip, examples, first strip of its own and of outputs, and row of instructions
   %n = phi i64 [ 0, %entry ], [ %n.next, %network.next ]
   %progress.k = mul i64 %n, 2
   %progress = getelementptr i64, ptr %allprogress, i64 %progress.k
@@ -147,6 +152,7 @@ network: ; a span is a network's first strip, examples, first strip of outputs, 
   %list = extractelement <4 x i64> %span.all, i64 3
   %start = mul i64 %list, %length
   {at("examples", "%strip", plan.examples.rows * STRIP, "%given")}
+  {at("own", "%output", plan.own.rows * STRIP, "%allown")}
   {at("outputs", "%output", plan.outputs.rows * STRIP, "%returned")}
   {at("state", "%n", plan.state.size, "%states")}
   {at("numbers", "%n", plan.numbers.size, "%allnumbers")}
@@ -163,7 +169,7 @@ iteration: ; sums of odd and even ones are kept apart: no thread overwrites what
 instruction: ; the top of the stack is where the next row of sums goes
   %at = phi i64 [ %start, %iteration ], [ %at.next, %tile ], [ %at.next, %merge ], [ %at.next, %push ],
     [ %at.next, %wait ]
-  %top = phi ptr [ %bottom, %iteration ], [ %above, %tile ], [ %high, %merge ], [ %above, %push ], [ %own, %wait ]
+  %top = phi ptr [ %bottom, %iteration ], [ %above, %tile ], [ %high, %merge ], [ %above, %push ], [ %stack, %wait ]
   %code.at = getelementptr i32, ptr %instructions, i64 %at
   %code = load i32, ptr %code.at
   %at.next = add i64 %at, 1
@@ -182,9 +188,10 @@ tile:
   %wanted = sdiv i64 %rounded, {STRIP}
   %strips = call i64 @llvm.smin.i64(i64 %wanted, i64 {TILE // STRIP})
   {at("examples.tile", "%code64", plan.examples.rows * TILE, "%examples")}
+  {at("own.tile", "%code64", plan.own.rows * TILE, "%own")}
   {at("outputs.tile", "%code64", plan.outputs.rows * TILE, "%outputs")}
-  call void @tile(i64 %strips, i64 %left, ptr %examples.tile, ptr %outputs.tile, ptr %state, ptr %numbers,
-    ptr %scratch, ptr %top)
+  call void @tile(i64 %strips, i64 %left, ptr %examples.tile, ptr %own.tile, ptr %outputs.tile, ptr %state,
+    ptr %numbers, ptr %scratch, ptr %top)
   br label %instruction
 merge:
   call void @merge(ptr %low, ptr %high)

@@ -22,6 +22,7 @@ def record(
     *,
     dtype: str,
     examples: Mapping[str, int],
+    own: Mapping[str, int] | None = None,
     state: Mapping[str, tuple[int, int]],
     numbers: Sequence[str] = (),
     endings: Mapping[str, bool] | None = None,
@@ -37,6 +38,8 @@ def record(
         ``"float64"`` or ``"float32"``.
     examples : mapping of str to int
         Names of arrays with one example per column, and how many rows they have.
+    own : mapping of str to int, optional
+        The same of arrays of which each network has its own.
     state : mapping of str to (rows, columns)
         Names and shapes of arrays that are the same for all examples.
     numbers : sequence of str
@@ -52,6 +55,7 @@ def record(
     build = Builder(dtype)
     inputs = (
         tuple(build.input(name, rows, varies=True) for name, rows in examples.items()),
+        tuple(build.input(name, rows, varies=True) for name, rows in (own or {}).items()),
         tuple(build.input(name, *shape, varies=False) for name, shape in state.items()),
         tuple(build.input(name, 1, varies=False) for name in numbers),
     )

@@ -19,7 +19,7 @@ from nn_backend.compiler.trace import record
 from nn_backend.engines.engine import MAX_COUNT, Examples, Method, Score
 from nn_backend.engines.machine import count_threads
 from nn_backend.equations import Params
-from nn_backend.optimizers import ENDINGS, State, advance, comparisons
+from nn_backend.optimizers import ENDINGS, GD, State, advance, comparisons
 
 SECONDS_OF_OPERATION = 1e-9  # see Plan.work; twenty times what one takes with AVX-512
 CHUNK_BYTES = 2**25  # of what one call of a kernel reads and returns when it predicts
@@ -73,9 +73,12 @@ class CompiledEngine:
             for task in tasks:
                 self._kernel(task)
             if examples.y is not None:
-                self._packed = self._pack(examples.arrays())
+                arrays = examples.arrays()
+                own = {"weights": arrays.pop("weights").reshape(-1, 1, self._m)} if examples.own else None
+                self._packed = self._pack(arrays, own=own)
                 work = self._kernel("step").plan.work if "step" in tasks else 0.0
-                self.seconds = work * self._m * math.prod(self._lead) * SECONDS_OF_OPERATION
+                shared = 1 if examples.spans is not None else math.prod(self._lead)
+                self.seconds = work * self._m * shared * SECONDS_OF_OPERATION
 
     def start(self, state: State) -> Any:
         """Take a state, arrays of the engine's backend, as rows of numbers that stay where kernels find them."""
@@ -111,6 +114,8 @@ class CompiledEngine:
         # Counts stay exact in spans of examples; as aligned runs of 2**i tiles these are nodes of the tree of sums.
         parts = []
         span = TILE * (1 << ((MAX_COUNT // TILE).bit_length() - 1))
+        if self._examples.spans is not None or self._examples.own:  # each network has a span already, or weights
+            span = self._m
         state = self._network(state)
         with self.backend.current():
             layout = self._kernel("score").plan.results
@@ -155,8 +160,8 @@ class CompiledEngine:
         layout = run.kernel.plan.numbers
         row = np.empty((len(state), layout.size), self._dtype)
         with np.errstate(over="ignore"):  # a rate beyond float32 becomes infinite, and fit reports where that leads
-            arrays = {name: np.ravel(given) if np.ndim(given) > 1 else given for name, given in numbers.items()}
-            layout.pack({"m": self._examples.m, **arrays}, row)
+            given = {**self._examples.numbers(), **numbers} if layout.size else {}
+            layout.pack({name: np.ravel(number) if np.ndim(number) else number for name, number in given.items()}, row)
         ran: tuple[Any, Any] = run(state, self.backend.asarray(row), iterations, progress)
         return ran
 
@@ -164,14 +169,15 @@ class CompiledEngine:
         """Return a task's kernel bound to a span of the examples, which is done once."""
         key = task, first, count
         if key not in self._runs:
-            span = np.array([[first, count]]) if count < self._m else None
+            span = np.array([[first, count]]) if count < self._m else self._examples.spans
             self._runs[key] = self._kernel(task).bind(self._packed, math.prod(self._lead), span)
         return self._runs[key]
 
     def _kernel(self, task: str) -> Any:
         if task not in self._kernels:
-            method = self._method if task == "step" else Method(self._method.output)
-            arguments = (*self._sizes, self._dtype, method, self._examples.weights is not None)
+            method = self._method if task == "step" else self._method._replace(rule=GD, numbers=())
+            weights = "" if self._examples.weights is None else "own" if self._examples.own else "shared"
+            arguments = (*self._sizes, self._dtype, method, weights)
             self._kernels[task] = kept(_compile, self._machine.Kernel, self.backend.name, task, *arguments)
         return self._kernels[task]
 
@@ -183,38 +189,45 @@ def program(
     n2: int,
     dtype: str,
     method: Method = Method(),  # noqa: B008
-    weighted: bool = False,
+    weights: str = "",
 ) -> Program:
     """Return what a task does as a program: ``"step"``, ``"score"``, or a layer, ``"yhat"`` or ``"z2"``.
+
+    Examples have no weights (``""``), or weights that are ``"shared"`` by all networks, or each network's ``"own"``.
 
     Examples
     --------
     >>> list(program("step", 3, 4, 1, "float64").results)
     ['w1', 'b1', 'w2', 'b2']
     """
-    output, rule, numbers = method
-    examples = {"X": n0, "y": n2, **({"weights": 1} if weighted else {})}
-    shapes = _shapes(n0, n1, n2)
+    output, rule, numbers, counts = method
+    shapes, remembered = _shapes(n0, n1, n2), _shapes(n0, n1, n2, method)
+    examples = {"X": n0, "y": n2, **({"weights": 1} if weights == "shared" else {}), **({"fold": 1} if counts else {})}
+    own = {"weights": 1} if weights == "own" else {}
+    always = ("m", "held_out") if counts else ("m",)
 
-    def step(*, xp: Any, X: Any, y: Any, m: Any, weights: Any = 1, **given: Any) -> dict[str, Any]:
-        state = State.of({name: given[name] for name in remembered})
+    def share(xp: Any, given: dict[str, Any]) -> Any:
+        return method.weights(given.pop("weights", 1), given.pop("fold", None), given.pop("held_out", None), xp=xp)
+
+    def step(*, xp: Any, X: Any, y: Any, m: Any, **given: Any) -> dict[str, Any]:
+        weights, state = share(xp, given), State.of({name: given[name] for name in remembered})
         gradients = equations.gradient(state.params, X, y, m, output=output, weights=weights, xp=xp)
         asked = {name: given[name] for name in numbers}
         after, gradients = advance(rule, state, gradients, m, asked, xp=xp)
         return after.arrays() | comparisons(after, gradients, asked, xp=xp)
 
-    def score(*, xp: Any, X: Any, y: Any, m: Any, weights: Any = 1, **params: Any) -> dict[str, Any]:
-        return equations.tally(Params(**params), X, y, m, output=output, weights=weights, xp=xp)._asdict()
+    def score(*, xp: Any, X: Any, y: Any, m: Any, **given: Any) -> dict[str, Any]:
+        weights = share(xp, given)
+        return equations.tally(Params(**given), X, y, m, output=output, weights=weights, xp=xp)._asdict()
 
     def layer(*, xp: Any, X: Any, **params: Any) -> dict[str, Any]:
         return {task: getattr(equations.forward(Params(**params), X, output=output, xp=xp), task)}
 
+    given: dict[str, Any] = {"dtype": dtype, "examples": examples, "own": own}
     if task == "step":
-        remembered = _shapes(n0, n1, n2, method)
-        names = ("m", *numbers)
-        return record(step, dtype=dtype, examples=examples, state=remembered, numbers=names, endings=ENDINGS)
+        return record(step, **given, state=remembered, numbers=(*always, *numbers), endings=ENDINGS)
     if task == "score":
-        return record(score, dtype=dtype, examples=examples, state=shapes, numbers=("m",))
+        return record(score, **given, state=shapes, numbers=always)
     return record(layer, dtype=dtype, examples={"X": n0}, state=shapes)
 
 

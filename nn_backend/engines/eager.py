@@ -4,7 +4,7 @@ import functools
 import itertools
 import math
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -83,12 +83,34 @@ class EagerEngine:
 
     def _advance(self, state: State, numbers: Mapping[str, Any]) -> tuple[State, Params]:
         """Return the next state, and the gradient by which it was reached."""
-        output, rule, _ = self._method
-        shares = (
-            equations.gradient(state.params, **arrays, m=self._examples.m, output=output, xp=self._xp)
-            for arrays in self._blocks(state.params)
-        )
-        return advance(rule, state, functools.reduce(_add, shares), self._examples.m, numbers, xp=self._xp)
+        m = columns({"m": self._examples.m}, self.backend, dtype_name(state.params.w1))["m"]
+        gradients = Params(*self._sums(state.params, equations.gradient))
+        return advance(self._method.rule, state, gradients, m, numbers, xp=self._xp)
+
+    def _sums(self, params: Params, function: Callable[..., tuple[Any, ...]]) -> list[Any]:
+        """Return what a function of equations.py gives on all examples, network by network where each has its own."""
+        spans, lead = self._examples.spans, params.w1.shape[:-2]
+        if spans is None:
+            return self._add_blocks(params, function, self._examples)
+        rows = []
+        for n, (first, count) in enumerate(spans.tolist()):
+            at = np.unravel_index(n, lead)
+            mine = {name: array[:, first : first + count] for name, array in self._examples.arrays().items()}
+            examples = self._examples._replace(**mine, total=float(self._examples.m[at]))
+            rows.append(self._add_blocks(Params(*(array[(*at, ...)] for array in params)), function, examples))
+        stacked = (self._xp.stack(parts) for parts in zip(*rows, strict=True))
+        return [self._xp.reshape(part, (*lead, *part.shape[1:])) for part in stacked]
+
+    def _add_blocks(self, params: Params, function: Callable[..., tuple[Any, ...]], examples: Examples) -> list[Any]:
+        """Return what a function gives on blocks of the examples, added up."""
+        xp, numbers = self._xp, columns(examples.numbers(), self.backend, dtype_name(params.w1))
+        shares = []
+        for arrays in self._blocks(params, examples):
+            fold, held_out = arrays.pop("fold", None), numbers.get("held_out")
+            weights = self._method.weights(arrays.pop("weights", 1), fold, held_out, xp=xp)
+            given = {"m": numbers["m"], "output": self._method.output, "weights": weights, "xp": xp}
+            shares.append(function(params, **arrays, **given))
+        return [functools.reduce(operator.add, parts) for parts in zip(*shares, strict=True)]
 
     def _holding(self, after: State, gradients: Params, numbers: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Return for each network and ending whether all of its comparisons hold."""
@@ -102,15 +124,9 @@ class EagerEngine:
 
     def score(self, state: State) -> Score:
         """Return the score of a state."""
-        output = self._method.output
-
-        def share(arrays: dict[str, Any]) -> list[np.ndarray]:
-            tally = equations.tally(state.params, **arrays, m=self._examples.m, output=output, xp=self._xp)
-            return [self.backend.to_numpy(value).astype(np.float64) for value in tally]
-
         with self._computing():
-            shares = list(map(share, self._blocks(state.params)))
-        cost, errors = (functools.reduce(operator.add, parts) for parts in zip(*shares, strict=True))
+            sums = self._sums(state.params, equations.tally)
+            cost, errors = (self.backend.to_numpy(value).astype(np.float64) for value in sums)
         return Score.of(self._examples, cost, errors[..., 0])
 
     def predict(self, state: State, layer: str) -> np.ndarray:
@@ -118,11 +134,12 @@ class EagerEngine:
         output, params = self._method.output, state.params
         with self._computing():
             layers = (
-                equations.forward(params, arrays["X"], output=output, xp=self._xp) for arrays in self._blocks(params)
+                equations.forward(params, arrays["X"], output=output, xp=self._xp)
+                for arrays in self._blocks(params, self._examples)
             )
             return np.concatenate([self.backend.to_numpy(getattr(part, layer)) for part in layers], axis=-1)
 
-    def _blocks(self, params: Params) -> Iterator[dict[str, Any]]:
+    def _blocks(self, params: Params, examples: Examples) -> Iterator[dict[str, Any]]:
         """Cut the examples into blocks of nearly equal size: that can be counted, and on a GPU fit its memory."""
         networks, (n1, n0), n2 = math.prod(params.w1.shape[:-2]), params.w1.shape[-2:], params.w2.shape[-2]
         at_most = MAX_COUNT
@@ -130,18 +147,14 @@ class EagerEngine:
             at_most = min(
                 at_most, BLOCK_BYTES // (np.dtype(dtype_name(params.w1)).itemsize * networks * max(n0, n1, n2))
             )
-        m = self._examples.X.shape[1]
+        m = examples.X.shape[1]
         count = min(m, -(-m // max(1, at_most)))
         for first, last in itertools.pairwise(m * k // count for k in range(count + 1)):
-            arrays = self._examples.arrays()
-            yield arrays if count == 1 else {name: array[:, first:last] for name, array in arrays.items()}
+            arrays = examples.arrays()
+            yield arrays if count == 1 else {name: array[..., first:last] for name, array in arrays.items()}
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
         """Compute on the device; silent about exp(-z), which may overflow, as sigmoid wants, and weights of 0."""
         with self.backend.current(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             yield
-
-
-def _add(left: Params, right: Params) -> Params:
-    return Params(*map(operator.add, left, right))

@@ -1,6 +1,6 @@
 """What every engine answers, and what it is asked about."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -24,29 +24,47 @@ class Examples(NamedTuple):
         One example per column.
     y : array (n2, m) or None
         True values, where they are needed.
-    weights : array (1, m) or None
-        How often each example counts; None: once.
-    total : float or None
-        Sum of the weights; None: the number of examples.
-    spread : ndarray (n2,) or None
+    weights : array (1, m) or (..., 1, m), or None
+        How often each example counts, in all networks or in each; None: once.
+    fold : array (1, m) or None
+        The number of each example's fold.
+    held_out : ndarray of the leading shape, or None
+        The fold that a network is not trained on.
+    spans : ndarray (networks, 2) of int64, or None
+        Each network's first example, a multiple of 32, and how many it has; None: all have all.
+    total : float, ndarray of the leading shape, or None
+        Sum of the weights that count; None: the number of examples.
+    spread : ndarray (..., n2) or None
         Weighted sum of squares of y around its mean, of each output, for R².
     """
 
     X: Array
     y: Array | None = None
     weights: Array | None = None
-    total: float | None = None
+    fold: Array | None = None
+    held_out: np.ndarray | None = None
+    spans: np.ndarray | None = None
+    total: Any = None
     spread: np.ndarray | None = None
 
     @property
-    def m(self) -> float:
+    def m(self) -> Any:
         """Sum of the weights, by which the equations divide."""
         return float(self.X.shape[1]) if self.total is None else self.total
 
+    @property
+    def own(self) -> bool:
+        """Whether each network has weights of its own."""
+        return self.weights is not None and len(self.weights.shape) > 2
+
     def arrays(self) -> dict[str, Array]:
         """Return by name those with a column for each example."""
-        arrays = {"X": self.X, "y": self.y, "weights": self.weights}
+        arrays = {"X": self.X, "y": self.y, "weights": self.weights, "fold": self.fold}
         return {name: array for name, array in arrays.items() if array is not None}
+
+    def numbers(self) -> dict[str, Any]:
+        """Return by name the numbers that go with them: one for all networks, or of the leading shape."""
+        return {"m": self.m} if self.held_out is None else {"m": self.m, "held_out": self.held_out}
 
 
 class Method(NamedTuple):
@@ -60,11 +78,18 @@ class Method(NamedTuple):
         How it is updated.
     numbers : tuple of str
         Names of the numbers that `optimizers.advance` is given.
+    counts : callable or None
+        Which examples count where a fold is held out: `equations.outside`, or `equations.inside` to ask about the fold.
     """
 
     output: Output = SIGMOID
     rule: Rule = GD
     numbers: tuple[str, ...] = ("learning_rate",)
+    counts: Callable[..., Array] | None = None
+
+    def weights(self, weights: Any, fold: Any, held_out: Any, *, xp: Any) -> Any:
+        """Return how often each example counts, of its own weight and of its fold."""
+        return weights if self.counts is None else self.counts(fold, held_out, xp=xp) * weights
 
 
 class Score(NamedTuple):
@@ -94,7 +119,7 @@ class Score(NamedTuple):
         """Return the score that a `Tally` of all examples says: float64 arrays (...) and (..., rows)."""
         accuracy = r2 = np.full(cost.shape, np.nan)
         if examples.spread is None:
-            total = examples.m * errors.shape[-1]
+            total = np.asarray(examples.m * errors.shape[-1])
             accuracy = np.maximum(total - errors.sum(axis=-1), 0.0) / total
         else:
             with np.errstate(divide="ignore", invalid="ignore"):

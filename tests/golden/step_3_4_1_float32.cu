@@ -6,6 +6,7 @@ constexpr int STRIP = 32;
 constexpr int WIDE_THREADS = 512;
 constexpr int COLUMNS = 32;
 constexpr int EXAMPLES = 4;
+constexpr int OWN = 0;
 constexpr int OUTPUTS = 0;
 constexpr int STATE = 64;
 constexpr int NUMBERS = 2;
@@ -16,7 +17,7 @@ static __device__ __forceinline__ I to_bits(T x) { return __float_as_int(x); }
 static __device__ __forceinline__ T from_bits(I x) { return __int_as_float(x); }
 static __device__ __forceinline__ T add(T x, T y) { return __fadd_rn(x, y); }
 
-static __device__ __forceinline__ void tile(const T* examples, T* outputs, const T* state, const T* numbers, T* sums, int left) {
+static __device__ __forceinline__ void tile(const T* examples, const T* own, T* outputs, const T* state, const T* numbers, T* sums, int left) {
     const int strip = threadIdx.x / 32, j = threadIdx.x % 32, lane = threadIdx.x % 16;
     const int strips = (left + 31) / 32;
     // The halves of a warp have numbers far apart: where their blocks differ, one waits for the other.
@@ -449,11 +450,11 @@ static __device__ __forceinline__ void merge(T* low, const T* high) {
 
 // Leaves the sums over m examples in the first row of a stack, on which are runs of 2^i tiles, as in a binary counter.
 static __device__ __forceinline__ void add_tiles(
-    const T* examples, T* outputs, const T* state, const T* numbers, T* stack, long long m) {
+    const T* examples, const T* own, T* outputs, const T* state, const T* numbers, T* stack, long long m) {
     T* top = stack;
     for (long long first = 0, number = 1; first < m; first += TILE, ++number) {
         const int left = m - first < TILE ? (int)(m - first) : TILE;
-        tile(examples + first * EXAMPLES, outputs + first * OUTPUTS, state, numbers, top, left);
+        tile(examples + first * EXAMPLES, own + first * OWN, outputs + first * OUTPUTS, state, numbers, top, left);
         __syncthreads();  // for the sums of all half-warps, which are merged now; and the next tile overwrites scratch
         top += SUMS;
         for (long long n = number; n % 2 == 0; n /= 2, top -= SUMS) merge(top - 2 * SUMS, top - SUMS);
@@ -475,8 +476,8 @@ static __device__ __forceinline__ bool close(
 }
 
 // Small data (share = 0): each block has a network at a time, and does all of its iterations. Large data: all blocks
-// have network n, each a share of its tiles. A span is a network's first strip, examples, and first strip of outputs;
-// its progress the number of the ending that it has reached, or 0, and how many iterations it has done.
+// have network n, each a share of its tiles. A span is a network's first strip, examples, first strip of outputs,
+// and where its own rows begin; its progress the number of the ending that it reached, or 0, and its iterations.
 extern "C" __global__ void __launch_bounds__(TILE)
 run_tiles(
     const T* examples, const long long* spans, long long* progress, const T* states, const T* numbers, T* results,
@@ -486,8 +487,8 @@ run_tiles(
     for (n += share ? 0 : blockIdx.x; n < networks; n += share ? networks : gridDim.x) {
         const long long *span = spans + 4 * n, left = span[1] - first;
         for (int more = progress[2 * n] ? 0 : iterations; more > 0; --more) {
-            add_tiles(examples + (span[0] * STRIP + first) * EXAMPLES, outputs + (span[2] * STRIP + first) * OUTPUTS,
-                      states + n * STATE, numbers + n * NUMBERS, stack,
+            add_tiles(examples + (span[0] * STRIP + first) * EXAMPLES, examples + span[3] + first * OWN,
+                      outputs + (span[2] * STRIP + first) * OUTPUTS, states + n * STATE, numbers + n * NUMBERS, stack,
                       share && share * TILE < left ? share * TILE : left);
             if (share) return;  // all blocks alike: add_runs and follow do the rest
             __syncthreads();  // for the total, of which each thread has added some elements and reads others

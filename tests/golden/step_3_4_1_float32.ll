@@ -6,7 +6,7 @@ declare <32 x float> @llvm.fabs.v32f32(<32 x float>)
 declare <32 x float> @llvm.sqrt.v32f32(<32 x float>)
 declare <32 x float> @llvm.fma.v32f32(<32 x float>, <32 x float>, <32 x float>)
 
-define internal void @tile(i64 %strips, i64 %left, ptr noalias %examples, ptr noalias %outputs, ptr noalias %state, ptr noalias %numbers, ptr noalias %scratch, ptr noalias %sums) noinline {
+define internal void @tile(i64 %strips, i64 %left, ptr noalias %examples, ptr noalias %own, ptr noalias %outputs, ptr noalias %state, ptr noalias %numbers, ptr noalias %scratch, ptr noalias %sums) noinline {
 entry:
   %a1 = alloca i64, align 64
   %a33 = alloca <32 x float>, align 64
@@ -923,25 +923,27 @@ entry:
   %instructions = load ptr, ptr %instructions.at
   %given.at = getelementptr i64, ptr %job, i64 9
   %given = load ptr, ptr %given.at
-  %returned.at = getelementptr i64, ptr %job, i64 10
+  %allown.at = getelementptr i64, ptr %job, i64 10
+  %allown = load ptr, ptr %allown.at
+  %returned.at = getelementptr i64, ptr %job, i64 11
   %returned = load ptr, ptr %returned.at
-  %states.at = getelementptr i64, ptr %job, i64 11
+  %states.at = getelementptr i64, ptr %job, i64 12
   %states = load ptr, ptr %states.at
-  %allnumbers.at = getelementptr i64, ptr %job, i64 12
+  %allnumbers.at = getelementptr i64, ptr %job, i64 13
   %allnumbers = load ptr, ptr %allnumbers.at
-  %allresults.at = getelementptr i64, ptr %job, i64 13
+  %allresults.at = getelementptr i64, ptr %job, i64 14
   %allresults = load ptr, ptr %allresults.at
-  %allprogress.at = getelementptr i64, ptr %job, i64 14
+  %allprogress.at = getelementptr i64, ptr %job, i64 15
   %allprogress = load ptr, ptr %allprogress.at
-  %shared.at = getelementptr i64, ptr %job, i64 15
+  %shared.at = getelementptr i64, ptr %job, i64 16
   %shared = load ptr, ptr %shared.at
-  %partial.at = getelementptr i64, ptr %job, i64 16
+  %partial.at = getelementptr i64, ptr %job, i64 17
   %partial = load ptr, ptr %partial.at
-  %scratch.at = getelementptr i64, ptr %job, i64 17
+  %scratch.at = getelementptr i64, ptr %job, i64 18
   %scratch = load ptr, ptr %scratch.at
-  %own.at = getelementptr i64, ptr %job, i64 18
-  %own = load ptr, ptr %own.at
-  %next.at = getelementptr i64, ptr %job, i64 19
+  %stack.at = getelementptr i64, ptr %job, i64 19
+  %stack = load ptr, ptr %stack.at
+  %next.at = getelementptr i64, ptr %job, i64 20
   %next = load ptr, ptr %next.at
   %last = getelementptr i64, ptr %shared, i64 1
   %callers = alloca i32
@@ -950,7 +952,7 @@ entry:
   store i32 8064, ptr %ours
   call void @llvm.x86.sse.ldmxcsr(ptr %ours)
   br label %network
-network: ; a span is a network's first strip, examples, first strip of outputs, and row of instructions
+network: ; a span is a network's first strip, examples, first strip of its own and of outputs, and row of instructions
   %n = phi i64 [ 0, %entry ], [ %n.next, %network.next ]
   %progress.k = mul i64 %n, 2
   %progress = getelementptr i64, ptr %allprogress, i64 %progress.k
@@ -966,6 +968,8 @@ network: ; a span is a network's first strip, examples, first strip of outputs, 
   %start = mul i64 %list, %length
   %examples.k = mul i64 %strip, 128
   %examples = getelementptr float, ptr %given, i64 %examples.k
+  %own.k = mul i64 %output, 0
+  %own = getelementptr float, ptr %allown, i64 %own.k
   %outputs.k = mul i64 %output, 0
   %outputs = getelementptr float, ptr %returned, i64 %outputs.k
   %state.k = mul i64 %n, 64
@@ -986,7 +990,7 @@ iteration: ; sums of odd and even ones are kept apart: no thread overwrites what
 instruction: ; the top of the stack is where the next row of sums goes
   %at = phi i64 [ %start, %iteration ], [ %at.next, %tile ], [ %at.next, %merge ], [ %at.next, %push ],
     [ %at.next, %wait ]
-  %top = phi ptr [ %bottom, %iteration ], [ %above, %tile ], [ %high, %merge ], [ %above, %push ], [ %own, %wait ]
+  %top = phi ptr [ %bottom, %iteration ], [ %above, %tile ], [ %high, %merge ], [ %above, %push ], [ %stack, %wait ]
   %code.at = getelementptr i32, ptr %instructions, i64 %at
   %code = load i32, ptr %code.at
   %at.next = add i64 %at, 1
@@ -1006,10 +1010,12 @@ tile:
   %strips = call i64 @llvm.smin.i64(i64 %wanted, i64 4)
   %examples.tile.k = mul i64 %code64, 512
   %examples.tile = getelementptr float, ptr %examples, i64 %examples.tile.k
+  %own.tile.k = mul i64 %code64, 0
+  %own.tile = getelementptr float, ptr %own, i64 %own.tile.k
   %outputs.tile.k = mul i64 %code64, 0
   %outputs.tile = getelementptr float, ptr %outputs, i64 %outputs.tile.k
-  call void @tile(i64 %strips, i64 %left, ptr %examples.tile, ptr %outputs.tile, ptr %state, ptr %numbers,
-    ptr %scratch, ptr %top)
+  call void @tile(i64 %strips, i64 %left, ptr %examples.tile, ptr %own.tile, ptr %outputs.tile, ptr %state,
+    ptr %numbers, ptr %scratch, ptr %top)
   br label %instruction
 merge:
   call void @merge(ptr %low, ptr %high)

@@ -1,0 +1,172 @@
+"""What is known of each example, checked against a network: which network it trains, and how often it counts."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from nn_backend.backend import Backend, dtype_name, get_backend
+from nn_backend.engines.engine import Examples
+from nn_backend.equations import SIGMOID, Output, Params
+from nn_backend.errors import ArgumentError, DataError
+from nn_backend.tables import exact_sums
+
+ALIGNED = 32  # at whose multiples the examples of a network begin; see compiler.program.STRIP
+
+
+def place_examples(
+    params: Params,
+    X: Any,
+    y: Any,
+    backend: Backend,
+    output: Output = SIGMOID,
+    weights: Any = None,
+    network: Any = None,
+    fold: Any = None,
+    held_out: Any = None,
+    asked: bool = False,
+) -> Examples:
+    """Check what there is of each example against the network; move it to the backend in the network's dtype.
+
+    ``weights``, ``network``, ``fold`` and ``held_out`` are as in `fit`; where ``asked``, the examples held out count,
+    and the others do not.
+    """
+    n0, n2, dtype = params.w1.shape[-1], params.w2.shape[-2], dtype_name(params.w1)
+    with np.errstate(over="ignore"):
+        X = backend.asarray(X, dtype)
+    shape = tuple(X.shape)
+    if len(shape) != 2 or shape[0] != n0:
+        remedy = " Pass X.T." if shape[1:] == (n0,) else ""
+        raise DataError(f"X has shape {shape}; expected (n0, m) with n0 = {n0}, one example per column.{remedy}")
+    if shape[1] == 0:
+        raise DataError(f"X has shape {shape}; expected at least one example")
+    with backend.current():
+        if not backend.xp.all(backend.xp.isfinite(X)):
+            raise DataError(f"X holds NaN or infinity (as {dtype}); expected finite numbers")
+        if y is None:
+            return Examples(X)
+        y = backend.asarray(y, dtype)
+        expected, shape = (n2, shape[1]), tuple(y.shape)
+        if shape != expected:
+            remedy = " Pass y.reshape(1, -1)." if n2 == 1 and shape in ((expected[1],), expected[::-1]) else ""
+            raise DataError(f"y has shape {shape}; expected (n2, m) = {expected}.{remedy}")
+        if output.name == "identity":
+            if not backend.xp.all(backend.xp.isfinite(y)):
+                raise DataError(f"y holds NaN or infinity (as {dtype}); expected finite numbers")
+        elif not backend.xp.all((y == 0) | (y == 1)):
+            raise DataError("y holds values other than 0 and 1; expected only these")
+        if output.name == "softmax" and not backend.xp.all(backend.xp.sum(y, axis=0) == 1):
+            raise DataError("y has columns without a single 1; output 'softmax' expects each example's class as one 1")
+        examples = Examples(X, y)
+        if weights is None and network is None and fold is None and output.name != "identity":
+            return examples  # as most are
+        return _shared_out(examples, params.w1.shape[:-2], backend, output, weights, network, fold, held_out, asked)
+
+
+def _shared_out(
+    examples: Examples,
+    lead: tuple[int, ...],
+    backend: Backend,
+    output: Output,
+    weights: Any,
+    network: Any,
+    fold: Any,
+    held_out: Any,
+    asked: bool,
+) -> Examples:
+    """Return examples with all that says which of them count how often in which network."""
+    m, networks, dtype = examples.X.shape[1], math.prod(lead), dtype_name(examples.X)
+    if network is not None and fold is not None:
+        raise ArgumentError("network and fold are both given; expected one of them")
+    shares = np.ones((1, m)) if weights is None else _check_weights(weights, m, lead, network, dtype)
+    if fold is not None and len(shares) > 1:
+        raise ArgumentError("fold is given and weights are (networks, m); expected weights (m,)")
+    if weights is not None:
+        weights = backend.asarray(shares.reshape(*lead, 1, m) if len(shares) > 1 else shares, dtype)
+        examples = examples._replace(weights=weights)
+    y = backend.to_numpy(examples.y).astype(np.float64) if output.name == "identity" else None
+    if network is not None:
+        order, spans = _in_order(_whole("network", network, (m,), networks), networks)
+
+        def sorted_out(array: np.ndarray) -> np.ndarray:
+            return np.asarray(np.where(order < 0, 0, array[..., order]))
+
+        arrays = examples.arrays().items()
+        placed = {name: backend.asarray(sorted_out(backend.to_numpy(array))) for name, array in arrays}
+        examples = examples._replace(**placed, spans=spans)
+        ends, shares = np.cumsum(spans, axis=1).tolist(), sorted_out(shares)
+        totals = (
+            np.array([math.fsum(shares[0, first:last]) for first, last in ends]) if weights is not None else spans[:, 1]
+        )
+        if y is not None:
+            y = sorted_out(y)
+            spreads = np.array([_spread(y[:, first:last], shares[:, first:last])[0] for first, last in ends])
+    elif fold is not None:
+        fold = _whole("fold", fold, (m,), 2**24)
+        held_out = np.broadcast_to(_whole("held_out", held_out, lead, 2**24, least=-1), lead)
+        examples = examples._replace(fold=backend.asarray(fold[None], dtype), held_out=held_out)
+        kinds, at = np.unique(held_out.ravel(), return_inverse=True)
+        counting = shares * ((fold == kinds[:, None]) == asked)
+        totals = exact_sums(counting)[:, 0][at]
+        spreads = np.zeros(0) if y is None else _spread(y, counting)[at]
+    else:
+        totals = exact_sums(shares)[:, 0]
+        spreads = np.zeros(0) if y is None else _spread(y, shares)
+    totals = np.nan_to_num(totals.astype(np.float64), nan=np.inf)  # where the sum is beyond all numbers
+    fits = (totals > 0) & (totals < np.finfo(dtype).max)
+    if not fits.all():
+        n = int(np.argmin(fits))
+        whose = f" of network {n}" if len(totals) > 1 else ""
+        raise DataError(f"the weights' sum{whose} is {totals[n]:g}; expected a number above 0 that {dtype} can hold")
+    alone = len(totals) == 1
+    return examples._replace(
+        total=float(totals[0]) if alone else totals.reshape(lead),
+        spread=None if y is None else spreads[0] if alone else spreads.reshape(*lead, -1),
+    )
+
+
+def _check_weights(weights: Any, m: int, lead: tuple[int, ...], network: Any, dtype: str) -> np.ndarray:
+    """Return weights as rows (1, m), or (networks, m), as they are in a dtype."""
+    given = get_backend("cpu").asarray(weights, dtype).astype(np.float64)
+    own = given.shape == (*lead, m) and bool(lead) and network is None
+    if given.shape != (m,) and not own:
+        networks = f" or {(*lead, m)}" if lead and network is None else ""
+        raise DataError(f"weights have shape {given.shape}; expected (m,) = ({m},){networks}")
+    if not (np.isfinite(given) & (given >= 0)).all():
+        raise DataError(f"weights hold negative numbers, NaN or infinity (as {dtype}); expected numbers, at least 0")
+    rows: np.ndarray = given.reshape(-1, m)
+    return rows
+
+
+def _whole(name: str, values: Any, shape: tuple[int, ...], below: int, least: int = 0) -> np.ndarray:
+    """Return an array of whole numbers of a shape."""
+    array = np.asarray(values)
+    if array.shape not in (shape, ()) or (array.shape != shape and name != "held_out"):
+        raise DataError(f"{name} has shape {array.shape}; expected {shape}")
+    if array.dtype.kind not in "iu" or not ((array >= least) & (array < below)).all():
+        raise DataError(f"{name} holds something else than whole numbers from {least} to {below - 1}")
+    return array.astype(np.int64)
+
+
+def _in_order(network: np.ndarray, networks: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which example stands where, -1 for none, those of each network together; and the spans of networks."""
+    counts = np.bincount(network, minlength=networks)
+    if not counts.all():
+        raise DataError(f"network {int(np.argmin(counts))} has no example; expected at least one in each of {networks}")
+    room = -(-counts // ALIGNED) * ALIGNED
+    firsts = np.cumsum(room) - room
+    given = np.argsort(network, kind="stable")
+    order = np.full(int(room.sum()), -1)
+    order[np.arange(len(given)) + np.repeat(firsts - (np.cumsum(counts) - counts), counts)] = given
+    return order, np.stack([firsts, counts], axis=1)
+
+
+def _spread(y: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return the weighted sum of squares of y (n2, m) around its mean, of each row of shares and output."""
+    spreads = []
+    for share in shares:
+        truth, share = y[:, share > 0], share[share > 0]
+        mean = np.average(truth, axis=1, weights=share, keepdims=True) if len(share) else np.zeros((len(y), 1))
+        low, high = (truth.min(axis=1, keepdims=True), truth.max(axis=1, keepdims=True)) if len(share) else (0, 0)
+        spreads.append(np.sum(share * (truth - np.clip(mean, low, high)) ** 2, axis=1))  # of a constant y, y itself
+    return np.stack(spreads)

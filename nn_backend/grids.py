@@ -1,0 +1,193 @@
+"""What `fit_many` is asked: rows, settings, and by what the networks of one setting differ."""
+
+import operator
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nn_backend.backend import get_backend
+from nn_backend.descent import ALPHA, MAX_ITERATIONS, TOL
+from nn_backend.errors import ArgumentError, ArrayTypeError, DataError, MissingPackageError
+from nn_backend.network import get_output
+from nn_backend.networks import FOLD, MEASURES, RESAMPLE, check_columns, is_frame, read_column
+from nn_backend.optimizers import get_optimizer
+from nn_backend.tables import column_names, load_table, quoted
+
+DEFAULTS = {  # None: depends on others
+    "n_hidden": 4,
+    "optimizer": None,
+    "learning_rate": None,
+    "alpha": ALPHA,
+    "tol": TOL,
+    "iterations": MAX_ITERATIONS,
+    "seed": 3,
+    "factor": None,
+}
+WHOLE = ("n_hidden", "iterations", "seed")
+MEANING = ("features", "target", "labels")
+OWN_COLUMNS = {*DEFAULTS, "max_iterations", *MEASURES, "status", FOLD, RESAMPLE}
+
+
+class Data(NamedTuple):
+    """Rows X (n0, m) and y (n2, m) in their own units, and what they mean."""
+
+    X: np.ndarray
+    y: np.ndarray
+    output: str
+    meaning: Mapping[str, Any]
+
+
+class Parts(NamedTuple):
+    """By what the networks of a setting differ: each key has one.
+
+    ``trained`` are the rows of each group or fold; of resamples, or where there is no key, all rows, once. ``held`` are
+    those that each fold leaves out.
+    """
+
+    name: str | None
+    keys: list[Any]
+    trained: list[np.ndarray]
+    held: list[np.ndarray]
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether each key is a group."""
+        return self.name not in (None, FOLD, RESAMPLE)
+
+    @property
+    def is_partition(self) -> bool:
+        """Whether each row is left out once, and a fold is trained on all others in their order."""
+        m = sum(map(len, self.held))
+        return np.array_equal(np.sort(np.concatenate(self.held)), np.arange(m)) and all(
+            np.array_equal(train, np.delete(np.arange(m), test))
+            for train, test in zip(self.trained, self.held, strict=True)
+        )
+
+
+def read_rows(X: Any, y: Any, output: str | None, *columns: Any) -> Data:
+    """Return checked rows; the columns of a frame that are named are no features."""
+    if is_frame(X):
+        if not isinstance(y, str):
+            raise ArrayTypeError(f"X is a data frame, and y is of type {type(y).__name__}; expected a column's name")
+        no_features = {y, *(name for name in columns if isinstance(name, str))}
+        check_columns(X, sorted(no_features))
+        features = [name for name in column_names(X) if name not in no_features]
+        task = None if output is None else "regression" if output == "identity" else "classification"
+        table = load_table(X, target=y, features=features, task=task)
+        if output not in (None, table.output):
+            raise ArgumentError(f"output is {output!r}; expected {table.output!r}, by the values in column {y!r}")
+        return Data(table.X, table.y, table.output, {name: getattr(table, name) for name in MEANING})
+    cpu = get_backend("cpu")
+    X, y = cpu.asarray(X, "float64"), np.atleast_2d(cpu.asarray(y, "float64"))
+    if X.ndim != 2 or y.ndim != 2 or X.shape[1:] != y.shape[1:] or 0 in X.shape + y.shape:
+        remedy = " Pass X.T." if X.shape[:1] == y.shape[1:] else ""
+        raise DataError(f"X has shape {X.shape} and y {y.shape}; expected (n0, m) and (n2, m) or (m,).{remedy}")
+    for name, array in (("X", X), ("y", y)):
+        if not np.isfinite(array).all():
+            raise DataError(f"{name} holds NaN or infinity; expected finite numbers")
+    if output is None:
+        classes = np.isin(y, (0, 1)).all()
+        output = "identity" if not classes else "softmax" if len(y) > 1 and (y.sum(axis=0) == 1).all() else "sigmoid"
+    return Data(X, y, get_output(output).name, {})
+
+
+def read_settings(grid: Any, shared: Mapping[str, Any], n0: int) -> dict[str, Any]:
+    """Return by name a column of values for each setting, as many as there are settings."""
+    if grid is None:
+        given: dict[str, list[Any]] = {}
+        count = 1
+    elif isinstance(grid, Mapping):
+        for name, values in grid.items():
+            if isinstance(values, str) or not np.iterable(values):
+                raise ArgumentError(f"{name} of the grid is {values!r}; expected a sequence of values")
+        choices = {name: list(values) for name, values in grid.items()}
+        places = np.indices([*map(len, choices.values())]).reshape(len(choices), -1)
+        given = {
+            name: [values[place] for place in row.tolist()]
+            for (name, values), row in zip(choices.items(), places, strict=True)
+        }
+        count = places.shape[1]
+    else:
+        if is_frame(grid):
+            grid = grid.astype(object).where(grid.notna(), None).to_dict("records")
+        records = list(grid)
+        names = dict.fromkeys(name for record in records for name in record)
+        given = {name: [record.get(name, shared.get(name)) for record in records] for name in names}
+        count = len(records)
+    unknown = sorted(str(name) for name in {**shared, **given} if name not in DEFAULTS)
+    if unknown:
+        raise ArgumentError(f"settings {quoted(unknown)} are not known; accepted: {', '.join(DEFAULTS)}")
+    if count == 0:
+        raise ArgumentError("the grid has no setting; expected at least one")
+    columns = {name: given.get(name, [shared.get(name, default)] * count) for name, default in DEFAULTS.items()}
+    rates = columns["learning_rate"]
+    columns["optimizer"] = [
+        get_optimizer(rule or ("rprop" if rate is None else "gd"))
+        for rule, rate in zip(columns["optimizer"], rates, strict=True)
+    ]
+    columns["learning_rate"] = [
+        optimizer.numbers["learning_rate"] if rate is None else rate
+        for optimizer, rate in zip(columns["optimizer"], rates, strict=True)
+    ]
+    others = {**DEFAULTS, "factor": 2 / n0**0.5}
+    return {
+        name: values if name == "optimizer" else _numbers(name, values, others[name])
+        for name, values in columns.items()
+    }
+
+
+def _numbers(name: str, values: list[Any], default: Any) -> np.ndarray:
+    """Return a setting's values, each a number."""
+    whole = name in WHOLE
+    numbers = []
+    for value in values:
+        try:
+            given = default if value is None else value
+            numbers.append(operator.index(given) if whole else float(given))
+        except (TypeError, ValueError):
+            raise ArgumentError(f"{name} is {value!r}; expected a {'whole ' * whole}number") from None
+    return np.array(numbers)
+
+
+def read_parts(data: Data, X: Any, by: Any, cv: Any, groups: Any, bootstrap: int | None) -> Parts:
+    """Return what the networks of one setting are trained on."""
+    import pandas as pd
+
+    everything = np.arange(data.X.shape[1])
+    if by is not None:
+        name, values = read_column(X, by, "by")
+        if name in OWN_COLUMNS:
+            raise ArgumentError(f"by is a column {name!r}, which the networks' table has itself; rename it")
+        codes, keys = pd.factorize(values, sort=True)
+        if (codes < 0).any():
+            raise DataError(f"{name}, row {int(np.argmin(codes)) + 1}: missing value; fill it or drop the row")
+        ends = np.cumsum(np.bincount(codes))[:-1]
+        return Parts(name, pd.Index(keys).tolist(), np.split(np.argsort(codes, kind="stable"), ends), [])
+    if bootstrap is not None:
+        if not isinstance(bootstrap, int) or bootstrap < 1:
+            raise ArgumentError(f"bootstrap is {bootstrap!r}; expected a number of resamples, at least 1")
+        return Parts(RESAMPLE, [*range(bootstrap)], [everything], [])
+    if cv is None:
+        return Parts(None, [], [everything], [])
+    taken = None if groups is None else read_column(X, groups, "groups")[1]
+    pairs = [[everything[rows] for rows in pair] for pair in _folds(cv, data, taken)]
+    if not pairs or not all(len(rows) for pair in pairs for rows in pair):
+        raise ArgumentError("cv has no fold, or one without rows; expected pairs of rows (train, test)")
+    return Parts(FOLD, [*range(len(pairs))], [train for train, _ in pairs], [test for _, test in pairs])
+
+
+def _folds(cv: Any, data: Data, groups: Any) -> Any:
+    """Return pairs of rows (train, test)."""
+    if np.iterable(cv) and not hasattr(cv, "split"):
+        return cv
+    true = data.y.T if data.output == "identity" else data.y.argmax(axis=0) if len(data.y) > 1 else data.y[0]
+    if not hasattr(cv, "split"):
+        try:
+            from sklearn.model_selection import check_cv
+        except ImportError:
+            raise MissingPackageError(
+                'cv as a number needs scikit-learn: run "pip install nn-backend[sklearn]", or pass pairs of rows'
+            ) from None
+        cv = check_cv(cv, true, classifier=data.output != "identity")
+    return cv.split(data.X.T, true, groups)

@@ -1,0 +1,545 @@
+"""Many networks at once: each has the bits it has alone, and a table, predictions and a file for all."""
+
+import functools
+import pickle
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, StratifiedKFold
+
+import nn_backend as nn
+from nn_backend import many, networks
+from nn_backend.predict import main
+
+OUTPUTS = ("sigmoid", "softmax", "identity")
+OUTPUT = pytest.mark.parametrize("output", OUTPUTS)
+SETTING = {"n_hidden": 3, "optimizer": "rprop", "alpha": 0.5, "tol": 0.01, "iterations": 20, "seed": 1, "factor": 0.4}
+M = 90
+
+
+def rows_of(output: str) -> tuple[np.ndarray, np.ndarray]:
+    """Features far from standardised, and what can be learned from them."""
+    generator = np.random.default_rng(1)
+    X = generator.standard_normal((3, M)) * [[1.0], [10.0], [0.1]] + [[5.0], [0.0], [-1.0]]
+    y = np.stack([X[0] - 5 + X[1] / 20, X[2] * 7 + X[0] + 2]) + generator.standard_normal((2, M)) / 3
+    if output == "identity":
+        return X, y
+    classes = np.concatenate([y, [np.full(M, 0.5)]]).argmax(axis=0)
+    return X, (classes == np.arange(3)[:, None]).astype(float) if output == "softmax" else (y[:1] > 0) * 1.0
+
+
+def groups_of(m: int = M) -> np.ndarray:
+    return np.random.default_rng(2).choice(["b", "a", "d", "c"], m, p=[0.4, 0.1, 0.3, 0.2])
+
+
+def alone(
+    X: np.ndarray, y: np.ndarray, output: str, setting: Mapping[str, Any], *, standardize: bool = True, **options: Any
+) -> tuple[nn.FitResult, nn.Standardization | None, nn.Standardization | None]:
+    """What fit reaches with one network, whose rows these are, and how they were scaled."""
+    drawn = {name: setting[name] for name in ("seed", "factor")}
+    start = nn.init_params(len(X), setting["n_hidden"], len(y), **drawn, dtype=options.pop("dtype", "float64"))
+    scale = nn.standardization(X) if standardize else None
+    target_scale = nn.standardization(y) if output == "identity" else None
+    given = {name: value for name, value in setting.items() if name not in ("n_hidden", *drawn)}
+    X, y = X if scale is None else scale.apply(X), y if target_scale is None else target_scale.apply(y)
+    return nn.fit(X, y, start, output=output, **given, **options), scale, target_scale
+
+
+def assert_same(model: nn.Model, expected: tuple[Any, ...], row: Mapping[str, Any], at: Any = ()) -> None:
+    """Check a network, its scaling and its row of the table against what it is alone, to the bit."""
+    result, *scales = expected
+    for one, other in zip(model.params, result.params, strict=True):
+        assert one.dtype == other.dtype
+        assert one.tobytes() == other[at].tobytes()
+    for scale, other in zip((model.standardization, model.target_scale), scales, strict=True):
+        assert (scale is None) == (other is None)
+        assert scale is None or all(a.tobytes() == b.tobytes() for a, b in zip(scale, other, strict=True))
+    assert (row["iterations"], row["status"]) == (np.asarray(result.iterations)[at], np.asarray(result.status)[at])
+    measured = "r2" if model.output == "identity" else "accuracy"
+    for name in ("cost", measured):
+        assert row[name] == getattr(model, name) == np.asarray(getattr(result.score, name))[at]
+
+
+def same_bits(one: nn.Networks, other: nn.Networks) -> None:
+    pd.testing.assert_frame_equal(one.table, other.table, check_exact=True)
+    for model, twin in zip(one, other, strict=True):
+        assert repr(model) == repr(twin)
+        assert all(a.tobytes() == b.tobytes() for a, b in zip(model.params, twin.params, strict=True))
+
+
+# Each network as it is alone
+
+
+@OUTPUT
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_networks_of_a_grid_are_what_they_are_alone(output: str, dtype: str) -> None:
+    X, y = rows_of(output)
+    grid = {"n_hidden": [3, 2], "optimizer": ["rprop", "gd"], "learning_rate": [0.3, 0.1], "seed": range(2)}
+    fixed = {"alpha": 0.5, "tol": 0.05, "factor": 0.4, "iterations": 30}
+    found = nn.fit_many(X, y, {**grid, "iterations": [30, 20]}, **{**fixed, "iterations": 7}, dtype=dtype)
+    assert len(found) == 32
+    asked = found.table[[*grid, "max_iterations"]].itertuples(index=False, name=None)
+    expected = [
+        (n, o, r, s, i) for n in (3, 2) for o in ("rprop", "gd") for r in (0.3, 0.1) for s in (0, 1) for i in (30, 20)
+    ]
+    assert list(asked) == expected
+    for model, (_, row) in zip(found, found.table.iterrows(), strict=True):
+        setting = {**{name: row[name] for name in [*grid, *fixed]}, "iterations": row["max_iterations"]}
+        assert_same(model, alone(X, y, output, setting, dtype=dtype), row)
+
+
+@OUTPUT
+@pytest.mark.parametrize("standardize", [True, False])
+def test_networks_of_groups_are_what_they_are_alone(output: str, standardize: bool) -> None:
+    X, y = rows_of(output)
+    by, grid = groups_of(), [{"n_hidden": 2}, {"alpha": 0.1}]
+    found = nn.fit_many(X, y, grid, by=by, standardize=standardize, **SETTING)
+    assert found.table["group"].tolist() == ["a", "b", "c", "d"] * 2
+    for model, (_, row) in zip(found, found.table.iterrows(), strict=True):
+        own = by == row["group"]
+        setting = {**SETTING, **{name: row[name] for name in ("n_hidden", "alpha")}}
+        assert_same(model, alone(X[:, own], y[:, own], output, setting, standardize=standardize), row)
+    assert found["c"].cost == found.table["cost"][found.table["group"] == "c"].min()
+
+
+@OUTPUT
+def test_networks_of_folds_are_what_they_are_alone(output: str) -> None:
+    X, y = rows_of(output)
+    splitter = ShuffleSplit(3, test_size=0.3, random_state=0)
+    found = nn.fit_many(X, y, {"n_hidden": [3, 2]}, cv=splitter, **SETTING)
+    folds = list(splitter.split(X.T))
+    for k, (model, (_, row)) in enumerate(zip(found, found.table.iterrows(), strict=True)):
+        train, test = folds[k % 3]
+        assert (row["fold"], row["n_hidden"]) == (k % 3, (3, 2)[k // 3])
+        setting = {**SETTING, "n_hidden": row["n_hidden"]}
+        assert_same(model, alone(X[:, train], y[:, train], output, setting), row)
+        held = model.score(X[:, test], y[:, test])
+        for name in ("cost", "r2" if output == "identity" else "accuracy"):
+            assert row[f"validation_{name}"] == pytest.approx(getattr(held, name), rel=1e-12)
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "softmax"])
+def test_unscaled_folds_share_a_call_and_are_what_they_are_alone(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = rows_of(output)
+    splitter = KFold(4, shuffle=True, random_state=0)
+    calls = []
+    monkeypatch.setattr(many, "fit", lambda *data, **options: calls.append(1) or nn.fit(*data, **options))
+    found = nn.fit_many(X, y, {"n_hidden": [3, 2]}, cv=splitter, standardize=False, **SETTING)
+    assert len(calls) == 2  # one for each size
+    fold = np.empty(M, int)
+    for k, (_, test) in enumerate(splitter.split(X.T)):
+        fold[test] = k
+    for k, (model, (_, row)) in enumerate(zip(found, found.table.iterrows(), strict=True)):
+        start = nn.init_params(3, row["n_hidden"], len(y), seed=[1], factor=0.4)
+        given = {name: SETTING[name] for name in ("optimizer", "alpha", "tol", "iterations")}
+        result = nn.fit(X, y, start, output=output, fold=fold, held_out=[k % 4], **given)
+        assert_same(model, (result, None, None), row, 0)
+        held = nn.score(model.params, X[:, fold == k % 4], y[:, fold == k % 4], output=output)
+        assert tuple(row[["validation_cost", "validation_accuracy"]]) == pytest.approx(held[:2], rel=1e-12)
+
+
+def test_unscaled_folds_that_leave_rows_out_are_what_they_are_alone() -> None:
+    X, y = rows_of("sigmoid")
+    gap = [(np.arange(0, 28), np.arange(30, 90)), (np.arange(32, 90), np.arange(0, 30))]
+    found = nn.fit_many(X, y, cv=gap, standardize=False, **SETTING)
+    for model, (_, row), (train, test) in zip(found, found.table.iterrows(), gap, strict=True):
+        assert_same(model, alone(X[:, train], y[:, train], "sigmoid", SETTING, standardize=False), row)
+        assert row["validation_cost"] == pytest.approx(model.score(X[:, test], y[:, test]).cost, rel=1e-12)
+
+
+@OUTPUT
+def test_networks_of_resamples_are_what_they_are_alone(output: str) -> None:
+    X, y = rows_of(output)
+    found = nn.fit_many(X, y, {"n_hidden": [3, 2], "seed": [5, 8]}, bootstrap=3, **SETTING)
+    assert found.table["resample"].tolist() == [0, 1, 2] * 4
+    shares, votes = np.zeros((4, M)), np.zeros((4, *y.shape))
+    for k, (model, (_, row)) in enumerate(zip(found, found.table.iterrows(), strict=True)):
+        setting = {**SETTING, **{name: row[name] for name in ("n_hidden", "seed")}}
+        counts = np.random.RandomState(row["seed"]).multinomial(M, [1 / M] * M, 3)[k % 3]
+        assert counts.sum() == M
+        assert_same(model, alone(X, y, output, setting, weights=counts), row)
+        shares[k // 3] += counts == 0
+        votes[k // 3] += model.predict_proba(X) * (counts == 0)
+    for k, score in enumerate(found.oob_score):
+        known = shares[k] > 0
+        assert 0 < known.sum() < M
+        yhat, true = (votes[k] / np.maximum(shares[k], 1))[:, known], y[:, known]
+        if output == "identity":
+            assert score == pytest.approx(r2_score(true.T, yhat.T), rel=1e-12)
+        else:
+            labels = (each.argmax(axis=0) if output == "softmax" else each[0] >= 0.5 for each in (true, yhat))
+            assert score == pytest.approx(accuracy_score(*labels), rel=1e-12)
+    single = nn.fit_many(X, y, bootstrap=3, **{**SETTING, "seed": 8})
+    assert single.oob_score == found.oob_score[1]
+    assert isinstance(single.oob_score, float)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"by": groups_of()}, {"cv": 3}, {"cv": 3, "standardize": False}, {"bootstrap": 2}]
+)
+def test_in_whatever_company(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = rows_of("sigmoid")
+    grid = {"n_hidden": [3, 2], "seed": range(5)}
+    together = nn.fit_many(X, y, grid, iterations=20, **options)
+    monkeypatch.setattr(many, "AT_ONCE", 3)
+    same_bits(together, nn.fit_many(X, y, grid, iterations=20, **options))
+    same_bits(together, pickle.loads(pickle.dumps(together)))
+
+
+@pytest.mark.parametrize("options", [{}, {"by": groups_of()}, {"cv": 3}, {"bootstrap": 2}])
+def test_the_equations_as_written_reach_the_same(options: dict[str, Any]) -> None:
+    X, y = rows_of("sigmoid")
+    settings = {**SETTING, "tol": 0, "optimizer": "gd", "learning_rate": 0.3}
+    eager, compiled = (nn.fit_many(X, y, engine=engine, **options, **settings) for engine in ("eager", "compiled"))
+    for one, other in zip(eager.params, compiled.params, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+    assert eager.training["engine"] == "eager"
+
+
+# What can be asked
+
+
+def test_a_grid_may_be_written_in_three_ways() -> None:
+    X, y = rows_of("sigmoid")
+    as_dict = nn.fit_many(X, y, {"n_hidden": [2, 3], "seed": range(2)}, iterations=5)
+    listed = [{"n_hidden": n, "seed": s} for n in (2, 3) for s in (0, 1)]
+    same_bits(as_dict, nn.fit_many(X, y, listed, iterations=5))
+    same_bits(as_dict, nn.fit_many(X, y, pd.DataFrame(listed), iterations=5))
+    some = nn.fit_many(X, y, pd.DataFrame([{"learning_rate": 0.3}, {"optimizer": "adam"}, {}]), iterations=5)
+    assert some.table["optimizer"].tolist() == ["gd", "adam", "rprop"]
+
+
+def test_what_is_not_asked_has_a_default() -> None:
+    X, y = rows_of("sigmoid")
+    asked = [
+        {},
+        {"learning_rate": 0.3},
+        {"learning_rate": 0.3, "optimizer": "rprop"},
+        {"optimizer": nn.adam(beta1=0.8)},
+    ]
+    table = nn.fit_many(X, y, asked, iterations=2).table
+    assert table["optimizer"].tolist() == ["rprop", "gd", "rprop", "adam"]
+    assert table["learning_rate"].tolist() == [0.01, 0.3, 0.3, 0.05]
+    expected = {"n_hidden": 4, "alpha": 1.0, "tol": 1e-3, "max_iterations": 2, "seed": 3, "factor": 2 / 3**0.5}
+    assert (table[[*expected]] == pd.Series(expected)).all(axis=None)
+    assert nn.fit_many(X, y, learning_rate=0.3, iterations=1).table["optimizer"].tolist() == ["gd"]
+    adams = nn.fit_many(X, y, [{"optimizer": nn.adam(beta1=b)} for b in (0.8, 0.9)], iterations=5)
+    assert adams[0].cost != adams[1].cost
+
+
+def test_kinds_of_networks_follow_from_y() -> None:
+    X, _ = rows_of("sigmoid")
+    for output in OUTPUTS:
+        assert nn.fit_many(X, rows_of(output)[1], iterations=1).output == output
+    flat = rows_of("sigmoid")[1][0]
+    same_bits(nn.fit_many(X, flat, iterations=3), nn.fit_many(X, flat[None], iterations=3))
+    assert nn.fit_many(X, flat, iterations=1, output="identity").output == "identity"
+    assert nn.fit_many(X, [flat, 1 - flat], iterations=1, output="sigmoid").output == "sigmoid"
+
+
+def frame_of(output: str) -> pd.DataFrame:
+    X, y = rows_of(output)
+    words = np.array(["low", "high", "mid"])[y.argmax(axis=0)] if output == "softmax" else y[0]
+    words = np.where(y[0] == 1, "yes", "no") if output == "sigmoid" else words
+    return pd.DataFrame({"a": X[0], "b": X[1], "c": X[2], "y": words, "store": groups_of()}, index=np.arange(M) * 2)
+
+
+@OUTPUT
+def test_a_frame_gives_the_same_networks_and_answers_on_its_index(output: str) -> None:
+    frame, table = frame_of(output), nn.load_table(frame_of(output), target="y", features=["a", "b", "c"])
+    found = nn.fit_many(frame, "y", {"seed": [1, 2]}, by="store", iterations=5)
+    arrays = nn.fit_many(table.X, table.y, {"seed": [1, 2]}, by=pd.Series(groups_of(), name="store"), iterations=5)
+    pd.testing.assert_frame_equal(found.table, arrays.table, check_exact=True)
+    model = found["b"]
+    assert (model.features, model.target, model.labels) == (("a", "b", "c"), "y", table.labels)
+    shuffled = frame.sample(frac=1, random_state=1)[["store", "c", "b", "a", "y"]]
+    answer = found.predict_proba(shuffled, by="store", reduce="mean").loc[frame.index]
+    expected = arrays.predict_proba(table.X, by=groups_of(), reduce="mean")
+    assert np.array_equal(answer.to_numpy().T, expected if output == "softmax" else expected[0])
+    assert isinstance(answer, pd.Series) == (output != "softmax")
+    each = found.predict_proba(shuffled).loc[frame.index]
+    assert np.array_equal(each.to_numpy().T.reshape(8, len(table.y), M), arrays.predict_proba(table.X))
+    if output == "softmax":
+        assert [*answer] == ["high", "low", "mid"]
+        assert [*each][:4] == [(0, "high"), (0, "low"), (0, "mid"), (1, "high")]
+    for one, other in zip(
+        found.score(shuffled, "y", by="store"), arrays.score(table.X, table.y, groups_of()), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def test_a_splitter_is_given_groups_which_are_no_feature() -> None:
+    frame = frame_of("sigmoid")
+    features = frame.drop(columns="store")
+    pairs = list(GroupKFold(4).split(features, None, groups_of()))
+    expected = nn.fit_many(features, "y", cv=pairs, iterations=3)
+    same_bits(expected, nn.fit_many(frame, "y", cv=GroupKFold(4), groups="store", iterations=3))
+    same_bits(expected, nn.fit_many(features, "y", cv=GroupKFold(4), groups=groups_of(), iterations=3))
+
+
+@pytest.mark.parametrize(
+    ("output", "splitter"), [("sigmoid", StratifiedKFold(3)), ("softmax", StratifiedKFold(3)), ("identity", KFold(3))]
+)
+def test_folds_by_number_are_those_of_scikit_learn(output: str, splitter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = rows_of(output)
+    by_number = nn.fit_many(X, y, cv=3, iterations=3)
+    same_bits(by_number, nn.fit_many(X, y, cv=splitter, iterations=3))
+    pairs = [
+        (np.isin(np.arange(M), train), test)
+        for train, test in splitter.split(X.T, y.argmax(axis=0) if output == "softmax" else y[0])
+    ]
+    monkeypatch.setitem(sys.modules, "sklearn.model_selection", None)
+    same_bits(by_number, nn.fit_many(X, y, cv=iter(pairs), iterations=3))
+    with pytest.raises(nn.MissingPackageError, match="cv as a number needs scikit-learn: run"):
+        nn.fit_many(X, y, cv=3, iterations=3)
+
+
+def test_a_group_of_one_class_keeps_its_start() -> None:
+    X, y = rows_of("sigmoid")
+    y[:, groups_of() == "b"] = 1
+    found = nn.fit_many(X, y, {"n_hidden": [2, 3]}, by=groups_of(), iterations=5)
+    assert found.table["status"].tolist() == ["done", "one_class", "done", "done"] * 2
+    own = found.table.iloc[1]
+    assert own["iterations"] == 0
+    assert np.isnan(own["cost"])
+    start = nn.init_params(3, 2, seed=3, factor=2 / 3**0.5)
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(found["b"].params, start, strict=True))
+    assert found["b"].cost is None
+    rest = nn.fit_many(
+        X[:, groups_of() != "b"],
+        y[:, groups_of() != "b"],
+        {"n_hidden": [2, 3]},
+        by=groups_of()[groups_of() != "b"],
+        iterations=5,
+    )
+    assert rest.table["cost"].tolist() == found.table["cost"].dropna().tolist()
+    nobody = nn.fit_many(X, np.ones(M), by=groups_of(), iterations=5)
+    assert set(nobody.table["status"]) == {"one_class"}
+    with pytest.raises(nn.DataError, match="no network has a number in column 'cost'"):
+        nobody.best()
+    constant = nn.fit_many(X, np.full(M, 7.5), by=groups_of(), iterations=50)
+    assert "one_class" not in set(constant.table["status"])
+    assert constant.predict_proba(X, by=groups_of()) == pytest.approx(7.5, abs=0.1)
+
+
+def test_a_network_that_diverges_leaves_the_others_alone() -> None:
+    X, y = rows_of("identity")
+    found = nn.fit_many(X, y, {"learning_rate": [0.1, 1e150, 0.2]}, iterations=30)
+    assert found.table["status"].tolist() == ["done", "diverged", "done"]
+    for row, rate in ((0, 0.1), (2, 0.2)):
+        assert found[row].cost == nn.fit_many(X, y, learning_rate=rate, iterations=30)[0].cost
+    flat, steep = {"learning_rate": 1e-9, "factor": 9}, {"learning_rate": 1e308, "factor": 0.01}
+    found = nn.fit_many(X, y, [flat, steep], iterations=9, alpha=1e6)
+    assert found.table["status"].tolist() == ["done", "diverged"]
+    assert found.table["cost"][1] < found.table["cost"][0] == found.best().cost
+
+
+def test_ctrl_c_keeps_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = rows_of("sigmoid")
+    interrupt = functools.partial(nn.fit, progress=lambda iteration: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(many, "fit", interrupt)
+    found = nn.fit_many(X, y, {"n_hidden": [2, 3, 4]}, cv=[(range(50), range(50, 90))], iterations=10**9, tol=0)
+    assert found.table["status"].tolist() == ["interrupted"] * 3
+    assert found.table["iterations"].iloc[0] > 0
+    assert found.table["iterations"].iloc[1:].tolist() == [0, 0]
+    assert found.table["validation_cost"].isna().tolist() == [False, True, True]
+
+
+# What is done with them
+
+
+@pytest.mark.parametrize("options", [{}, {"by": groups_of()}, {"cv": 3}, {"bootstrap": 2}])
+@OUTPUT
+def test_all_answer_as_each_model_does(output: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = rows_of(output)
+    found = nn.fit_many(X, y, {"n_hidden": [2, 3]}, iterations=5, **options)
+    each = np.stack([model.predict_proba(X) for model in found])
+    scores = np.array([model.score(X, y) for model in found]).T
+    assert np.array_equal(found.predict_proba(X), each)
+    np.testing.assert_array_equal(found.score(X, y), scores)
+    for reduce in ("mean", "std"):
+        assert np.array_equal(found.predict_proba(X, reduce=reduce), getattr(np, reduce)(each, axis=0))
+    monkeypatch.setattr(networks, "CHUNK_BYTES", 8 * each[..., 0].size * 7)  # seven columns
+    assert np.array_equal(found.predict_proba(X), each)
+
+
+@OUTPUT
+def test_groups_are_asked_each_its_own(output: str) -> None:
+    X, y = rows_of(output)
+    by = groups_of()
+    found = nn.fit_many(X, y, {"n_hidden": [2, 3]}, by=by, iterations=5)
+    expected, one = np.empty((2, *y.shape)), nn.fit_many(X, y, n_hidden=2, by=by, iterations=5)
+    for model, (k, row) in zip(found, found.table.iterrows(), strict=True):
+        expected[k // 4][:, by == row["group"]] = model.predict_proba(X[:, by == row["group"]])
+    assert np.array_equal(found.predict_proba(X, by), expected)
+    assert np.array_equal(found.predict_proba(X, by, "std"), expected.std(axis=0))
+    assert np.array_equal(one.predict_proba(X, by), expected[0])
+    measured = "r2" if output == "identity" else "accuracy"
+    for name in ("cost", measured):
+        np.testing.assert_allclose(getattr(found.score(X, y, by), name), found.table[name], rtol=1e-12)
+    few = found.score(X[:, by == "d"], y[:, by == "d"], by[by == "d"])
+    assert np.isnan(few.cost).tolist() == [True, True, True, False] * 2
+
+
+def test_the_best_is_the_lowest_cost_or_the_highest_accuracy() -> None:
+    X, y = rows_of("sigmoid")
+    found = nn.fit_many(X, y, {"seed": range(5), "alpha": [0.1, 5]}, iterations=10)
+    assert found.best().cost == found.table["cost"].min()
+    assert found.best("accuracy").accuracy == found.table["accuracy"].max()
+    assert found[-1].cost == found[9].cost == found.table["cost"].iloc[9]
+    assert found.best().training["seed"] == found.table["seed"][found.table["cost"].idxmin()]
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("column", [None, "validation_accuracy", "cost"])
+def test_the_best_setting_of_folds_is_trained_on_all_rows(column: str | None, standardize: bool) -> None:
+    frame = frame_of("sigmoid").drop(columns="store")
+    options = {"iterations": 20, "standardize": standardize}
+    found = nn.fit_many(frame, "y", {"alpha": [30.0, 0.1, 3.0], "n_hidden": [2, 3]}, cv=4, **options)
+    means = found.table.groupby(["alpha", "n_hidden"], sort=False)[column or "validation_cost"].mean()
+    alpha, n_hidden = means.idxmax() if column == "validation_accuracy" else means.idxmin()
+    expected = nn.fit_many(frame, "y", alpha=alpha, n_hidden=n_hidden, **options)[0]
+    assert repr(found.best(column)) == repr(expected)
+
+
+def test_parameters_are_one_array_where_sizes_agree() -> None:
+    X, y = rows_of("sigmoid")
+    found = nn.fit_many(X, y, {"seed": range(3)}, iterations=2)
+    assert found.params.w1.shape == (3, 4, 3)
+    assert found.params.w1[2].tobytes() == found[2].params.w1.tobytes()
+    with pytest.raises(nn.ArgumentError, match="networks have 2, 3 hidden units and are no one array"):
+        _ = nn.fit_many(X, y, {"n_hidden": [2, 3]}, iterations=2).params
+
+
+# One file
+
+
+FILES: dict[str, Callable[[], nn.Networks]] = {
+    "grid": lambda: nn.fit_many(*rows_of("softmax"), {"n_hidden": [3, 2, 3], "seed": [1, 2]}, iterations=3),
+    "float32": lambda: nn.fit_many(*rows_of("sigmoid"), {"seed": [1, 2]}, iterations=3, dtype="float32"),
+    "groups": lambda: nn.fit_many(frame_of("identity"), "y", by="store", iterations=3),
+    "numbered groups": lambda: nn.fit_many(*rows_of("sigmoid"), by=np.arange(M) % 3, iterations=3, standardize=False),
+    "folds": lambda: nn.fit_many(frame_of("softmax").drop(columns="store"), "y", cv=3, iterations=3),
+    "resamples": lambda: nn.fit_many(*rows_of("identity"), bootstrap=3, iterations=3),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_one_file_keeps_all_to_the_bit(kind: str, folder: Any) -> None:
+    found = FILES[kind]()
+    nn.save("a.safetensors", found)
+    loaded = nn.load("a.safetensors")
+    same_bits(found, loaded)
+    assert (loaded.part, loaded.oob_score, loaded.training) == (found.part, found.oob_score, found.training)
+    assert (loaded.features, loaded.target, loaded.labels) == (found.features, found.target, found.labels)
+    nn.save("b.safetensors", FILES[kind]())
+    nn.save("c.safetensors", loaded)
+    first, *others = (folder / f"{name}.safetensors" for name in "abc")
+    assert [other.read_bytes() for other in others] == [first.read_bytes()] * 2
+    if kind == "folds":
+        with pytest.raises(nn.ArgumentError, match="networks from a file have no rows to train on"):
+            loaded.best()
+
+
+def test_a_file_of_networks_that_is_damaged_is_refused(folder: Any) -> None:
+    nn.save("a.safetensors", FILES["grid"]())
+    data = bytearray((folder / "a.safetensors").read_bytes())
+    data[-3] ^= 1
+    (folder / "a.safetensors").write_bytes(data)
+    with pytest.raises(nn.DataFileError, match=r"a.safetensors was changed or damaged"):
+        nn.load("a.safetensors")
+
+
+def test_a_file_of_networks_is_no_model_to_predict_with(folder: Any, run_main: Any) -> None:
+    nn.save("a.safetensors", FILES["grid"]())
+    run = run_main(main, "--model", "a.safetensors", "--data", "marks")
+    assert "a.safetensors holds 6 networks; expected one" in run.err
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (
+            {"hidden": 3, "grid": {"rate": [1]}},
+            nn.ArgumentError,
+            "'hidden', 'rate' are not known; accepted: n_hidden, opt",
+        ),
+        ({"grid": {"seed": 3}}, nn.ArgumentError, "seed of the grid is 3; expected a sequence"),
+        ({"grid": {"optimizer": "gd"}}, nn.ArgumentError, "optimizer of the grid is 'gd'; expected a sequence"),
+        ({"grid": {"seed": []}}, nn.ArgumentError, "the grid has no setting"),
+        ({"n_hidden": 2.5}, nn.ArgumentError, "n_hidden is 2.5; expected a whole number"),
+        ({"alpha": "big"}, nn.ArgumentError, "alpha is 'big'; expected a number"),
+        ({"optimizer": "sgd"}, nn.ArgumentError, "optimizer 'sgd' is not known"),
+        ({"grid": {"alpha": [1, -1]}}, nn.ArgumentError, "alpha is .*; expected at least 0"),
+        ({"by": groups_of(), "cv": 3}, nn.ArgumentError, "by and cv are given; expected one of by, cv and bootstrap"),
+        ({"groups": groups_of()}, nn.ArgumentError, "groups are given without cv"),
+        ({"bootstrap": 0}, nn.ArgumentError, "bootstrap is 0; expected a number of resamples"),
+        ({"cv": []}, nn.ArgumentError, "cv has no fold, or one without rows; expected pairs of rows"),
+        ({"cv": [(range(M), [])]}, nn.ArgumentError, "cv has no fold, or one without rows"),
+        ({"by": "store"}, nn.ArgumentError, "by is 'store', a column's name, and X no data frame"),
+        ({"by": [1, 2]}, nn.DataError, r"by has shape \(2,\); expected \(m,\) = \(90,\)"),
+        ({"by": np.where(np.arange(M) == 4, np.nan, 1)}, nn.DataError, "group, row 5: missing value"),
+        (
+            {"by": pd.Series(groups_of(), name="cost")},
+            nn.ArgumentError,
+            "by is a column 'cost', which the .*; rename it",
+        ),
+        ({"X": rows_of("sigmoid")[0].T}, nn.DataError, r"X has shape \(90, 3\) and y \(1, 90\); .* Pass X.T."),
+        ({"X": np.full((3, M), np.nan)}, nn.DataError, "X holds NaN or infinity"),
+        (
+            {"X": frame_of("sigmoid")},
+            nn.ArrayTypeError,
+            "X is a data frame, and y is of type ndarray; expected a column",
+        ),
+        (
+            {"X": frame_of("sigmoid"), "y": "z"},
+            nn.DataError,
+            "the data frame has 0 columns 'z'; its columns are 'a', 'b'",
+        ),
+        (
+            {"X": frame_of("softmax").drop(columns="store"), "y": "y", "output": "sigmoid"},
+            nn.ArgumentError,
+            "output is 'sigmoid'; expected 'soft",
+        ),
+        ({"output": "tanh"}, nn.ArgumentError, "output 'tanh' is not known"),
+        (
+            {"X": np.where(np.arange(M) < 9, 1e200, 0) * np.ones((3, 1)), "by": np.arange(M) // 18},
+            nn.DataError,
+            "feature 1 lies between 0 and 1e",
+        ),
+    ],
+)
+def test_wrong_input_is_one_clear_sentence(change: dict[str, Any], error: type[Exception], message: str) -> None:
+    X, y = rows_of("sigmoid")
+    with pytest.raises(error, match=message):
+        nn.fit_many(**{"X": X, "y": y, "iterations": 2, **change})
+
+
+def test_wrong_questions_are_one_clear_sentence() -> None:
+    (X, y), frame = rows_of("sigmoid"), frame_of("sigmoid")
+    plain, grouped = nn.fit_many(X, y, iterations=1), nn.fit_many(frame, "y", by="store", iterations=1)
+    for ask, error, message in (
+        (lambda: grouped["e"], nn.DataError, "store 'e' has no network; these have: 'a', 'b', 'c', 'd'"),
+        (lambda: grouped.predict_proba(frame.assign(store="z"), by="store"), nn.DataError, "store 'z' has no network"),
+        (lambda: grouped.predict_proba(frame.drop(columns="b")), nn.DataError, "the data frame has 0 columns 'b'"),
+        (lambda: plain.predict_proba(frame), nn.ArrayTypeError, "features have no names; expected an array"),
+        (lambda: plain.predict_proba(X, by=groups_of()), nn.ArgumentError, "by is given; expected None"),
+        (lambda: plain.predict_proba(X, reduce="max"), nn.ArgumentError, "reduce is 'max'; accepted: None, mean, std"),
+        (lambda: plain.predict_proba(X[:2]), nn.DataError, r"X has shape \(2, 90\); expected \(n0, m\) with n0 = 3"),
+        (lambda: plain.score(X, y[:, 1:]), nn.DataError, r"y has shape \(1, 89\); expected \(n2, m\) = \(1, 90\)"),
+        (lambda: plain[1], nn.ArgumentError, "there is no network 1; expected a row of the table, 0 to 0"),
+        (lambda: plain["a"], nn.ArgumentError, "there is no network 'a'"),
+        (lambda: plain.best("r2"), nn.ArgumentError, "column is 'r2'; accepted: cost, accuracy"),
+        (lambda: plain.best("seed"), nn.ArgumentError, "column is 'seed'; accepted: cost, accuracy"),
+    ):
+        with pytest.raises(error, match=message):
+            ask()
