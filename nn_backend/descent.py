@@ -255,6 +255,7 @@ def _settings(
     method: Method, numbers: Mapping[str, Any], params: Params, examples: Examples, place: Backend
 ) -> dict[str, Any]:
     """Return what must be the same for a run to be resumed, as JSON values."""
+    own = {"network": examples.spans, "held_out": examples.held_out}
     return {
         "output": method.output.name,
         "optimizer": method.rule.name,
@@ -264,7 +265,7 @@ def _settings(
         "dtype": dtype_name(params.w1),
         "params": _digest(params._asdict(), place),
         "data": _digest(examples.arrays(), place),
-        **{name: digest(array) for name in ("held_out", "spans") if (array := getattr(examples, name)) is not None},
+        **{name: digest(array) for name, array in own.items() if array is not None},
     }
 
 

@@ -58,9 +58,10 @@ def place_examples(
         if output.name == "softmax" and not backend.xp.all(backend.xp.sum(y, axis=0) == 1):
             raise DataError("y has columns without a single 1; output 'softmax' expects each example's class as one 1")
         examples = Examples(X, y)
-        if weights is None and network is None and fold is None and output.name != "identity":
+        given = (weights, network, fold, held_out)
+        if all(what is None for what in given) and output.name != "identity":
             return examples  # as most are
-        return _shared_out(examples, params.w1.shape[:-2], backend, output, weights, network, fold, held_out, asked)
+        return _shared_out(examples, params.w1.shape[:-2], backend, output, *given, asked)
 
 
 def _shared_out(
@@ -76,6 +77,9 @@ def _shared_out(
 ) -> Examples:
     """Return examples with all that says which of them count how often in which network."""
     m, networks, dtype = examples.X.shape[1], math.prod(lead), dtype_name(examples.X)
+    if (fold is None) != (held_out is None):
+        given, missing = ("held_out", "fold") if fold is None else ("fold", "held_out")
+        raise ArgumentError(f"{given} is given without {missing}; expected both or neither")
     if network is not None and fold is not None:
         raise ArgumentError("network and fold are both given; expected one of them")
     shares = np.ones((1, m)) if weights is None else _check_weights(weights, m, lead, network, dtype)

@@ -55,6 +55,8 @@ def init_params(
         if not 1 <= size <= MAX_SIZE:
             raise ArgumentError(f"{name} is {size}; expected 1 to {MAX_SIZE}")
     seeds, factors = np.asarray(seed), np.asarray(factor, np.float64)
+    if 0 in (seeds.size, factors.size):
+        raise ArgumentError("seed or factor is an empty sequence; expected at least one of each")
     if seeds.dtype.kind not in "iu" or not ((seeds >= 0) & (seeds < 2**32)).all():
         raise ArgumentError(f"seed is {seed}; expected a whole number from 0 to {2**32 - 1}")
     if not np.isfinite(factors).all():
@@ -67,8 +69,6 @@ def init_params(
         raise ArgumentError(
             f"there are {seeds.size} seeds and {factors.size} factors; expected as many, or one of either"
         ) from None
-    if 0 in lead:
-        raise ArgumentError("seed or factor is an empty sequence; expected at least one of each")
     generator, drawn = np.random.RandomState(), np.empty((*lead, n_hidden * (n_inputs + n_outputs)))
     for at, one in zip(np.ndindex(lead), np.broadcast_to(seeds, lead).ravel().tolist(), strict=True):
         generator.seed(one)

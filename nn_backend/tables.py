@@ -277,8 +277,9 @@ def exact_sums(values: np.ndarray, starts: Sequence[int] | np.ndarray = (0,)) ->
     """
     parts, room = [], values.shape[1].bit_length() + 1
     while 0 < (top := np.maximum.reduceat(np.abs(values), starts, axis=1)).max() < np.inf:
-        above = _of_each(np.ldexp(1.0, np.frexp(top)[1] + room), values, starts)
-        leading = (above + values) - above
+        with np.errstate(over="ignore", invalid="ignore"):  # sums beyond all numbers are NaN
+            above = _of_each(np.ldexp(1.0, np.frexp(top)[1] + room), values, starts)
+            leading = (above + values) - above
         parts.append(np.add.reduceat(leading, starts, axis=1))
         values = values - leading
     parts.append(np.add.reduceat(values, starts, axis=1))  # zeros, or what is not finite

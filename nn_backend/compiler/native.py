@@ -226,9 +226,10 @@ class Run:
 
     def _edges(self, parts: int, progress: np.ndarray) -> list[int]:
         """Return where to cut the networks into parts with as many examples of networks that go on."""
-        done = np.cumsum(np.where(progress[:, 0] == 0, self.places[:, 1], 0))
-        inner = [int(np.searchsorted(done, done[-1] * k / parts, side="right")) for k in range(1, parts)]
-        edges = dict.fromkeys([0, *inner, self.networks])
+        counts = np.where(progress[:, 0] == 0, self.places[:, 1], 0)
+        middles = np.cumsum(counts) - counts / 2
+        inner = [int(np.searchsorted(middles, counts.sum() * k / parts)) for k in range(1, parts)]
+        edges = dict.fromkeys([0, *(max(1, cut) for cut in inner), self.networks])
         if len(self._teams) > 64:  # of cuts that will not come back
             self._teams.clear()
         return list(edges)
