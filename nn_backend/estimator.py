@@ -198,7 +198,9 @@ class _ShallowNet(BaseEstimator):  # type: ignore[misc]
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         counts = weights > 0
         if not counts.any():
-            raise DataError("the sample weights are all zero; expected some above")
+            raise DataError(
+                "Sample weights must contain at least one non-zero number; all are 0"
+            )  # scikit-learn's words
         return X[counts], y[counts], weights[counts]
 
     def _resume(self) -> Params:

@@ -562,11 +562,11 @@ def test_weights_are_routed_through_a_grid_search() -> None:
     with sklearn.config_context(enable_metadata_routing=True):
         estimator = ShallowNetClassifier(random_state=0).set_fit_request(sample_weight=True)
         estimator.set_score_request(sample_weight=True)
-        search = GridSearchCV(make_pipeline(estimator), {"shallownetclassifier__n_hidden": [2, 3]}, cv=3)
+        search = GridSearchCV(estimator, {"n_hidden": [2, 3]}, cv=3)
         search.fit(X, noisy, sample_weight=weights)
     assert search.best_score_ > 0.95
-    alone = ShallowNetClassifier(**search.best_estimator_[-1].get_params()).fit(X[~wrong], y[~wrong])
-    assert all(map(np.array_equal, search.best_estimator_[-1].params_, alone.params_))
+    alone = ShallowNetClassifier(**search.best_estimator_.get_params()).fit(X[~wrong], y[~wrong])
+    assert all(map(np.array_equal, search.best_estimator_.params_, alone.params_))
 
 
 def test_grid_search_in_two_workers_is_that_in_one() -> None:
