@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from nn_backend import equations
 from nn_backend.backend import get_backend
 from nn_backend.command_line import DONE, Parser, run
 from nn_backend.engines.engine import Examples, Score
@@ -84,7 +85,7 @@ class _Reached:
         m = y.shape[1]
         self._costs.append(score.cost * m)
         if self._output == "identity":
-            self._errors.append(float(np.sum(np.square(yhat - y))))
+            self._errors.append(float(np.sum(equations.squared_error(yhat, y, xp=np))))
             mean = float(y.mean())
             apart = mean - self._mean  # of the chunk from the rows so far
             self._spread += float(np.sum(np.square(y - mean))) + apart**2 * self._rows * m / (self._rows + m)

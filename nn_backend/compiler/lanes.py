@@ -13,7 +13,7 @@ from nn_backend.compiler.llvm import Printer
 from nn_backend.compiler.loops import Index
 from nn_backend.compiler.plan import Group, Slots, split
 from nn_backend.compiler.program import LANES, PAD, STRIP, Value
-from nn_backend.compiler.threads import environment
+from nn_backend.compiler.threads import environment, load_fields
 
 WIDTH = PAD
 BLOCK = 4  # rows and columns of terms that are printed one after the other
@@ -34,7 +34,7 @@ class LanesPrinter(Printer):
 
     def print(self) -> str:
         """Return the module."""
-        self.row_registers = WIDTH * self.size // (self.lanes_width * self.size)
+        self.row_registers = WIDTH // self.lanes_width
         self.together = max(1, 8 // self.row_registers)
         kind, suffix = self.types["f"], self.types["suffix"]
         arity = {"fabs": 1, "sqrt": 1, "fma": 3}
@@ -158,12 +158,7 @@ class LanesPrinter(Printer):
     def run(self) -> str:
         """Return ``run``: for each block of networks the iterations, until all have ended."""
         plan, codes, bits = self.plan, f"<{WIDTH} x i64>", f"<{WIDTH} x i1>"
-        fields = [(name, "i64" if kind is ctypes.c_int64 else "ptr") for name, kind, *_ in LanesJob._fields_]
         declare, enter, leave = environment(self.architecture)
-        loads = "\n  ".join(
-            f"%{name}.at = getelementptr i64, ptr %job, i64 {k}\n  %{name} = load {kind}, ptr %{name}.at"
-            for k, (name, kind) in enumerate(fields)
-        )
         goal = "state" if plan.is_step else "results"
 
         def at(array: str, factor: int, base: str) -> str:
@@ -177,7 +172,7 @@ declare i1 @llvm.vector.reduce.or.v{WIDTH}i1({bits})
 {declare}
 define void @run(ptr %job) {{
 entry:
-  {loads}
+  {load_fields(LanesJob)}
   %ended = alloca {codes}, align 64
   {enter}
   br label %block

@@ -97,7 +97,6 @@ class Kernel:
     def __init__(self, program: Program, target: Target | None = None) -> None:
         self.plan = Plan(program)
         self._target = target or host()
-        self._engines: list[Any] = []
         self.function = self._compiled(Printer)
 
     @functools.cached_property
@@ -111,7 +110,6 @@ class Kernel:
         engine.add_object_file(llvm.ObjectFileRef.from_data(object_code(self.plan, self._target, printer)))
         engine.finalize_object()
         weakref.finalize(self, _close, engine).atexit = False
-        self._engines.append(engine)
         signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p)  # its calls release the GIL
         return signature(engine.get_function_address("run"))
 

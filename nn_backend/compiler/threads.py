@@ -112,15 +112,19 @@ def environment(architecture: str) -> tuple[str, str, str]:
     return _ENVIRONMENTS.get(architecture, ("", "", ""))
 
 
-def print_run(plan: Plan, scalar: str, size: int, architecture: str) -> str:
-    """Return ``run`` as LLVM IR: for each network, and in each iteration, the instructions of a thread in turn."""
-    sums, results, goal = plan.sums.size, plan.results.size, "state" if plan.is_step else "results"
-    fields = [(name, "i64" if kind is ctypes.c_int64 else "ptr") for name, kind, *_ in Job._fields_]
-    declare, enter, leave = environment(architecture)
-    loads = "\n  ".join(
+def load_fields(job: type[ctypes.Structure]) -> str:
+    """Return the loads of a job's fields, each under its name."""
+    fields = [(name, "i64" if kind is ctypes.c_int64 else "ptr") for name, kind, *_ in job._fields_]
+    return "\n  ".join(
         f"%{name}.at = getelementptr i64, ptr %job, i64 {k}\n  %{name} = load {kind}, ptr %{name}.at"
         for k, (name, kind) in enumerate(fields)
     )
+
+
+def print_run(plan: Plan, scalar: str, size: int, architecture: str) -> str:
+    """Return ``run`` as LLVM IR: for each network, and in each iteration, the instructions of a thread in turn."""
+    sums, results, goal = plan.sums.size, plan.results.size, "state" if plan.is_step else "results"
+    declare, enter, leave = environment(architecture)
 
     def at(array: str, k: str, factor: int, base: str) -> str:
         place = f"%{array} = getelementptr {scalar}, ptr {base}, i64 %{array}.k"
@@ -133,7 +137,7 @@ declare i64 @llvm.smin.i64(i64, i64)
 {declare}
 define void @run(ptr %job) {{
 entry:
-  {loads}
+  {load_fields(Job)}
   %last = getelementptr i64, ptr %shared, i64 1
   {enter}
   br label %network
