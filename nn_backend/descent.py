@@ -12,7 +12,7 @@ from nn_backend import checkpoint as checkpoints
 from nn_backend import engines
 from nn_backend.backend import Backend, dtype_name, get_backend
 from nn_backend.engines.engine import Examples, Method, Score, columns
-from nn_backend.equations import Params, outside
+from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, DataError
 from nn_backend.examples import place_examples
 from nn_backend.network import get_output, place_params
@@ -85,7 +85,7 @@ def fit(
         The run ends where no element of the gradient, that of the penalty included, is as large as this; 0: never.
     iterations : int
         Updates to do.
-    validation : tuple of arrays X (n0, k), y (n2, k), and, if wanted, weights (k,), optional
+    validation : tuple of arrays X (n0, k), y (n2, k), and, if wanted, weights (k,) or None, network (k,), optional
         Data to watch: the run ends when ``patience`` looks have found no lower cost, and the best state is returned.
     patience : int
         Looks without a lower cost of the validation data before the run ends.
@@ -155,7 +155,7 @@ def fit(
     params = place_params(params.params if isinstance(params, State) else params, place)
     numbers = _numbers(chosen, params, learning_rate, alpha, tol)
     examples = place_examples(params, X, y, place, kind, weights, network, fold, held_out)
-    method = Method(kind, chosen.rule, tuple(numbers), None if fold is None else outside)
+    method = Method(kind, chosen.rule, tuple(numbers), fold is not None)
     bound = engines.bind(engine, examples, params, backend=place, method=method, threads=threads)
     watched = None
     if validation is not None:
@@ -163,7 +163,7 @@ def fit(
             held = place_examples(params, validation[0], validation[1], place, kind, *validation[2:])
         except DataError as error:
             raise DataError(f"of the validation data, {error}") from None
-        asked = method._replace(counts=None)
+        asked = method._replace(folds=False)
         watched = engines.bind(engine, held, params, backend=place, method=asked, threads=threads, tasks=("score",))
     with place.current():
         state = chosen.rule.init(params, columns(numbers, place, dtype_name(params.w1)), xp=place.xp)

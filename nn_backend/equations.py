@@ -144,11 +144,6 @@ def outside(fold: Array, held_out: Any, *, xp: Any) -> Array:
     return xp.where(fold == held_out, 0 * fold, 0 * fold + 1)
 
 
-def inside(fold: Array, held_out: Any, *, xp: Any) -> Array:
-    """Return 1 for an example of the fold held out, else 0."""
-    return xp.where(fold == held_out, 0 * fold + 1, 0 * fold)
-
-
 class Output(NamedTuple):
     """What the output layer gives, and how far that is from the truth.
 

@@ -24,12 +24,10 @@ def place_examples(
     network: Any = None,
     fold: Any = None,
     held_out: Any = None,
-    asked: bool = False,
 ) -> Examples:
     """Check what there is of each example against the network; move it to the backend in the network's dtype.
 
-    ``weights``, ``network``, ``fold`` and ``held_out`` are as in `fit`; where ``asked``, the examples held out count,
-    and the others do not.
+    ``weights``, ``network``, ``fold`` and ``held_out`` are as in `fit`.
     """
     n0, n2, dtype = params.w1.shape[-1], params.w2.shape[-2], dtype_name(params.w1)
     with np.errstate(over="ignore"):
@@ -43,8 +41,10 @@ def place_examples(
     with backend.current():
         if not backend.xp.all(backend.xp.isfinite(X)):
             raise DataError(f"X holds NaN or infinity (as {dtype}); expected finite numbers")
+        given = (weights, network, fold, held_out)
         if y is None:
-            return Examples(X)
+            examples = Examples(X)
+            return examples if network is None else _shared_out(examples, params.w1.shape[:-2], backend, output, *given)
         y = backend.asarray(y, dtype)
         expected, shape = (n2, shape[1]), tuple(y.shape)
         if shape != expected:
@@ -58,10 +58,9 @@ def place_examples(
         if output.name == "softmax" and not backend.xp.all(backend.xp.sum(y, axis=0) == 1):
             raise DataError("y has columns without a single 1; output 'softmax' expects each example's class as one 1")
         examples = Examples(X, y)
-        given = (weights, network, fold, held_out)
         if all(what is None for what in given) and output.name != "identity":
             return examples  # as most are
-        return _shared_out(examples, params.w1.shape[:-2], backend, output, *given, asked)
+        return _shared_out(examples, params.w1.shape[:-2], backend, output, *given)
 
 
 def _shared_out(
@@ -73,7 +72,6 @@ def _shared_out(
     network: Any,
     fold: Any,
     held_out: Any,
-    asked: bool,
 ) -> Examples:
     """Return examples with all that says which of them count how often in which network."""
     m, networks, dtype = examples.X.shape[1], math.prod(lead), dtype_name(examples.X)
@@ -88,34 +86,35 @@ def _shared_out(
     if weights is not None:
         weights = backend.asarray(shares.reshape(*lead, 1, m) if len(shares) > 1 else shares, dtype)
         examples = examples._replace(weights=weights)
-    y = backend.to_numpy(examples.y).astype(np.float64) if output.name == "identity" else None
+    is_number = output.name == "identity" and examples.y is not None
+    y = backend.to_numpy(examples.y).astype(np.float64) if is_number else None
     if network is not None:
-        order, spans = _in_order(_whole("network", network, (m,), networks), networks)
+        order, spans = _in_order(whole_numbers("network", network, (m,), networks), networks)
 
         def sorted_out(array: np.ndarray) -> np.ndarray:
             return np.asarray(np.where(order < 0, 0, array[..., order]))
 
         arrays = examples.arrays().items()
         placed = {name: backend.asarray(sorted_out(backend.to_numpy(array))) for name, array in arrays}
-        examples = examples._replace(**placed, spans=spans)
+        examples = examples._replace(**placed, spans=spans, order=order)
         ends, shares = np.cumsum(spans, axis=1).tolist(), sorted_out(shares)
         totals = (
             np.array([math.fsum(shares[0, first:last]) for first, last in ends]) if weights is not None else spans[:, 1]
         )
         if y is not None:
             y = sorted_out(y)
-            spreads = np.array([_spread(y[:, first:last], shares[:, first:last])[0] for first, last in ends])
+            spreads = np.array([spread_of(y[:, first:last], shares[:, first:last])[0] for first, last in ends])
     elif fold is not None:
-        fold = _whole("fold", fold, (m,), 2**24)
-        held_out = np.broadcast_to(_whole("held_out", held_out, lead, 2**24, least=-1), lead)
+        fold = whole_numbers("fold", fold, (m,), 2**24)
+        held_out = np.broadcast_to(whole_numbers("held_out", held_out, lead, 2**24, least=-1), lead)
         examples = examples._replace(fold=backend.asarray(fold[None], dtype), held_out=held_out)
         kinds, at = np.unique(held_out.ravel(), return_inverse=True)
-        counting = shares * ((fold == kinds[:, None]) == asked)
+        counting = shares * (fold != kinds[:, None])
         totals = exact_sums(counting)[:, 0][at]
-        spreads = np.zeros(0) if y is None else _spread(y, counting)[at]
+        spreads = np.zeros(0) if y is None else spread_of(y, counting)[at]
     else:
         totals = exact_sums(shares)[:, 0]
-        spreads = np.zeros(0) if y is None else _spread(y, shares)
+        spreads = np.zeros(0) if y is None else spread_of(y, shares)
     totals = np.nan_to_num(totals.astype(np.float64), nan=np.inf)  # where the sum is beyond all numbers
     fits = (totals > 0) & (totals < np.finfo(dtype).max)
     if not fits.all():
@@ -142,7 +141,7 @@ def _check_weights(weights: Any, m: int, lead: tuple[int, ...], network: Any, dt
     return rows
 
 
-def _whole(name: str, values: Any, shape: tuple[int, ...], below: int, least: int = 0) -> np.ndarray:
+def whole_numbers(name: str, values: Any, shape: tuple[int, ...], below: int, least: int = 0) -> np.ndarray:
     """Return an array of whole numbers of a shape."""
     array = np.asarray(values)
     if array.shape not in (shape, ()) or (array.shape != shape and name != "held_out"):
@@ -165,12 +164,12 @@ def _in_order(network: np.ndarray, networks: int) -> tuple[np.ndarray, np.ndarra
     return order, np.stack([firsts, counts], axis=1)
 
 
-def _spread(y: np.ndarray, shares: np.ndarray) -> np.ndarray:
+def spread_of(y: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Return the weighted sum of squares of y (n2, m) around its mean, of each row of shares and output."""
-    spreads = []
+    found = []
     for share in shares:
         truth, share = y[:, share > 0], share[share > 0]
         mean = np.average(truth, axis=1, weights=share, keepdims=True) if len(share) else np.zeros((len(y), 1))
         low, high = (truth.min(axis=1, keepdims=True), truth.max(axis=1, keepdims=True)) if len(share) else (0, 0)
-        spreads.append(np.sum(share * (truth - np.clip(mean, low, high)) ** 2, axis=1))  # of a constant y, y itself
-    return np.stack(spreads)
+        found.append(np.sum(share * (truth - np.clip(mean, low, high)) ** 2, axis=1))  # of a constant y, y itself
+    return np.stack(found)

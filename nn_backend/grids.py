@@ -1,7 +1,7 @@
 """What `fit_many` is asked: rows, settings, and by what the networks of one setting differ."""
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +26,8 @@ DEFAULTS = {  # None: depends on others
 }
 WHOLE = ("n_hidden", "iterations", "seed")
 MEANING = ("features", "target", "labels")
-OWN_COLUMNS = {*DEFAULTS, "max_iterations", *MEASURES, "status", FOLD, RESAMPLE}
+OWN_COLUMNS = {*DEFAULTS, "max_iterations", "best_iteration", *MEASURES, "status", FOLD, RESAMPLE}
+NUMBERS_AT_ONCE = 2**23  # of rows that stand one after the other for networks that have their own
 
 
 class Data(NamedTuple):
@@ -41,14 +42,15 @@ class Data(NamedTuple):
 class Parts(NamedTuple):
     """By what the networks of a setting differ: each key has one.
 
-    ``trained`` are the rows of each group or fold; of resamples, or where there is no key, all rows, once. ``held`` are
-    those that each fold leaves out.
+    ``trained`` are the rows of each group or fold; of resamples, or where there is no key, all rows, once. ``held``, if
+    not empty, are as many arrays of other rows, about which networks are asked; they are watched if ``watches``.
     """
 
     name: str | None
     keys: list[Any]
     trained: list[np.ndarray]
-    held: list[np.ndarray]
+    held: list[np.ndarray] = []  # noqa: RUF012  # of a tuple, and never changed
+    watches: bool = False
 
     @property
     def has_groups(self) -> bool:
@@ -56,13 +58,53 @@ class Parts(NamedTuple):
         return self.name not in (None, FOLD, RESAMPLE)
 
     @property
-    def is_partition(self) -> bool:
-        """Whether each row is left out once, and a fold is trained on all others in their order."""
-        m = sum(map(len, self.held))
-        return np.array_equal(np.sort(np.concatenate(self.held)), np.arange(m)) and all(
-            np.array_equal(train, np.delete(np.arange(m), test))
-            for train, test in zip(self.trained, self.held, strict=True)
+    def have_rows(self) -> bool:
+        """Whether each key has rows of its own."""
+        return self.name not in (None, RESAMPLE)
+
+    def chunks(self, parts: list[int], at_most: int, row: int) -> Iterator[list[int]]:
+        """Cut parts into runs of at most so many, with rows of that many numbers that fit into memory together."""
+        run: list[int] = []
+        numbers = 0
+        for part in parts:
+            size = row * sum(len(rows[part]) for rows in (self.trained, self.held) if rows)
+            if run and (len(run) == at_most or numbers + size > NUMBERS_AT_ONCE):
+                yield run
+                run, numbers = [], 0
+            run.append(part)
+            numbers += size
+        if run:
+            yield run
+
+
+def join(X: Any, y: Any, by: Any, validation: Any) -> tuple[Any, Any, Any, int]:
+    """Return X, y and by with further rows at their end, and how many these are."""
+    if is_frame(X) != is_frame(validation):
+        raise ArrayTypeError(
+            f"validation is of type {type(validation).__name__}; expected "
+            + ("a data frame, as X is" if is_frame(X) else "a tuple of arrays (X, y), with by (X, y, groups)")
         )
+    if is_frame(X):
+        import pandas as pd
+
+        if by is not None and not isinstance(by, str):
+            raise ArgumentError("by is an array, and validation a data frame; expected by as a column of both")
+        columns = column_names(X)
+        check_columns(validation, columns)
+        return pd.concat([X, validation.set_axis(column_names(validation), axis=1)[columns]]), y, by, len(validation)
+    if not isinstance(validation, Sequence) or len(validation) != 2 + (by is not None):
+        raise ArgumentError("validation is something else than a tuple of arrays (X, y), with by (X, y, groups)")
+    given = (X, y) if by is None else (X, y, by)
+    cpu = get_backend("cpu")
+    try:
+        joined = [
+            np.concatenate([np.asarray(cpu.asarray(a) if k < 2 else a) for a in pair], axis=-1)
+            for k, pair in enumerate(zip(given, validation, strict=True))
+        ]
+    except ValueError:
+        shapes = [[np.shape(array) for array in arrays] for arrays in (validation, given)]
+        raise DataError(f"validation has shapes {shapes[0]}; expected {shapes[1]} but for the last axis") from None
+    return joined[0], joined[1], None if by is None else joined[2], np.shape(validation[0])[-1]
 
 
 def read_rows(X: Any, y: Any, output: str | None, *columns: Any) -> Data:
@@ -150,11 +192,12 @@ def _numbers(name: str, values: list[Any], default: Any) -> np.ndarray:
     return np.array(numbers)
 
 
-def read_parts(data: Data, X: Any, by: Any, cv: Any, groups: Any, bootstrap: int | None) -> Parts:
-    """Return what the networks of one setting are trained on."""
+def read_parts(data: Data, X: Any, by: Any, cv: Any, groups: Any, bootstrap: int | None, watched: int = 0) -> Parts:
+    """Return what the networks of one setting are trained on; the last rows may be watched only."""
     import pandas as pd
 
-    everything = np.arange(data.X.shape[1])
+    m = data.X.shape[1] - watched
+    everything, held = np.arange(m), [np.arange(m, m + watched)] if watched else []
     if by is not None:
         name, values = read_column(X, by, "by")
         if name in OWN_COLUMNS:
@@ -162,19 +205,29 @@ def read_parts(data: Data, X: Any, by: Any, cv: Any, groups: Any, bootstrap: int
         codes, keys = pd.factorize(values, sort=True)
         if (codes < 0).any():
             raise DataError(f"{name}, row {int(np.argmin(codes)) + 1}: missing value; fill it or drop the row")
-        ends = np.cumsum(np.bincount(codes))[:-1]
-        return Parts(name, pd.Index(keys).tolist(), np.split(np.argsort(codes, kind="stable"), ends), [])
+        trained, held = (_by_code(some, len(keys)) for some in (codes[:m], codes[m:]))
+        held = [m + own for own in held] if watched else []
+        for kind, rows in (("training", trained), ("validation", held)):
+            if not all(map(len, rows)):
+                group = pd.Index(keys).tolist()[[*map(len, rows)].index(0)]
+                raise DataError(f"{name} {group!r} has no {kind} row; expected some of each group")
+        return Parts(name, pd.Index(keys).tolist(), trained, held, watched > 0)
     if bootstrap is not None:
         if not isinstance(bootstrap, int) or bootstrap < 1:
             raise ArgumentError(f"bootstrap is {bootstrap!r}; expected a number of resamples, at least 1")
-        return Parts(RESAMPLE, [*range(bootstrap)], [everything], [])
+        return Parts(RESAMPLE, [*range(bootstrap)], [everything], held, watched > 0)
     if cv is None:
-        return Parts(None, [], [everything], [])
+        return Parts(None, [], [everything], held, watched > 0)
     taken = None if groups is None else read_column(X, groups, "groups")[1]
     pairs = [[everything[rows] for rows in pair] for pair in _folds(cv, data, taken)]
     if not pairs or not all(len(rows) for pair in pairs for rows in pair):
         raise ArgumentError("cv has no fold, or one without rows; expected pairs of rows (train, test)")
     return Parts(FOLD, [*range(len(pairs))], [train for train, _ in pairs], [test for _, test in pairs])
+
+
+def _by_code(codes: np.ndarray, count: int) -> list[np.ndarray]:
+    """Return the rows of each code from 0 to count - 1, in order."""
+    return np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=count))[:-1])
 
 
 def _folds(cv: Any, data: Data, groups: Any) -> Any:

@@ -1,28 +1,28 @@
 """Many networks at once: of each setting one, or one for each group, fold or resample of the rows."""
 
+import contextlib
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from nn_backend import engines
+from nn_backend import tasks
 from nn_backend.backend import Backend, get_backend
-from nn_backend.descent import fit
-from nn_backend.engines.engine import Method, Score
-from nn_backend.equations import Params, inside
+from nn_backend.engines.engine import Examples, Score
+from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError
-from nn_backend.examples import place_examples
-from nn_backend.grids import Data, Parts, read_parts, read_rows, read_settings
+from nn_backend.examples import spread_of
+from nn_backend.grids import Data, Parts, join, read_parts, read_rows, read_settings
 from nn_backend.model import Model
-from nn_backend.network import get_output, init_params, place_params, score
-from nn_backend.networks import RESAMPLE, Networks, Scales
-from nn_backend.optimizers import State
+from nn_backend.network import get_output, init_params
+from nn_backend.networks import FOLD, RESAMPLE, Networks, Scales
 from nn_backend.tables import Standardization, standardization
+from nn_backend.tasks import Task
 
 AT_ONCE = 2**12  # networks in a call of `fit`, at most: memory is bounded, and their states stay in the caches
+TASKS = 64  # for an executor, at least: more than it has workers, so that all have something to do to the end
 
 
 def fit_many(
@@ -36,10 +36,15 @@ def fit_many(
     bootstrap: int | None = None,
     standardize: bool = True,
     output: str | None = None,
+    validation: Any = None,
+    patience: int = 10,
+    check_every: int = 10,
     dtype: str = "float64",
     backend: str | Backend | None = None,
     engine: str = "auto",
     threads: int | None = None,
+    executor: Any = None,
+    progress: Callable[[float, int], object] | None = None,
     **settings: Any,
 ) -> Networks:
     """Train many networks at once: of each setting one, or one for each group, fold or resample of the rows.
@@ -65,10 +70,21 @@ def fit_many(
         Numbers to predict always are.
     output : str, optional
         ``"sigmoid"``, ``"softmax"`` or ``"identity"``; by default what y looks like.
+    validation : DataFrame, or tuple of arrays X (n0, k), y (n2, k) or (k,), and with ``by`` groups (k,), optional
+        Further rows: each network ends when ``patience`` looks at them, ``check_every`` iterations apart, have found no
+        lower cost, and its best state is returned. With ``by``, each is shown the rows of its group; not with ``cv``.
+    patience, check_every : int
+        See ``validation``.
     dtype : str
         ``"float64"`` or ``"float32"``, of the parameters.
     backend, engine, threads
         As in `fit`.
+    executor : concurrent.futures.Executor, optional
+        Where to train instead of here, by one thread a worker if ``threads`` says nothing else: a process pool, loky's,
+        or what has their ``submit``, as ``client.get_executor()`` of Dask. If it fails, what was done is returned.
+    progress : callable, optional
+        Called, a few times a second or when a worker is done with some, with how many networks are trained, those on
+        their way as fractions, and how many there are.
     **settings
         Those that all share: ``n_hidden`` (4), ``optimizer`` ("rprop", with a learning rate "gd"), ``learning_rate``
         (the rule's own), ``alpha`` (1), ``tol`` (0.001), ``iterations`` (1000), ``seed`` (3) and ``factor``
@@ -77,8 +93,8 @@ def fit_many(
     Returns
     -------
     Networks
-        All of them. Each has the bits that `fit` gives it alone with the same rows, weights and scaling. One that
-        diverges has that as its status.
+        All of them. Each has the bits that `fit` gives it alone with the same rows, weights and scaling, wherever it is
+        trained. One that diverges has that as its status; after Ctrl-C, those that were not trained, ``"interrupted"``.
 
     Raises
     ------
@@ -104,32 +120,27 @@ def fit_many(
         raise ArgumentError(f"{' and '.join(asked)} are given; expected one of by, cv and bootstrap")
     if groups is not None and cv is None:
         raise ArgumentError("groups are given without cv, whose splitter takes them; to train by groups, pass by")
+    if validation is not None and cv is not None:
+        raise ArgumentError("validation and cv are both given; expected one of them, as folds are validated already")
+    watched = 0
+    if validation is not None:
+        X, y, by, watched = join(X, y, by, validation)
     data = read_rows(X, y, output, by, groups)
     training = _Training(
         data,
         read_settings(grid, settings, len(data.X)),
-        read_parts(data, X, by, cv, groups, bootstrap),
+        read_parts(data, X, by, cv, groups, bootstrap, watched),
         standardize,
         dtype,
-        {"backend": backend, "engine": engine, "threads": threads},
+        {
+            "backend": backend if isinstance(backend, Backend) else get_backend(backend).name,  # not a worker's default
+            "engine": engine,
+            "threads": 1 if executor is not None and threads is None else threads,
+            **({"patience": patience, "check_every": check_every} if watched else {}),
+        },
     )
-    training.run()
+    training.run(executor, progress)
     return training.networks()
-
-
-class _Call(NamedTuple):
-    """Networks, by their rows of the table, and scaled examples that they are trained on together.
-
-    ``shared`` and ``own`` are further arguments of `fit`, the latter with an entry for each network. ``held`` are the
-    examples that a fold leaves out.
-    """
-
-    networks: np.ndarray
-    X: np.ndarray
-    y: np.ndarray
-    shared: Mapping[str, Any] = MappingProxyType({})
-    own: Mapping[str, Any] = MappingProxyType({})
-    held: tuple[np.ndarray, np.ndarray] | None = None
 
 
 class _Training:
@@ -142,7 +153,7 @@ class _Training:
     standardize, dtype
         As in `fit_many`.
     options : mapping
-        Where to compute: arguments of `fit`.
+        Further arguments of `fit`.
     """
 
     def __init__(
@@ -156,7 +167,6 @@ class _Training:
     ) -> None:
         self._data, self._settings, self._parts, self._given = data, settings, parts, (standardize, dtype, options)
         self._each = max(1, len(parts.keys))
-        self._networks = np.arange(len(settings["seed"]) * self._each)
         self._scales = Scales(
             _scalings(data.X, parts, "feature") if standardize else None,
             _scalings(data.y, parts, "y") if data.output == "identity" else None,
@@ -166,105 +176,113 @@ class _Training:
             for name, values in settings.items()
         }
         self._sizes: dict[int, Params] = {}
+        self._at = np.empty(len(self), np.int64)  # each network's place among those of its size
         for n_hidden in dict.fromkeys(settings["n_hidden"].tolist()):
             drawn = {name: settings[name][settings["n_hidden"] == n_hidden] for name in ("seed", "factor")}
             start = init_params(len(data.X), n_hidden, len(data.y), **drawn, dtype=dtype)
             self._sizes[n_hidden] = Params(*(np.repeat(array, self._each, axis=0) for array in start))
+            self._at[self._columns["n_hidden"] == n_hidden] = np.arange(len(self._sizes[n_hidden].w1))
         measures = ["cost", "r2" if data.output == "identity" else "accuracy"]
         measures += [f"validation_{name}" for name in measures if parts.held]
-        self._reached = {name: np.full(len(self._networks), np.nan) for name in measures}
-        self._iterations = np.zeros(len(self._networks), np.int64)
-        self._status = np.full(len(self._networks), "interrupted", object)  # until it is trained
-        self._ran: dict[str, Any] = {}
+        self._reached = {name: np.full(len(self), np.nan) for name in measures}
+        for name in ("iterations", "best_iteration")[: 1 + parts.watches]:
+            self._reached[name] = np.zeros(len(self), np.int64)
+        self._reached["status"] = np.full(len(self), "interrupted", object)  # until it is trained
+        self._ran: dict[str, str] = {}
 
-    def run(self) -> None:
+    def __len__(self) -> int:
+        return len(self._settings["seed"]) * self._each
+
+    def run(self, executor: Any = None, progress: Callable[[float, int], object] | None = None) -> None:
         """Train all networks; after Ctrl-C, those that are not trained yet keep their start."""
-        sizes, optimizers, iterations = (self._settings[name] for name in ("n_hidden", "optimizer", "iterations"))
-        keys = [*zip(sizes.tolist(), map(id, optimizers), iterations.tolist(), strict=True)]
-        codes = {key: code for code, key in enumerate(dict.fromkeys(keys))}
-        kinds = np.repeat([codes[key] for key in keys], self._each)
-        for call in self._calls():
-            for kind in dict.fromkeys(kinds[call.networks].tolist()):
-                chosen = np.flatnonzero(kinds[call.networks] == kind)
-                step = len(chosen) if "network" in call.shared else AT_ONCE
-                for start in range(0, len(chosen), step):
-                    if self._fit(call, chosen[start : start + step]):
-                        return
+        at_most = AT_ONCE if executor is None else min(AT_ONCE, -(-len(self) // TASKS))
+        report = None if progress is None else lambda done: progress(done, len(self))
+        with contextlib.suppress(KeyboardInterrupt):
+            for reached in tasks.run(self._tasks(at_most), executor, report):
+                stack = self._sizes[int(self._columns["n_hidden"][reached.networks[0]])]
+                for array, trained in zip(stack, reached.params, strict=True):
+                    array[self._at[reached.networks]] = trained
+                for name in self._reached:
+                    self._reached[name][reached.networks] = reached.columns[name]
+                self._ran = reached.ran
+                if executor is None and (reached.columns["status"] == "interrupted").any():
+                    break
 
-    def _fit(self, call: _Call, chosen: np.ndarray) -> bool:
-        """Train some networks of a call, keep what they reach, and return whether that was interrupted."""
-        networks, own = call.networks[chosen], {name: array[chosen] for name, array in call.own.items()}
+    def _tasks(self, at_most: int) -> Iterator[Task]:
+        """Yield what is trained together, of at most so many networks: all of one size, rule and number of iterations.
+
+        Either settings share the rows of a part, or parts of a setting stand one after the other: what takes fewer.
+        """
+        names, parts = ("n_hidden", "optimizer", "iterations"), self._parts
+        kinds: dict[tuple[Any, ...], list[int]] = {}
+        for setting, (n_hidden, rule, iterations) in enumerate(zip(*map(self._settings.get, names), strict=True)):
+            kinds.setdefault((n_hidden, id(rule), iterations), []).append(setting)
+        taught = self._taught()
+        for chosen in kinds.values():
+            first = np.array(chosen) * self._each
+            if not parts.have_rows:
+                yield from self._shared(first[:, None] + np.arange(self._each), [0], at_most)
+            elif len(chosen) >= len(taught):
+                for part in taught:
+                    yield from self._shared(first + part, [part], at_most)
+            else:
+                for some in parts.chunks(taught, at_most, sum(map(len, self._data[:2]))):
+                    rows = self._rows(some)
+                    for setting in first:
+                        yield self._task(setting + np.array(some), *rows)
+
+    def _taught(self) -> list[int]:
+        """Return the parts that have something to learn, and write down which do not."""
+        if not self._parts.has_groups or self._data.output == "identity":
+            return [*range(self._each)]
+        differ = np.array([_differ(self._data.y[:, rows]) for rows in self._parts.trained])
+        self._reached["status"].reshape(-1, self._each)[:, ~differ] = "one_class"
+        return np.flatnonzero(differ).tolist()
+
+    def _shared(self, networks: np.ndarray, part: list[int], at_most: int) -> Iterator[Task]:
+        """Yield tasks of networks that share the rows of a part."""
+        rows = self._rows(part)
+        for some in np.array_split(networks.ravel(), -(-networks.size // at_most)):
+            yield self._task(some, *rows)
+
+    def _rows(self, parts: list[int]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the scaled rows that parts are trained on, and those held out."""
+        trained, held = (self._scaled(parts, rows) if rows else {} for rows in (self._parts.trained, self._parts.held))
+        return trained, held
+
+    def _scaled(self, parts: list[int], rows: list[np.ndarray]) -> dict[str, Any]:
+        """Return the scaled rows of one part; or of several, one after the other, with the number of each row's."""
+        X, y, scales = self._data.X, self._data.y, self._scales
+        if len(parts) == 1:
+            X, y = scales.of(parts[0]).apply(X[:, rows[parts[0]]], y[:, rows[parts[0]]])
+            return {"X": X, "y": y}
+        network = np.repeat(np.arange(len(parts)), [len(rows[part]) for part in parts])
+        chosen = np.concatenate([rows[part] for part in parts])
+        X, y = scales.of_examples(np.array(parts)[network]).apply(X[:, chosen], y[:, chosen])
+        return {"X": X, "y": y, "network": network}
+
+    def _task(self, networks: np.ndarray, rows: dict[str, Any], held: dict[str, Any]) -> Task:
+        """Return the task of training networks."""
         setting = {name: values[networks[0] // self._each] for name, values in self._settings.items()}
-        stack = self._sizes[int(setting["n_hidden"])]
-        at = np.flatnonzero(self._columns["n_hidden"] == setting["n_hidden"]).searchsorted(networks)
-        result = fit(
-            call.X,
-            call.y,
-            Params(*(array[at] for array in stack)),
-            output=self._data.output,
-            optimizer=setting["optimizer"],
-            iterations=int(setting["iterations"]),
-            log_every=max(1, int(setting["iterations"])),
+        settings = {
+            "output": self._data.output,
+            "optimizer": setting["optimizer"],
+            "iterations": int(setting["iterations"]),
             **{name: self._columns[name][networks] for name in ("learning_rate", "alpha", "tol")},
-            **call.shared,
-            **own,
             **self._given[2],
-        )
-        for array, trained in zip(stack, result.params, strict=True):
-            array[at] = trained
-        self._iterations[networks], self._status[networks] = result.iterations, result.status
-        self._ran = {"backend": result.backend, "engine": result.engine}
-        scores = {"": result.score}
-        if self._parts.held:
-            scores["validation_"] = self._ask_held_out(call, result.params, own)
-        for prefix, reached in scores.items():
-            for name, values in reached._asdict().items():
-                if prefix + name in self._reached:
-                    self._reached[prefix + name][networks] = values
-        return result.interrupted
-
-    def _calls(self) -> Iterator[_Call]:
-        """Yield what is trained together."""
-        (X, y, output, _), parts, each, everything = self._data, self._parts, self._each, self._networks
-        if parts.has_groups:
-            taught = [g for g, rows in enumerate(parts.trained) if output == "identity" or _differ(y[:, rows])]
-            self._status[~np.isin(everything % each, taught)] = "one_class"
-            if taught:
-                rows = np.concatenate([parts.trained[g] for g in taught])
-                lengths = [len(parts.trained[g]) for g in taught]
-                scaled = self._scales.of_examples(np.repeat(taught, lengths)).apply(X[:, rows], y[:, rows])
-                network = np.repeat(np.arange(len(taught)), lengths)
-                for first in everything[::each]:
-                    yield _Call(first + np.array(taught), *scaled, {"network": network})
-        elif parts.held and (self._scales.parts > 1 or not parts.is_partition):
-            for k, (train, test) in enumerate(zip(parts.trained, parts.held, strict=True)):
-                X, y = self._scales.of(k).apply(*self._data[:2])
-                yield _Call(everything[k::each], X[:, train], y[:, train], held=(X[:, test], y[:, test]))
-        elif parts.held:
-            fold = np.repeat(np.arange(each), [*map(len, parts.held)])[np.argsort(np.concatenate(parts.held))]
-            yield _Call(everything, X, y, {"fold": fold}, {"held_out": everything % each})
-        else:
-            own = {} if parts.name is None else {"weights": self._counts.reshape(-1, X.shape[1])}
-            yield _Call(everything, *self._scales.of(0).apply(X, y), own=own)
+        }
+        if self._parts.name == RESAMPLE:
+            settings["weights"] = self._counts.reshape(-1, self._counts.shape[-1])[networks]
+        start = Params(*(array[self._at[networks]] for array in self._sizes[int(setting["n_hidden"])]))
+        return Task(networks, start, rows, held, self._parts.watches, settings)
 
     @functools.cached_property
     def _counts(self) -> np.ndarray:
         """How often each resample has each row, (settings, resamples, m)."""
-        m, seeds = self._data.X.shape[1], self._settings["seed"].tolist()
+        m, seeds = len(self._parts.trained[0]), self._settings["seed"].tolist()
         shares = np.full(m, 1 / m)
         drawn = {seed: np.random.RandomState(seed).multinomial(m, shares, self._each) for seed in set(seeds)}
         return np.stack([drawn[seed] for seed in seeds])
-
-    def _ask_held_out(self, call: _Call, params: Params, own: Mapping[str, Any]) -> Score:
-        """Return the score of networks on the examples that their folds leave out."""
-        place, kind = get_backend(self._given[2]["backend"]), get_output(self._data.output)
-        if call.held is not None:
-            return score(params, *call.held, output=kind.name, backend=place)
-        params = place_params(params, place)
-        examples = place_examples(params, call.X, call.y, place, kind, **call.shared, **own, asked=True)
-        method = Method(kind, counts=inside)
-        engine = engines.bind("auto", examples, params, backend=place, method=method, tasks=("score",))
-        return engine.score(engine.start(State(params, {})))
 
     def networks(self) -> Networks:
         """Return what was reached."""
@@ -274,7 +292,7 @@ class _Training:
             {} if self._parts.name is None else {self._parts.name: self._parts.keys * len(self._settings["seed"])}
         )
         table |= {"max_iterations" if name == "iterations" else name: each for name, each in self._columns.items()}
-        table |= {**self._reached, "iterations": self._iterations, "status": self._status}
+        table |= self._reached
         networks = Networks(
             pd.DataFrame(table),
             self._sizes,
@@ -283,13 +301,13 @@ class _Training:
             **self._data.meaning,
             part=self._parts.name,
             training=self._ran,
-            refit=self._refit if self._parts.held else None,
+            refit=self._refit if self._parts.name == FOLD else None,
         )
         return replace(networks, oob_score=self._oob_score(networks)) if self._parts.name == RESAMPLE else networks
 
     def _refit(self, chosen: int) -> Model:
         """Return the network of a setting, trained on all rows."""
-        parts = Parts(None, [], [np.arange(self._data.X.shape[1])], [])
+        parts = Parts(None, [], [np.arange(self._data.X.shape[1])])
         setting = {name: values[chosen : chosen + 1] for name, values in self._settings.items()}
         again = _Training(self._data, setting, parts, *self._given)
         again.run()
@@ -297,27 +315,27 @@ class _Training:
 
     def _oob_score(self, networks: Networks) -> Any:
         """Return the accuracy or R² of the mean of each setting's networks, each asked about rows it has not drawn."""
-        y, output, absent = self._data.y, self._data.output, self._counts[:, :, None] == 0
+        rows, absent = self._parts.trained[0], self._counts[:, :, None] == 0
+        X, y = self._data.X[:, rows], self._data.y[:, rows]
         yhat = np.zeros((len(self._settings["seed"]), *y.shape))
-        for columns, values in networks.outputs(self._data.X):
+        for columns, values in networks.outputs(X):
             asked = absent[..., columns]
             yhat[..., columns] = np.where(asked, values.reshape(*asked.shape[:2], *values.shape[1:]), 0).sum(axis=1)
-        times = absent.sum(axis=1)
-        scores = [
-            _quality(y[:, n[0] > 0], total[:, n[0] > 0] / n[:, n[0] > 0], output)
-            for total, n in zip(yhat, times, strict=True)
-        ]
+        scores = []
+        for total, times in zip(yhat, absent.sum(axis=1), strict=True):
+            asked = times[0] > 0
+            scores.append(_quality(y[:, asked], total[:, asked] / times[:, asked], self._data.output))
         return scores[0] if len(scores) == 1 else np.array(scores)
 
 
 def _quality(y: np.ndarray, yhat: np.ndarray, output: str) -> float:
     """Return the accuracy, or R², of outputs (n2, m); NaN where there is none."""
-    if output == "identity":
-        spread = ((y - y.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return float(np.mean(1 - ((y - yhat) ** 2).sum(axis=1) / spread))
-    right = yhat.argmax(axis=0) == y.argmax(axis=0) if output == "softmax" else (yhat >= 0.5) == y
-    return float(right.mean()) if right.size else float("nan")
+    if not y.size:
+        return float("nan")
+    spread = spread_of(y, np.ones((1, y.shape[1])))[0] if output == "identity" else None
+    errors = get_output(output).errors(yhat, y, xp=np).sum(axis=1)
+    reached = Score.of(Examples(yhat, y, spread=spread), np.array(np.nan), errors)
+    return float(reached.accuracy if spread is None else reached.r2)
 
 
 def _differ(y: np.ndarray) -> bool:

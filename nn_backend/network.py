@@ -10,7 +10,7 @@ from nn_backend.backend import Backend, dtype_name, get_backend
 from nn_backend.engines.engine import Method, Score
 from nn_backend.equations import OUTPUTS, Output, Params
 from nn_backend.errors import ArgumentError, ArrayTypeError, DataError
-from nn_backend.examples import place_examples
+from nn_backend.examples import place_examples, whole_numbers
 from nn_backend.optimizers import State
 
 DTYPES = ("float64", "float32")
@@ -90,7 +90,12 @@ def get_output(output: str) -> Output:
 
 
 def predict_proba(
-    params: Params, X: Any, *, output: str = "sigmoid", backend: str | Backend | None = None
+    params: Params,
+    X: Any,
+    *,
+    output: str = "sigmoid",
+    network: Any = None,
+    backend: str | Backend | None = None,
 ) -> np.ndarray:
     """Return the network's output yhat for each example.
 
@@ -102,46 +107,68 @@ def predict_proba(
         One example per column.
     output : str
         What kind of network it is: ``"sigmoid"``, ``"softmax"`` or ``"identity"``.
+    network : array (m,) of int, optional
+        Which network each example asks, by its number in the leading axis; by default each asks all.
     backend : str or Backend, optional
         Where to compute, as in `get_backend`.
 
     Returns
     -------
-    ndarray (n2, m)
-        Probability that the true value is 1, or of each class, or the number predicted, after the leading axes;
-        computed in chunks of bounded memory.
+    ndarray (..., n2, m)
+        Probability that the true value is 1, or of each class, or the number predicted, after the leading axes; of one
+        network for each example (n2, m). Computed in chunks of bounded memory.
 
     Raises
     ------
     DataError, ArrayTypeError, BackendUnavailableError
         If the arrays do not fit the network, or the backend cannot run here.
     """
-    return compute_layer("yhat", params, X, get_backend(backend), get_output(output))
+    return compute_layer("yhat", params, X, get_backend(backend), get_output(output), network)
 
 
-def compute_layer(layer: str, params: Params, X: Any, backend: Backend, output: Output) -> np.ndarray:
-    """Check params and X (n0, m), and return ``"yhat"`` or ``"z2"`` (..., n2, m) of all examples."""
+def compute_layer(
+    layer: str, params: Params, X: Any, backend: Backend, output: Output, network: Any = None
+) -> np.ndarray:
+    """Check what `predict_proba` takes, and return ``"yhat"`` or ``"z2"`` of all examples."""
     params = place_params(params, backend)
-    examples = place_examples(params, X, None, backend)
+    if network is not None:  # those that no example asks are left out
+        flat = Params(*(array.reshape(-1, *array.shape[-2:]) for array in params))
+        asked = whole_numbers("network", network, np.shape(X)[-1:], len(flat.w1))
+        asked, network = np.unique(asked, return_inverse=True)
+        params = Params(*(array[asked] for array in flat))
+    examples = place_examples(params, X, None, backend, network=network)
     engine = engines.bind("auto", examples, params, backend=backend, method=Method(output), tasks=(layer,))
-    return engine.predict(engine.start(State(params, {})), layer)
+    values = engine.predict(engine.start(State(params, {})), layer)
+    if examples.order is None:
+        return values
+    stands = examples.order >= 0
+    given = np.empty((len(values), np.count_nonzero(stands)), values.dtype)
+    given[:, examples.order[stands]] = values[:, stands]
+    return given
 
 
-def predict(params: Params, X: Any, *, output: str = "sigmoid", backend: str | Backend | None = None) -> np.ndarray:
+def predict(
+    params: Params,
+    X: Any,
+    *,
+    output: str = "sigmoid",
+    network: Any = None,
+    backend: str | Backend | None = None,
+) -> np.ndarray:
     """Return the most probable value for each example, or the number predicted.
 
     Parameters
     ----------
-    params, X, output, backend
+    params, X, output, network, backend
         As in `predict_proba`.
 
     Returns
     -------
-    ndarray (n2, m)
+    ndarray (..., n2, m)
         Of sigmoid outputs, 1 where `predict_proba` is at least 0.5, else 0; of softmax, 1 for the first of the most
         probable classes, else 0; of identity, what `predict_proba` returns. In the dtype of the parameters.
     """
-    yhat = predict_proba(params, X, output=output, backend=backend)
+    yhat = predict_proba(params, X, output=output, network=network, backend=backend)
     if output == "identity":
         return yhat
     if output == "softmax":
@@ -159,6 +186,7 @@ def score(
     *,
     output: str = "sigmoid",
     weights: Any = None,
+    network: Any = None,
     backend: str | Backend | None = None,
 ) -> Score:
     """Return cost and accuracy, or R², of the network on a data set.
@@ -175,13 +203,15 @@ def score(
         What kind of network it is: ``"sigmoid"``, ``"softmax"`` or ``"identity"``.
     weights : array (m,), optional
         How often each example counts.
+    network : array (m,) of int, optional
+        Which network each example asks, by its number in the leading axis; by default each asks all.
     backend : str or Backend, optional
         Where to compute, as in `get_backend`.
 
     Returns
     -------
     Score
-        Cost per example, accuracy, and R².
+        Cost per example, accuracy, and R², of the leading shape.
 
     Examples
     --------
@@ -192,7 +222,7 @@ def score(
     """
     place = get_backend(backend)
     params, kind = place_params(params, place), get_output(output)
-    examples = place_examples(params, X, y, place, kind, weights)
+    examples = place_examples(params, X, y, place, kind, weights, network)
     engine = engines.bind("auto", examples, params, backend=place, method=Method(kind), tasks=("score",))
     return engine.score(engine.start(State(params, {})))
 

@@ -69,9 +69,10 @@ class Networks:
     ----------
     table : DataFrame
         A row for each network: its group, fold or resample; its settings, ``max_iterations`` among them; ``cost`` and
-        ``accuracy`` or ``r2`` on what it was trained on, and with folds ``validation_cost`` and so on; ``iterations``
-        done; and ``status`` as in `FitResult`, or ``"one_class"`` of a group of one class, whose network keeps its
-        start. The settings have the order asked; each has all its groups, folds or resamples together.
+        ``accuracy`` or ``r2`` on what it was trained on, and with folds or validation rows ``validation_cost`` and so
+        on; ``iterations`` done, and ``best_iteration`` where validation rows were watched; and ``status`` as in
+        `FitResult`, or ``"one_class"`` of a group of one class, whose network keeps its start. The settings have the
+        order asked; each has all its groups, folds or resamples together.
     sizes : mapping of int to Params
         By their number of hidden units, the networks of that size in the table's order, with a leading axis.
     output, features, target, labels
@@ -111,7 +112,7 @@ class Networks:
                 raise ArgumentError(f"there is no network {key!r}; expected a row of the table, 0 to {len(rows) - 1}")
             return self._model(rows[key])
         own = np.arange(self._find_groups([key])[0], len(self), self._parts)
-        cost = self.table["cost"].to_numpy()[own]
+        cost = self.table[self._decisive].to_numpy()[own]
         return self._model(int(own[np.argmin(np.where(np.isnan(cost), np.inf, cost))]))
 
     @property
@@ -129,9 +130,9 @@ class Networks:
         ----------
         column : str, optional
             What is compared: the table's column of a cost, of which the lowest is best, or of an accuracy or R², of
-            which the highest is; by default ``"validation_cost"`` with folds, else ``"cost"``.
+            which the highest is; by default ``"validation_cost"`` where there is one, else ``"cost"``.
         """
-        column = column or ("validation_cost" if self.part == FOLD else "cost")
+        column = column or self._decisive
         accepted = [name for name in self.table if str(name).removeprefix("validation_") in MEASURES]
         if column not in accepted:
             raise ArgumentError(f"column is {column!r}; accepted: {', '.join(map(str, accepted))}")
@@ -209,9 +210,8 @@ class Networks:
         if y.shape != (self._n2, rows.shape[1]):
             raise DataError(f"y has shape {y.shape}; expected (n2, m) = {self._n2, rows.shape[1]}")
         reached = Score(*(np.full(len(self), np.nan) for _ in MEASURES))
-        for networks, params, columns, scales in self._alike(groups):
-            own, true = scales.apply(rows[:, columns], y[:, columns])
-            found = score(params, own, true, output=self.output, backend=backend)
+        for networks, params, scales, asked in self._alike(groups):
+            found = score(params, *scales.apply(rows, y), output=self.output, **asked, backend=backend)
             for values, value in zip(reached, found, strict=True):
                 values[networks] = value
         return reached
@@ -229,26 +229,33 @@ class Networks:
             chunk = slice(start, start + step)
             part, own = X[:, chunk], None if groups is None else groups[chunk]
             values = np.empty((len(self) // each, self._n2, part.shape[1]), self._dtype)
-            for networks, params, columns, scales in self._alike(own):
-                inputs = part[:, columns] if scales.features is None else scales.features.apply(part[:, columns])
-                yhat = predict_proba(params, inputs, output=self.output, backend=backend)
-                at: Any = networks if own is None else np.ix_(networks // each, np.arange(self._n2), columns)
+            for networks, params, scales, asked in self._alike(own):
+                inputs = part if scales.features is None else scales.features.apply(part)
+                yhat = predict_proba(params, inputs, output=self.output, **asked, backend=backend)
+                at: Any = networks if own is None else networks[0] // each
                 values[at] = yhat if scales.target is None else scales.target.undo(yhat)
             yield chunk, values
 
-    def _alike(self, groups: np.ndarray | None) -> Iterator[tuple[np.ndarray, Params, Any, Scales]]:
-        """Yield networks that are asked alike, by their rows of the table; parameters; which examples; and scaling."""
-        parts = self.scales.parts
-        examples: list[Any] = [slice(None)] * parts
+    def _alike(self, groups: np.ndarray | None) -> Iterator[tuple[np.ndarray, Params, Scales, dict[str, Any]]]:
+        """Yield networks that are asked in one call, by their rows of the table; parameters; scaling; and by whom."""
         if groups is not None:
-            parts, ends = self._parts, np.cumsum(np.bincount(groups, minlength=self._parts))
-            examples = np.split(np.argsort(groups, kind="stable"), ends[:-1])
+            present, numbers = np.unique(groups, return_inverse=True)
+            own_scales = self.scales.of_examples(groups)
         for n_hidden, stack in self.sizes.items():
             networks = np.flatnonzero(self.table["n_hidden"].to_numpy() == n_hidden)
-            for part, columns in enumerate(examples):
-                if groups is None or len(columns):
-                    own = slice(part, None, parts)  # a setting has one network for each part
-                    yield networks[own], Params(*(array[own] for array in stack)), columns, self.scales.of(part)
+            calls: list[tuple[Any, Scales, dict[str, Any]]]
+            if groups is None:  # a setting has a network for each scaling
+                parts = self.scales.parts
+                calls = [(slice(part, None, parts), self.scales.of(part), {}) for part in range(parts)]
+            else:
+                firsts = range(0, len(networks), self._parts)
+                calls = [(first + present, own_scales, {"network": numbers}) for first in firsts]
+            for own, scales, asked in calls:
+                yield networks[own], Params(*(array[own] for array in stack)), scales, asked
+
+    @property
+    def _decisive(self) -> str:
+        return "validation_cost" if "validation_cost" in self.table else "cost"
 
     @property
     def _n2(self) -> int:

@@ -140,8 +140,9 @@ def run_kernel(
     plan.state.pack(state, row)
     plan.numbers.pack(numbers, given)
     results, outputs = kernel.bind(Examples(examples, threads), networks, spans)(row, given, iterations)
-    outputs = outputs.swapaxes(1, 2).reshape(networks, plan.outputs.rows, outputs.shape[1] * STRIP)
-    return plan.results.unpack(results), outputs
+    strips = len(outputs) // networks
+    outputs = outputs.reshape(networks, strips, plan.outputs.rows, STRIP).swapaxes(1, 2)
+    return plan.results.unpack(results), outputs.reshape(networks, plan.outputs.rows, strips * STRIP)
 
 
 def assert_same_bits(actual: Any, expected: Any) -> None:

@@ -1,10 +1,12 @@
 """Many networks at once: each has the bits it has alone, and a table, predictions and a file for all."""
 
 import functools
+import multiprocessing
 import pickle
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, StratifiedKFold
 
 import nn_backend as nn
-from nn_backend import many, networks
+from nn_backend import grids, many, networks, tasks
 from nn_backend.predict import main
 
 OUTPUTS = ("sigmoid", "softmax", "identity")
@@ -108,49 +110,77 @@ def test_networks_of_groups_are_what_they_are_alone(output: str, standardize: bo
     assert found["c"].cost == found.table["cost"][found.table["group"] == "c"].min()
 
 
+FOLDS = {
+    "shuffled": lambda m: list(ShuffleSplit(3, test_size=0.3, random_state=0).split(np.empty(m))),
+    "partition": lambda m: list(KFold(3, shuffle=True, random_state=0).split(np.empty(m))),
+    "gap": lambda m: [(np.arange(28), np.arange(30, m)), (np.arange(32, m), np.arange(30)), ([5, 3, 80, 1], [2])],
+}
+
+
 @OUTPUT
-def test_networks_of_folds_are_what_they_are_alone(output: str) -> None:
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("kind", FOLDS)
+def test_networks_of_folds_are_what_they_are_alone(output: str, standardize: bool, kind: str) -> None:
     X, y = rows_of(output)
-    splitter = ShuffleSplit(3, test_size=0.3, random_state=0)
-    found = nn.fit_many(X, y, {"n_hidden": [3, 2]}, cv=splitter, **SETTING)
-    folds = list(splitter.split(X.T))
-    for k, (model, (_, row)) in enumerate(zip(found, found.table.iterrows(), strict=True)):
-        train, test = folds[k % 3]
-        assert (row["fold"], row["n_hidden"]) == (k % 3, (3, 2)[k // 3])
-        setting = {**SETTING, "n_hidden": row["n_hidden"]}
-        assert_same(model, alone(X[:, train], y[:, train], output, setting), row)
-        held = model.score(X[:, test], y[:, test])
-        for name in ("cost", "r2" if output == "identity" else "accuracy"):
-            assert row[f"validation_{name}"] == pytest.approx(getattr(held, name), rel=1e-12)
+    folds = FOLDS[kind](M)
+    for grid in ([{"n_hidden": 3}, {"n_hidden": 2}], [{"seed": seed} for seed in range(3)]):  # the fold's rows, or all
+        found = nn.fit_many(X, y, grid, cv=folds, standardize=standardize, **SETTING)
+        for k, (model, (_, row)) in enumerate(zip(found, found.table.iterrows(), strict=True)):
+            train, test = folds[k % 3]
+            setting = {**SETTING, **grid[k // 3]}
+            assert row["fold"] == k % 3
+            assert_same(model, alone(X[:, train], y[:, train], output, setting, standardize=standardize), row)
+            held = model.score(X[:, test], y[:, test])
+            for name in ("cost", "r2" if output == "identity" else "accuracy"):
+                assert row[f"validation_{name}"] == pytest.approx(getattr(held, name), rel=1e-12)
 
 
-@pytest.mark.parametrize("output", ["sigmoid", "softmax"])
-def test_unscaled_folds_share_a_call_and_are_what_they_are_alone(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("options", "settings", "calls"),
+    [
+        ({}, 9, 1),
+        ({"bootstrap": 4}, 9, 1),
+        ({"by": np.arange(M) % 40}, 2, 2),  # settings
+        ({"cv": 20}, 2, 2),
+        ({"cv": 3}, 9, 3),  # folds
+        ({"cv": 3, "standardize": False}, 9, 3),
+    ],
+)
+def test_as_few_calls_as_can_be(
+    options: dict[str, Any], settings: int, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = rows_of("identity")
+    made = []
+    monkeypatch.setattr(tasks, "fit", lambda **given: made.append(1) or nn.fit(**given))
+    assert len(nn.fit_many(X, y, {"seed": range(settings)}, iterations=1, **options)) >= settings
+    assert len(made) == calls
+
+
+@OUTPUT
+@pytest.mark.parametrize("by", [False, True])
+def test_each_network_ends_where_its_validation_rows_say(output: str, by: bool) -> None:
     X, y = rows_of(output)
-    splitter = KFold(4, shuffle=True, random_state=0)
-    calls = []
-    monkeypatch.setattr(many, "fit", lambda *data, **options: calls.append(1) or nn.fit(*data, **options))
-    found = nn.fit_many(X, y, {"n_hidden": [3, 2]}, cv=splitter, standardize=False, **SETTING)
-    assert len(calls) == 2  # one for each size
-    fold = np.empty(M, int)
-    for k, (_, test) in enumerate(splitter.split(X.T)):
-        fold[test] = k
-    for k, (model, (_, row)) in enumerate(zip(found, found.table.iterrows(), strict=True)):
-        start = nn.init_params(3, row["n_hidden"], len(y), seed=[1], factor=0.4)
-        given = {name: SETTING[name] for name in ("optimizer", "alpha", "tol", "iterations")}
-        result = nn.fit(X, y, start, output=output, fold=fold, held_out=[k % 4], **given)
-        assert_same(model, (result, None, None), row, 0)
-        held = nn.score(model.params, X[:, fold == k % 4], y[:, fold == k % 4], output=output)
-        assert tuple(row[["validation_cost", "validation_accuracy"]]) == pytest.approx(held[:2], rel=1e-12)
-
-
-def test_unscaled_folds_that_leave_rows_out_are_what_they_are_alone() -> None:
-    X, y = rows_of("sigmoid")
-    gap = [(np.arange(0, 28), np.arange(30, 90)), (np.arange(32, 90), np.arange(0, 30))]
-    found = nn.fit_many(X, y, cv=gap, standardize=False, **SETTING)
-    for model, (_, row), (train, test) in zip(found, found.table.iterrows(), gap, strict=True):
-        assert_same(model, alone(X[:, train], y[:, train], "sigmoid", SETTING, standardize=False), row)
-        assert row["validation_cost"] == pytest.approx(model.score(X[:, test], y[:, test]).cost, rel=1e-12)
+    y[:, 60:] = y[:, :30]  # nothing to be learned
+    groups = np.tile(["b", "a", "c"], M // 3)
+    X, y, (more, truth) = X[:, :60], y[:, :60], (X[:, 60:], y[:, 60:])
+    options = {"validation": (more, truth, groups[60:]), "by": groups[:60]} if by else {"validation": (more, truth)}
+    setting = {**SETTING, "tol": 0, "iterations": 60}
+    found = nn.fit_many(X, y, {"seed": range(4)}, patience=2, check_every=3, **options, **setting)
+    for model, (_, row) in zip(found, found.table.iterrows(), strict=True):
+        own, shown = (groups[part] == row["group"] if by else slice(None) for part in (slice(60), slice(60, None)))
+        scale, target = (nn.standardization(rows[:, own]) for rows in (X, y))
+        watched = (
+            scale.apply(more[:, shown]),
+            target.apply(truth[:, shown]) if output == "identity" else truth[:, shown],
+        )
+        options = {"validation": watched, "patience": 2, "check_every": 3}
+        expected = alone(X[:, own], y[:, own], output, {**setting, "seed": row["seed"]}, **options)
+        assert_same(model, expected, row)
+        assert row["best_iteration"] == expected[0].best_iteration < row["iterations"]
+        assert row["validation_cost"] == expected[0].history["validation_cost"].min()
+    assert found.table["best_iteration"].nunique() > 1
+    best = found.table["validation_cost"].idxmin()
+    assert found.best().params.w1.tobytes() == found.params.w1[best].tobytes()
 
 
 @OUTPUT
@@ -187,7 +217,10 @@ def test_in_whatever_company(options: dict[str, Any], monkeypatch: pytest.Monkey
     X, y = rows_of("sigmoid")
     grid = {"n_hidden": [3, 2], "seed": range(5)}
     together = nn.fit_many(X, y, grid, iterations=20, **options)
+    with ThreadPoolExecutor(2) as executor:
+        same_bits(together, nn.fit_many(X, y, grid, iterations=20, executor=executor, **options))
     monkeypatch.setattr(many, "AT_ONCE", 3)
+    monkeypatch.setattr(grids, "NUMBERS_AT_ONCE", 300)
     same_bits(together, nn.fit_many(X, y, grid, iterations=20, **options))
     same_bits(together, pickle.loads(pickle.dumps(together)))
 
@@ -342,13 +375,84 @@ def test_a_network_that_diverges_leaves_the_others_alone() -> None:
 
 def test_ctrl_c_keeps_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = rows_of("sigmoid")
-    interrupt = functools.partial(nn.fit, progress=lambda iteration: signal.raise_signal(signal.SIGINT))
-    monkeypatch.setattr(many, "fit", interrupt)
+    interrupting = {"progress": lambda iteration: signal.raise_signal(signal.SIGINT)}
+    monkeypatch.setattr(tasks, "fit", lambda **given: nn.fit(**given | interrupting))
     found = nn.fit_many(X, y, {"n_hidden": [2, 3, 4]}, cv=[(range(50), range(50, 90))], iterations=10**9, tol=0)
     assert found.table["status"].tolist() == ["interrupted"] * 3
     assert found.table["iterations"].iloc[0] > 0
     assert found.table["iterations"].iloc[1:].tolist() == [0, 0]
     assert found.table["validation_cost"].isna().tolist() == [False, True, True]
+
+
+def test_progress_counts_networks() -> None:
+    X, y = rows_of("sigmoid")
+    seen: list[tuple[float, int]] = []
+    nn.fit_many(X, y, {"n_hidden": [2, 3], "seed": range(3)}, iterations=9, progress=lambda *now: seen.append(now))
+    assert seen == [(3.0, 6), (6.0, 6)]
+
+
+# Elsewhere
+
+
+class Elsewhere(Executor):
+    """Does the first tasks at once, and then is broken, or raises what is raised there."""
+
+    def __init__(self, good: int, error: BaseException, at_submit: bool = False) -> None:
+        self.left, self.error, self.at_submit, self.futures = good, error, at_submit, []
+
+    def submit(self, function: Any, /, *arguments: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.futures.append(future)
+        self.left -= 1
+        if self.left >= 0:
+            future.set_result(pickle.loads(pickle.dumps(function))(*pickle.loads(pickle.dumps(arguments)), **options))
+        elif self.at_submit:
+            raise self.error
+        elif self.left == -1:
+            future.set_exception(self.error)
+        return future
+
+
+@pytest.mark.parametrize("at_submit", [True, False])
+@pytest.mark.parametrize("error", [BrokenExecutor("a worker died"), KeyError("lost"), KeyboardInterrupt()])
+def test_an_executor_that_fails_loses_nothing_that_was_done(error: BaseException, at_submit: bool) -> None:
+    X, y = rows_of("sigmoid")
+    grid, executor = {"seed": range(5)}, Elsewhere(3, error, at_submit)
+    asked = functools.partial(nn.fit_many, X, y, grid, iterations=4, executor=executor)
+    if isinstance(error, KeyboardInterrupt):
+        found = asked()
+    else:
+        with pytest.warns(RuntimeWarning, match="the executor failed .*networks that it has not trained have the"):
+            found = asked()
+    assert found.table["status"].tolist() == ["done"] * 3 + ["interrupted"] * 2
+    alone = nn.fit_many(X, y, grid, iterations=4)
+    assert found.table["cost"].tolist()[:3] == alone.table["cost"].tolist()[:3]
+    assert all(future.done() for future in executor.futures[3:] if not at_submit)
+
+
+def test_what_is_wrong_is_said_by_workers_too() -> None:
+    executor = Elsewhere(0, nn.ArgumentError("learning_rate is -1"))
+    with pytest.raises(nn.ArgumentError, match="learning_rate is -1"):
+        nn.fit_many(*rows_of("sigmoid"), executor=executor)
+
+
+def test_a_worker_that_is_killed_changes_no_bit() -> None:
+    """Of a real process pool: what was done is returned, and the same as here."""
+    X, y = rows_of("sigmoid")
+    grid = {"seed": range(200)}
+    here = nn.fit_many(X, y, grid, iterations=50)
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        same_bits(here, nn.fit_many(X, y, grid, iterations=50, executor=pool))
+
+        def kill(done: float, total: int) -> None:
+            for worker in pool._processes.values() if done > 9 else ():
+                worker.kill()
+
+        with pytest.warns(RuntimeWarning, match="the executor failed"):
+            found = nn.fit_many(X, y, grid, iterations=50, executor=pool, progress=kill)
+    done = found.table["status"] != "interrupted"
+    assert 9 < done.sum() < 200
+    pd.testing.assert_frame_equal(found.table[done], here.table[done], check_exact=True)
 
 
 # What is done with them
@@ -482,6 +586,23 @@ def test_a_file_of_networks_is_no_model_to_predict_with(folder: Any, run_main: A
         ({"grid": {"alpha": [1, -1]}}, nn.ArgumentError, "alpha is .*; expected at least 0"),
         ({"by": groups_of(), "cv": 3}, nn.ArgumentError, "by and cv are given; expected one of by, cv and bootstrap"),
         ({"groups": groups_of()}, nn.ArgumentError, "groups are given without cv"),
+        ({"cv": 3, "validation": rows_of("sigmoid")}, nn.ArgumentError, "validation and cv are both given"),
+        (
+            {"validation": frame_of("sigmoid")},
+            nn.ArrayTypeError,
+            "validation is of type DataFrame; expected a tuple",
+        ),
+        ({"validation": rows_of("sigmoid"), "by": groups_of()}, nn.ArgumentError, r"validation is something else than .* with by \(X, y, groups\)"),
+        (
+            {"validation": (np.ones((2, 4)), np.ones((1, 4)))},
+            nn.DataError,
+            r"\(2, 4\), .* but for the last axis",
+        ),
+        (
+            {"validation": (np.ones((3, 1)), np.ones((1, 1)), ["d"]), "by": groups_of()},
+            nn.DataError,
+            "group 'a' has no validation row",
+        ),
         ({"bootstrap": 0}, nn.ArgumentError, "bootstrap is 0; expected a number of resamples"),
         ({"cv": []}, nn.ArgumentError, "cv has no fold, or one without rows; expected pairs of rows"),
         ({"cv": [(range(M), [])]}, nn.ArgumentError, "cv has no fold, or one without rows"),

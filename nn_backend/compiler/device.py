@@ -105,7 +105,7 @@ class Run:
         tiles = -(-max(self._counts) // TILE)
         places[:, 3] = examples.shared + places[:, 2] * plan.own.rows * STRIP
         self._places = cupy.asarray(places)
-        self._outputs = zeros((networks, strips, plan.outputs.rows, STRIP), dtype)
+        self._outputs = zeros((strips, plan.outputs.rows, STRIP), dtype)
         self._results = zeros((networks, plan.results.size * (not plan.is_step)), dtype)
         self._progress = zeros((networks, 2), np.int64)
         self._operations = plan.work * TILE * tiles
@@ -129,7 +129,7 @@ class Run:
 
         Returns
         -------
-        results, outputs : CuPy arrays (networks, results), (networks, strips, rows, 32)
+        results, outputs : CuPy arrays (networks, results), (strips, rows, 32)
             The results of the last iteration (of a step, the state), and those that differ between examples. But for
             the state, they are overwritten by the next call.
         """

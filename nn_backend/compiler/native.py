@@ -144,7 +144,7 @@ class Run:
         self._operations = plan.work * int(self.places[:, 1].max())
         self._threads = min(examples.threads, max(self.tiles), int(self._operations // WORTH_A_THREAD))
         allocate = zeros if plan.outputs.rows else np.empty
-        self.outputs = allocate((networks, strips, plan.outputs.rows, STRIP), plan.program.dtype)
+        self.outputs = allocate((strips, plan.outputs.rows, STRIP), plan.program.dtype)
         self._results = np.empty((networks, plan.results.size), plan.program.dtype)  # of a step, the state
         self._progress = np.zeros((networks, 2), np.int64)
         self.given, self.own, self.returned = map(address, (examples.data, examples.own, self.outputs))
@@ -174,8 +174,8 @@ class Run:
         results : ndarray (networks, results)
             The results of the last iteration as the plan's layout packs them; of a step, the state. Like the outputs,
             they are overwritten by the next call.
-        outputs : ndarray (networks, strips, rows, 32)
-            Those that differ between examples, in strips.
+        outputs : ndarray (strips, rows, 32)
+            Those that differ between examples, in strips: of each network, one network after the other.
         """
         if progress is None:
             progress = self._progress

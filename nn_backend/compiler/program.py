@@ -296,17 +296,18 @@ def in_strips(arrays: Mapping[str, Any], zeros: Callable[..., Any]) -> Any:
 
 
 def place(networks: int, m: int, spans: np.ndarray | None) -> tuple[np.ndarray, int]:
-    """Return where networks find and leave examples, and how many strips each leaves at most.
+    """Return where networks find and leave examples, and how many strips all of them leave.
 
     Rows of first strip, number of examples, first strip of outputs, and a number that is free; from spans (networks, 2)
-    or (1, 2) of first example, a multiple of 32, and number of examples. Without spans, all have all m.
+    or (1, 2) of first example, a multiple of 32, and number of examples. Without spans, all have all m. What networks
+    leave lies one after the other.
     """
     places = np.zeros((networks, 4), np.int64)
     places[:, :2] = (0, m) if spans is None else spans
     places[:, 0] //= STRIP
-    strips = -(-int(places[:, 1].max()) // STRIP)
-    places[:, 2] = np.arange(0, networks * strips, strips)
-    return places, strips
+    ends = np.cumsum(-(-places[:, 1] // STRIP))
+    places[1:, 2] = ends[:-1]
+    return places, int(ends[-1])
 
 
 def shapes(values: Sequence[Value]) -> dict[str, tuple[int, int]]:

@@ -4,8 +4,9 @@ The bits it gives are the same on every machine, for any number of threads: see 
 """
 
 import functools
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from nn_backend import equations
 from nn_backend.backend import Backend, dtype_name
 from nn_backend.compiler.cache import kept, lock
 from nn_backend.compiler.interpreter import add_tree
-from nn_backend.compiler.program import TILE, Layout, Program
+from nn_backend.compiler.program import STRIP, TILE, Layout, Program
 from nn_backend.compiler.trace import record
 from nn_backend.engines.engine import MAX_COUNT, Examples, Method, Score
 from nn_backend.engines.machine import count_threads
@@ -131,23 +132,35 @@ class CompiledEngine:
         )
 
     def predict(self, state: Any, layer: str) -> np.ndarray:
-        """Return a layer's values (..., n2, m) at a state: ``"yhat"`` or ``"z2"``."""
-        n0, _, n2 = self._sizes
-        result = np.empty((len(state), n2, self._m), self._dtype)
+        """Return a layer's values at a state, ``"yhat"`` or ``"z2"``: (..., n2, m), or with spans (n2, m)."""
+        n2, spans = self._sizes[-1], self._examples.spans
+        result = np.empty((len(state) if spans is None else 1, n2, self._m), self._dtype)
         state = self._network(state)
-        per_network = max(1, CHUNK_BYTES // (n2 * TILE * result.itemsize))  # networks of which a tile's results fit
         with self.backend.current():
-            for k in range(0, len(state), per_network):
-                rows = state[k : k + per_network]
-                columns = CHUNK_BYTES // ((len(rows) * n2 + n0) * result.itemsize) // TILE * TILE or TILE
-                for i in range(0, self._m, columns):
-                    X = self._examples.X[:, i : i + columns]
-                    run = self._kernel(layer).bind(self._pack({"X": X}), len(rows))
-                    _, outputs = self._call(run, rows, {}, 1)
-                    outputs = self.backend.to_numpy(outputs).swapaxes(1, 2)  # networks, rows, strips, examples
-                    into = result[k : k + len(rows), :, i : i + columns]
-                    into[...] = outputs.reshape(*outputs.shape[:2], -1)[:, :, : X.shape[1]]
-        return result.reshape(*self._lead, n2, self._m)
+            for networks, columns in self._chunks(len(state)):
+                rows, X = state[networks], self._examples.X[:, columns]
+                own = None if spans is None else spans[networks] - [columns.start, 0]
+                run = self._kernel(layer).bind(self._pack({"X": X}), len(rows), own)
+                _, outputs = self._call(run, rows, {}, 1)
+                into = result[networks if spans is None else slice(None), :, columns]
+                outputs = self.backend.to_numpy(outputs).reshape(len(into), -1, n2, STRIP).swapaxes(1, 2)
+                into[...] = outputs.reshape(*outputs.shape[:2], -1)[:, :, : X.shape[1]]
+        return result.reshape(*self._lead, n2, self._m) if spans is None else result[0]
+
+    def _chunks(self, networks: int) -> Iterator[tuple[slice, slice]]:
+        """Yield some networks and examples at a time, so that what a kernel reads and returns of them is bounded."""
+        (n0, _, n2), spans, size = self._sizes, self._examples.spans, np.dtype(self._dtype).itemsize
+        if spans is not None:
+            chunk = spans[:, 0] // (CHUNK_BYTES // ((n0 + n2) * size))
+            edges = [*np.flatnonzero(np.diff(chunk, prepend=-1)).tolist(), networks]
+            firsts = [*spans[:, 0].tolist(), self._m]
+            yield from ((slice(i, j), slice(firsts[i], firsts[j])) for i, j in itertools.pairwise(edges))
+            return
+        per_network = max(1, CHUNK_BYTES // (n2 * TILE * size))  # networks of which a tile's results fit
+        for k in range(0, networks, per_network):
+            rows = slice(k, min(k + per_network, networks))
+            columns = CHUNK_BYTES // (((rows.stop - k) * n2 + n0) * size) // TILE * TILE or TILE
+            yield from ((rows, slice(i, i + columns)) for i in range(0, self._m, columns))
 
     def _network(self, state: Any) -> Any:
         """Return the rows of a state without its memory."""
@@ -200,11 +213,11 @@ def program(
     >>> list(program("step", 3, 4, 1, "float64").results)
     ['w1', 'b1', 'w2', 'b2']
     """
-    output, rule, numbers, counts = method
+    output, rule, numbers, folds = method
     shapes, remembered = _shapes(n0, n1, n2), _shapes(n0, n1, n2, method)
-    examples = {"X": n0, "y": n2, **({"weights": 1} if weights == "shared" else {}), **({"fold": 1} if counts else {})}
+    examples = {"X": n0, "y": n2, **({"weights": 1} if weights == "shared" else {}), **({"fold": 1} if folds else {})}
     own = {"weights": 1} if weights == "own" else {}
-    always = ("m", "held_out") if counts else ("m",)
+    always = ("m", "held_out") if folds else ("m",)
 
     def share(xp: Any, given: dict[str, Any]) -> Any:
         return method.weights(given.pop("weights", 1), given.pop("fold", None), given.pop("held_out", None), xp=xp)

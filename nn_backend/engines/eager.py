@@ -89,17 +89,20 @@ class EagerEngine:
 
     def _sums(self, params: Params, function: Callable[..., tuple[Any, ...]]) -> list[Any]:
         """Return what a function of equations.py gives on all examples, network by network where each has its own."""
-        spans, lead = self._examples.spans, params.w1.shape[:-2]
-        if spans is None:
+        if self._examples.spans is None:
             return self._add_blocks(params, function, self._examples)
-        rows = []
-        for n, (first, count) in enumerate(spans.tolist()):
-            at = np.unravel_index(n, lead)
-            mine = {name: array[:, first : first + count] for name, array in self._examples.arrays().items()}
-            examples = self._examples._replace(**mine, total=float(self._examples.m[at]))
-            rows.append(self._add_blocks(Params(*(array[(*at, ...)] for array in params)), function, examples))
+        lead = params.w1.shape[:-2]
+        rows = [self._add_blocks(own, function, examples) for own, examples in self._apart(params)]
         stacked = (self._xp.stack(parts) for parts in zip(*rows, strict=True))
         return [self._xp.reshape(part, (*lead, *part.shape[1:])) for part in stacked]
+
+    def _apart(self, params: Params) -> Iterator[tuple[Params, Examples]]:
+        """Yield each network and the examples that are its own."""
+        for n, (first, count) in enumerate(np.asarray(self._examples.spans).tolist()):
+            at = np.unravel_index(n, params.w1.shape[:-2])
+            mine = {name: array[:, first : first + count] for name, array in self._examples.arrays().items()}
+            total = None if self._examples.total is None else float(self._examples.total[at])
+            yield Params(*(array[(*at, ...)] for array in params)), self._examples._replace(**mine, total=total)
 
     def _add_blocks(self, params: Params, function: Callable[..., tuple[Any, ...]], examples: Examples) -> list[Any]:
         """Return what a function gives on blocks of the examples, added up."""
@@ -130,14 +133,24 @@ class EagerEngine:
         return Score.of(self._examples, cost, errors[..., 0])
 
     def predict(self, state: State, layer: str) -> np.ndarray:
-        """Return a layer's values (..., n2, m) at a state: ``"yhat"`` or ``"z2"``."""
-        output, params = self._method.output, state.params
-        with self._computing():
+        """Return a layer's values at a state, ``"yhat"`` or ``"z2"``: (..., n2, m), or with spans (n2, m)."""
+
+        def ask(params: Params, examples: Examples) -> np.ndarray:
             layers = (
-                equations.forward(params, arrays["X"], output=output, xp=self._xp)
-                for arrays in self._blocks(params, self._examples)
+                equations.forward(params, arrays["X"], output=self._method.output, xp=self._xp)
+                for arrays in self._blocks(params, examples)
             )
             return np.concatenate([self.backend.to_numpy(getattr(part, layer)) for part in layers], axis=-1)
+
+        spans, params = self._examples.spans, state.params
+        with self._computing():
+            if spans is None:
+                return ask(params, self._examples)
+            parts = [ask(*each) for each in self._apart(params)]
+        result = np.zeros((len(parts[0]), self._examples.X.shape[1]), parts[0].dtype)
+        for (first, count), part in zip(spans.tolist(), parts, strict=True):
+            result[:, first : first + count] = part
+        return result
 
     def _blocks(self, params: Params, examples: Examples) -> Iterator[dict[str, Any]]:
         """Cut the examples into blocks of nearly equal size: that can be counted, and on a GPU fit its memory."""

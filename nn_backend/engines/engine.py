@@ -1,12 +1,12 @@
 """What every engine answers, and what it is asked about."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from nn_backend.backend import Backend
-from nn_backend.equations import SIGMOID, Array, Output
+from nn_backend.equations import SIGMOID, Array, Output, outside
 from nn_backend.optimizers import GD, Rule, State
 
 MAX_COUNT = 2**24  # float32 counts no further, and right answers are counted in the dtype of y
@@ -36,6 +36,8 @@ class Examples(NamedTuple):
         Sum of the weights that count; None: the number of examples.
     spread : ndarray (..., n2) or None
         Weighted sum of squares of y around its mean, of each output, for R².
+    order : ndarray (m,) of int, or None
+        With spans, which of the examples that were given stands where; -1: none does.
     """
 
     X: Array
@@ -46,6 +48,7 @@ class Examples(NamedTuple):
     spans: np.ndarray | None = None
     total: Any = None
     spread: np.ndarray | None = None
+    order: np.ndarray | None = None
 
     @property
     def m(self) -> Any:
@@ -78,18 +81,18 @@ class Method(NamedTuple):
         How it is updated.
     numbers : tuple of str
         Names of the numbers that `optimizers.advance` is given.
-    counts : callable or None
-        Which examples count where a fold is held out: `equations.outside`, or `equations.inside` to ask about the fold.
+    folds : bool
+        Whether examples have folds, of which one is held out.
     """
 
     output: Output = SIGMOID
     rule: Rule = GD
     numbers: tuple[str, ...] = ("learning_rate",)
-    counts: Callable[..., Array] | None = None
+    folds: bool = False
 
     def weights(self, weights: Any, fold: Any, held_out: Any, *, xp: Any) -> Any:
         """Return how often each example counts, of its own weight and of its fold."""
-        return weights if self.counts is None else self.counts(fold, held_out, xp=xp) * weights
+        return outside(fold, held_out, xp=xp) * weights if self.folds else weights
 
 
 class Score(NamedTuple):
@@ -168,7 +171,7 @@ class Engine(Protocol):
         ...
 
     def predict(self, state: Packed, layer: str) -> np.ndarray:
-        """Return a layer's values (..., n2, m) at a state: ``"yhat"`` or ``"z2"``."""
+        """Return a layer's values at a state, ``"yhat"`` or ``"z2"``: (..., n2, m), or with spans (n2, m)."""
         ...
 
     def state(self, state: Packed) -> State:

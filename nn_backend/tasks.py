@@ -1,0 +1,130 @@
+"""Networks that are trained in one call of `fit`: here, or wherever an executor has its workers."""
+
+import functools
+import itertools
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nn_backend.descent import fit
+from nn_backend.equations import Params
+from nn_backend.errors import NNBackendError
+from nn_backend.network import score
+
+AHEAD = 64  # tasks that an executor has at a time: more than it has workers, and their rows fit into memory
+
+
+class Task(NamedTuple):
+    """Networks to train.
+
+    Attributes
+    ----------
+    networks : ndarray of int
+        Which they are, by their rows of the table.
+    start : Params
+        Where they start, with a leading axis.
+    rows : mapping
+        ``X``, ``y`` and, where each network has its own, ``network``: scaled, as `fit` takes them.
+    held : mapping
+        The same of examples that they are not trained on, but asked about; may be empty.
+    watches : bool
+        Whether a network ends by its cost of these.
+    settings : mapping
+        Further arguments of `fit`.
+    """
+
+    networks: np.ndarray
+    start: Params
+    rows: Mapping[str, Any]
+    held: Mapping[str, Any]
+    watches: bool
+    settings: Mapping[str, Any]
+
+
+class Reached(NamedTuple):
+    """What a task's networks reached: parameters, a column of the table for each measure, and what ran."""
+
+    networks: np.ndarray
+    params: Params
+    columns: dict[str, np.ndarray]
+    ran: dict[str, str]
+
+
+def train(task: Task, progress: Callable[[float], object] | None = None) -> Reached:
+    """Train a task's networks; ``progress`` is called with how many of them that amounts to."""
+    settings, number = task.settings, len(task.networks)
+    every = max(1, settings["iterations"])
+    result = fit(
+        **task.rows,
+        params=task.start,
+        validation=(task.held["X"], task.held["y"], None, task.held.get("network")) if task.watches else None,
+        log_every=every,
+        progress=None if progress is None else lambda iteration: progress(number * iteration / every),
+        **settings,
+    )
+    columns = {"iterations": result.iterations, "status": result.status, **result.score._asdict()}
+    if task.watches:
+        columns["best_iteration"] = result.best_iteration
+    if task.held:
+        reached = score(result.params, **task.held, output=result.output, backend=result.backend)
+        columns |= {f"validation_{name}": values for name, values in reached._asdict().items()}
+    return Reached(task.networks, result.params, columns, {"backend": result.backend, "engine": result.engine})
+
+
+def run(tasks: Iterable[Task], executor: Any, progress: Callable[[float], object] | None) -> Iterator[Reached]:
+    """Yield what tasks reach, in any order; where an executor fails, what is done, with a warning.
+
+    Parameters
+    ----------
+    tasks : iterable of Task
+        What to do.
+    executor : concurrent.futures.Executor, or what has its ``submit``
+        Who does it; None: this thread.
+    progress : callable or None
+        Called with how many networks are trained, fractions counted.
+    """
+    done, left = 0, iter(tasks)
+    if executor is None:
+        for task in left:
+            yield train(task, progress and functools.partial(_add, progress, done))
+            done += len(task.networks)
+        return
+    waiting: set[Future[Reached]] = set()
+    failure: BaseException | None = None
+    while failure is None or waiting:
+        try:
+            for task in itertools.islice(left, AHEAD - len(waiting) if failure is None else 0):
+                waiting.add(executor.submit(train, task))
+            if not waiting:
+                break
+            ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+        except BaseException as error:  # each executor has its own for lost workers
+            if failure is not None:
+                raise
+            ended, failure = set(), error
+        for future in ended:
+            lost = CancelledError() if future.cancelled() else future.exception()
+            if lost is None:
+                yield future.result()
+                done += len(future.result().networks)
+                if progress is not None:
+                    progress(done)
+            failure = failure or lost
+        if failure is not None:  # those on their way may still get there
+            waiting = {future for future in waiting if not future.cancel()}
+    if isinstance(failure, NNBackendError) or not isinstance(failure, Exception | None):
+        raise failure
+    if failure is not None:
+        warnings.warn(
+            f"the executor failed ({type(failure).__name__}: {failure}); networks that it has not trained have the "
+            "status 'interrupted'",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def _add(progress: Callable[[float], object], done: int, part: float) -> None:
+    progress(done + part)
