@@ -1,4 +1,4 @@
-"""python -m nn_backend.compiler: what it prints at each stage, and its errors."""
+"""The command compiler: what it prints at each stage, and its errors."""
 
 import functools
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from commands import Run, run_module
 
-from nn_backend.compiler import __main__ as compiler
+from nn_backend.commands import compiler
 from nn_backend.compiler.llvm import Target
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -44,7 +44,7 @@ def test_golden_listing(name: str, run_here: Callable[..., Run], monkeypatch: py
     done = run_here(*arguments.split())
     assert (done.code, done.err) == (0, "")
     if done.out != (GOLDEN / name).read_text(encoding="utf-8"):
-        command = f"python -m nn_backend.compiler {arguments} > tests/golden/{name}"
+        command = f"python -m nn_backend compiler {arguments} > tests/golden/{name}"
         pytest.fail(
             f"the {stage} of the 3-4-1 training step is not that of tests/golden/{name}. If the change is meant, "
             f"renew the file from the repository's root and read its difference before you commit it:\n{command}"
@@ -107,6 +107,6 @@ def test_an_error_in_a_process_of_its_own() -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes as POSIX has them")
 def test_a_reader_that_stops_early_is_no_error() -> None:
-    command = f"{shlex.quote(sys.executable)} -m nn_backend.compiler --emit llvm | head -n 1"
+    command = f"{shlex.quote(sys.executable)} -m nn_backend compiler --emit llvm | head -n 1"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
     assert (done.stderr, done.stdout.count("\n")) == ("", 1)

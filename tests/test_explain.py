@@ -1,4 +1,4 @@
-"""python -m nn_backend.explain: every number against the article and its equations written out, in three renderings."""
+"""The command explain: every number against the article and its equations written out, in three renderings."""
 
 import ast
 import functools
@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from commands import Run, run_module
 
-from nn_backend import explain, train
+from nn_backend import worked_example
+from nn_backend.commands import explain, train
 
-MODULE = "nn_backend.explain"
-COMMAND = [sys.executable, "-m", MODULE]
+COMMAND = [sys.executable, "-m", "nn_backend", "explain"]
 MARKS = np.loadtxt(Path(__file__).parents[1] / "data" / "marks.csv", delimiter=",", skiprows=1)
 NUMBER = re.compile(r"-?\d+\.\d*(?:e[+-]\d+)?")
 UPDATED = {"w1", "b1", "w2", "b2"}
@@ -230,7 +230,7 @@ def assert_formulas(told: dict[str, Any]) -> None:
 
 def test_nothing_is_computed_here():
     """The ten equations are in equations.py; here no two arrays meet."""
-    for function in (explain.explain, explain._part):
+    for function in (worked_example.explain, worked_example._part):
         tree = ast.parse(inspect.getsource(function))
         operators = {type(node.op).__name__ for node in ast.walk(tree) if isinstance(node, ast.BinOp)}
         assert operators <= {"Add", "Mult", "BitOr"}  # updates + 1, a plural's s, two dictionaries

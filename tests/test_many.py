@@ -15,7 +15,7 @@ from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, StratifiedK
 
 import nn_backend as nn
 from nn_backend import many, networks
-from nn_backend.predict import main
+from nn_backend.commands.predict import main
 
 OUTPUTS = ("sigmoid", "softmax", "identity")
 OUTPUT = pytest.mark.parametrize("output", OUTPUTS)

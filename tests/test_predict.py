@@ -1,9 +1,8 @@
-"""python -m nn_backend.predict: a row for each row, the same in one chunk as in many, and no file lost."""
+"""The command predict: a row for each row, the same in one chunk as in many, and no file lost."""
 
 import csv
 import functools
 import gzip
-import importlib
 import io
 import os
 import re
@@ -22,13 +21,12 @@ import pytest
 from commands import Run, run_module
 
 import nn_backend as nn
+from nn_backend.commands import predict
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and links as POSIX has them")
-MODULE = "nn_backend.predict"
-COMMAND = [sys.executable, "-m", MODULE]
+COMMAND = [sys.executable, "-m", "nn_backend", "predict"]
 OPTIONS = "--model --data --output --target --device --help"
 HEADER = ["probability", "label"]
-predict = importlib.import_module(MODULE)
 
 
 run = functools.partial(run_module, MODULE)

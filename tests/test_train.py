@@ -16,7 +16,8 @@ import pytest
 from commands import Run, run_module
 
 import nn_backend as nn
-from nn_backend import descent, tables, train
+from nn_backend import descent, tables
+from nn_backend.commands import train
 from nn_backend.engines.eager import EagerEngine
 from nn_backend.measures import balanced_accuracy, roc_auc
 
