@@ -254,56 +254,6 @@ def test_points_that_were_not_measured_are_left_out(run_here, monkeypatch, folde
 
 # Wrong use
 
-ROWS_MESSAGE = "expected whole numbers from 1 to 1000000000000 and commas"
-
-
-@pytest.mark.usefixtures("no_gpu")
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--rows", "0"], f"error: --rows has '0'; {ROWS_MESSAGE}"),
-        (["--rows", "abc"], f"error: --rows has 'abc'; {ROWS_MESSAGE}"),
-        (["--rows", "1,,2"], f"error: --rows has ''; {ROWS_MESSAGE}"),
-        (["--rows", ""], f"error: --rows has ''; {ROWS_MESSAGE}"),
-        (["--rows", "5,"], f"error: --rows has ''; {ROWS_MESSAGE}"),
-        (["--rows", "-5"], f"error: --rows has '-5'; {ROWS_MESSAGE}"),
-        (["--rows", "5,1e3"], f"error: --rows has '1e3'; {ROWS_MESSAGE}"),
-        (["--rows", "²"], f"error: --rows has '²'; {ROWS_MESSAGE}"),
-        (["--rows", "٣"], f"error: --rows has '٣'; {ROWS_MESSAGE}"),
-        (["--rows", "1_000"], f"error: --rows has '1_000'; {ROWS_MESSAGE}"),
-        (["--rows", "1000000000001"], f"error: --rows has '1000000000001'; {ROWS_MESSAGE}"),
-        (["--rows", "9" * 5000], f"error: --rows has '{'9' * 50}'; {ROWS_MESSAGE}"),
-        (["--hidden", "0"], r"error: n_hidden is 0; expected 1 to \d+"),
-        (["--hidden", "99999999999"], r"error: n_hidden is 99999999999; expected 1 to \d+"),
-        (["--hidden", "four"], ".*error: argument --hidden: invalid int value: 'four' .*"),
-        (["--dtype", "float16"], ".*error: argument --dtype: invalid choice: 'float16' .*float64.*float32.*"),
-        (["--threads", "0"], "error: threads is 0; expected 1 to 1024"),
-        (["--threads", "1025"], "error: threads is 1025; expected 1 to 1024"),
-        (["--device", "nonsense"], "error: backend 'nonsense' is not known; accepted: .*gpu.*"),
-        (["--device", "cupy:x"], "error: backend 'cupy:x' is not known; accepted: .*gpu.*"),
-        (["--plot", "times.txt"], r"error: the plot's file is 'times\.txt'; expected a name ending in \.png, .*"),
-        (["--plot", "no/times.svg"], "error: no/times.svg cannot be written: there is no folder no; create it"),
-        (["--plot", "there.svg"], r"error: there\.svg is a folder; expected a file's name"),
-        (["marks.csv"], ".*error: unrecognized arguments: marks.csv .*"),
-    ],
-    ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else "",
-)
-def test_wrong_use_is_one_line_and_nothing_is_measured(run_here, monkeypatch, folder, arguments, message):
-    Path("there.svg").mkdir()
-    monkeypatch.setattr(compare, "compare", lambda *_: pytest.fail("measured"))
-    done = run_here(*arguments)
-    assert (done.code, done.out) == (2, "")
-    assert re.fullmatch(message + "\n", done.err)
-
-
-@pytest.mark.usefixtures("no_gpu")
-@pytest.mark.parametrize("device", ["cpu", "numpy"])
-def test_the_cpu_is_not_compared_with_itself(run_here, monkeypatch, device):
-    monkeypatch.setattr(compare, "compare", lambda *_: pytest.fail("measured"))
-    done = run_here("--rows", "5", "--device", device)
-    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-    assert device in done.err
-
 
 def test_auto_without_a_gpu_is_no_gpu(run_here, monkeypatch):
     """Whether it is refused or told: the CPU is not called a GPU."""
@@ -317,24 +267,6 @@ def test_auto_without_a_gpu_is_no_gpu(run_here, monkeypatch):
         "numpy compiled",
         "same bits",
     ]
-
-
-@pytest.mark.usefixtures("no_gpu")
-def test_a_wrong_number_of_threads_in_the_environment_is_told(run_here, monkeypatch):
-    monkeypatch.setenv("NN_BACKEND_THREADS", "many")
-    done = run_here("--rows", "5")
-    assert (done.code, done.out) == (2, "")
-    assert done.err == "error: environment variable NN_BACKEND_THREADS is 'many'; expected 1 to 1024\n"
-
-
-@pytest.mark.usefixtures("no_gpu")
-@pytest.mark.parametrize("package", ["matplotlib.figure", "sklearn.metrics"])
-def test_a_picture_without_its_packages_is_refused_before_the_work(run_here, monkeypatch, folder, package):
-    monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.setattr(compare, "compare", lambda *_: pytest.fail("measured"))
-    done = run_here("--rows", "5", "--plot", "times.svg")
-    assert (done.code, done.out) == (2, "")
-    assert re.fullmatch(r'error: a plot needs .*: run "pip install nn-backend\[plot\]"\n', done.err)
 
 
 @pytest.mark.usefixtures("no_gpu")

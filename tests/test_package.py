@@ -4,6 +4,7 @@ import ast
 import builtins
 import importlib
 import inspect
+import pickle
 import re
 import subprocess
 import sys
@@ -95,6 +96,17 @@ def test_public_methods_have_docstrings(name):
         key for key, value in methods.items() if not key.startswith("_") and key not in inherited and not value.__doc__
     ]
     assert missing == []
+
+
+def test_no_module_takes_a_public_name():
+    """Python would put the module in the function's place once it is imported, and pickle would find the module."""
+    assert not set(PUBLIC) & set(MODULES)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_names_can_be_pickled(name):
+    thing = getattr(nn, name)
+    assert pickle.loads(pickle.dumps(thing)) is thing
 
 
 @pytest.mark.parametrize("name", [name for name in PUBLIC if inspect.isfunction(getattr(nn, name))])
