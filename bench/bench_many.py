@@ -30,8 +30,8 @@ import numpy as np
 import pandas as pd
 
 import nn_backend as nn
-from nn_backend.compare import format_seconds
 from nn_backend.engines.machine import count_threads
+from nn_backend.timings import format_seconds
 
 ROUNDS, ROUND_SECONDS = 7, 20  # of a job, whichever is over first, but three of them
 PAUSE = 0.2  # until threads of the contender before have stopped waiting actively

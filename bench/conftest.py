@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 
 import nn_backend as nn
-from nn_backend import compare, engines
+from nn_backend import engines, timings
 from nn_backend.backend import Backend
 from nn_backend.optimizers import State
 
@@ -177,7 +177,7 @@ def problem(case: Case, dtype: str) -> Problem:
 def description(backend: Backend, case: Case, dtype: str) -> dict[str, Any]:
     """Say what runs where, for the JSON file of a run."""
     shapes = {"X": [case.n0, case.rows], "y": [case.n2, case.rows], "layers": [case.n0, case.n1, case.n2]}
-    return {"backend": backend.name, **compare.describe(backend), "shapes": shapes, "dtype": dtype}
+    return {"backend": backend.name, **timings.describe(backend), "shapes": shapes, "dtype": dtype}
 
 
 @pytest.fixture

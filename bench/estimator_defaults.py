@@ -30,9 +30,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import nn_backend as nn
-from nn_backend import compare
-from nn_backend.compare import format_seconds
 from nn_backend.estimator import ShallowNetClassifier, ShallowNetRegressor
+from nn_backend.timings import describe, format_seconds
 
 HIDDEN = {"breast_cancer": 8, "iris": 8, "wine": 8, "digits": 32, "diabetes": 8}
 SETTINGS = [{"alpha": alpha, "tol": tol} for alpha in (0.1, 0.3, 1.0, 3.0) for tol in (1e-2, 1e-3, 1e-4)]
@@ -158,7 +157,7 @@ def describe_defaults(name: str) -> list[str]:
 
 def main() -> None:
     warnings.simplefilter("ignore", ConvergenceWarning)
-    ran = compare.describe(nn.get_backend("cpu"))
+    ran = describe(nn.get_backend("cpu"))
     defaults = ShallowNetClassifier()
     lines = [
         f"Measured on {datetime.datetime.now(datetime.UTC):%Y-%m-%d} on a server CPU ({ran['processor']}) with at most "

@@ -32,7 +32,7 @@ if command -v compute-sanitizer >/dev/null; then
 else
     echo "compute-sanitizer is not installed; memcheck and racecheck were not run" | tee "$folder/sanitizer.txt"
 fi
-limit 180 python -m nn_backend.compare --dtype float32 --plot "$folder/compare.svg" 2>&1 \
+limit 180 python -m nn_backend compare --dtype float32 --plot "$folder/compare.svg" 2>&1 \
     | tee "$folder/compare.md" || failed=1
 for benchmark in training peers; do
     limit 150 python -m pytest -q "bench/bench_$benchmark.py" -k "cupy and float32" \

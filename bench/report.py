@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nn_backend.compare import format_seconds
 from nn_backend.plots import plot_times
+from nn_backend.timings import format_seconds
 
 OURS = "nn_backend compiled"
 DTYPES = ("float64", "float32")

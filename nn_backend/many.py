@@ -213,10 +213,11 @@ class _Training:
 
         Either settings share the rows of a part, or parts of a setting stand one after the other: what takes fewer.
         """
-        names, parts = ("n_hidden", "optimizer", "iterations"), self._parts
-        kinds: dict[tuple[Any, ...], list[int]] = {}
-        for setting, (n_hidden, rule, iterations) in enumerate(zip(*map(self._settings.get, names), strict=True)):
-            kinds.setdefault((n_hidden, id(rule), iterations), []).append(setting)
+        sizes, rules, iterations = (self._settings[name] for name in ("n_hidden", "optimizer", "iterations"))
+        kinds: dict[tuple[int, ...], list[int]] = {}
+        for setting, kind in enumerate(zip(sizes.tolist(), map(id, rules), iterations.tolist(), strict=True)):
+            kinds.setdefault(kind, []).append(setting)
+        parts = self._parts
         taught = self._taught()
         for chosen in kinds.values():
             first = np.array(chosen) * self._each

@@ -3,7 +3,10 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import NamedTuple
+
+DOOR = (sys.executable, "-m", "nn_backend")
 
 
 class Run(NamedTuple):
@@ -14,15 +17,19 @@ class Run(NamedTuple):
     err: str
 
 
-def run_module(
-    module: str, *arguments: str, given: bytes | None = None, timeout: float = 60, **environment: str
-) -> Run:
-    """Run ``python -m module`` in a process of its own, with bytes on its standard input."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        input=given,
-        capture_output=True,
-        timeout=timeout,
-        env={**os.environ, **environment},
-    )
+def run_command(*arguments: str, module: str = "nn_backend", given: bytes | None = None, **environment: str) -> Run:
+    """Run ``python -m nn_backend`` in a process of its own, with bytes on its standard input."""
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, input=given, capture_output=True, timeout=120, env={**os.environ, **environment})
     return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def write(name: str, rows: list[str]) -> str:
+    """Write lines to a file, and return its name."""
+    Path(name).write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return name
+
+
+def files_in(folder: Path) -> list[str]:
+    """Return the names in a folder."""
+    return sorted(path.name for path in folder.iterdir())

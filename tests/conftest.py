@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from commands import Run  # noqa: E402
 from places import STRICT, Place, require_gpu  # noqa: E402
 
 import nn_backend as nn  # noqa: E402
-from nn_backend import command_line  # noqa: E402
+from nn_backend.commands import command_line  # noqa: E402
 
 
 @pytest.fixture(params=[f"{name}-{dtype}" for name in ("numpy", "strict", "cupy") for dtype in ("float64", "float32")])
@@ -60,7 +60,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Run]:
     """Run a command's main in this process, where a warning is an error."""
 
-    def run_once(main: Callable[[], int], *arguments: str) -> Run:
+    def run_once(main: Callable[[Sequence[str]], int], *arguments: str) -> Run:
         monkeypatch.setattr(sys, "argv", ["command", *arguments])
         with pytest.raises(SystemExit) as ended:
             command_line.run(main)

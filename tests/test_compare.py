@@ -1,4 +1,4 @@
-"""python -m nn_backend.compare: what it measures, prints and refuses, without a GPU and with one that is played."""
+"""The command compare: what it measures, prints and refuses, without a GPU and with one that is played."""
 
 import html
 import itertools
@@ -24,9 +24,10 @@ from commands import Run
 from places import STRICT, require_gpu
 
 import nn_backend as nn
-from nn_backend import compare, engines
+from nn_backend import engines, timings
 from nn_backend.backend import Backend
-from nn_backend.compare import Comparison, Contender, format_seconds, pays_from
+from nn_backend.commands import compare
+from nn_backend.timings import Comparison, Contender, format_seconds, pays_from
 
 NO_GPU = "There is no GPU in this test."
 START = nn.init_params(3, 4)
@@ -59,9 +60,9 @@ def seconds_of(cell: str) -> float:
 
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch) -> None:
-    monkeypatch.setattr(compare, "ROUND_SECONDS", 0.0)
-    monkeypatch.setattr(compare, "SETTLE_SECONDS", 0.0)
-    monkeypatch.setattr(compare, "ROUNDS", 2)
+    monkeypatch.setattr(timings, "ROUND_SECONDS", 0.0)
+    monkeypatch.setattr(timings, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(timings, "ROUNDS", 2)
 
 
 @pytest.fixture
@@ -154,7 +155,7 @@ def test_it_says_what_was_compared_and_why_no_gpu(measured):
 
 
 def test_it_says_whose_kernels_the_blas_library_runs():
-    command = [sys.executable, "-m", "nn_backend.compare", "--rows", "1", "--json"]
+    command = [sys.executable, "-m", "nn_backend", "compare", "--rows", "1", "--json"]
     environment = {**os.environ, "OPENBLAS_CORETYPE": "Nehalem"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
     blas = json.loads(done.stdout)["machines"]["numpy"]["blas"]
@@ -171,7 +172,7 @@ def diagnosis_without_devices() -> str:
 
 def test_a_name_like_cupys_is_not_taken_for_cupy(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
-    assert compare.describe(Backend("cupynumeric", array_api_compat.numpy)) == {"device": "cpu"}
+    assert timings.describe(Backend("cupynumeric", array_api_compat.numpy)) == {"device": "cpu"}
 
 
 @pytest.mark.usefixtures("no_gpu")
@@ -253,56 +254,6 @@ def test_points_that_were_not_measured_are_left_out(run_here, monkeypatch, folde
 
 # Wrong use
 
-ROWS_MESSAGE = "expected whole numbers from 1 to 1000000000000 and commas"
-
-
-@pytest.mark.usefixtures("no_gpu")
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--rows", "0"], f"error: --rows has '0'; {ROWS_MESSAGE}"),
-        (["--rows", "abc"], f"error: --rows has 'abc'; {ROWS_MESSAGE}"),
-        (["--rows", "1,,2"], f"error: --rows has ''; {ROWS_MESSAGE}"),
-        (["--rows", ""], f"error: --rows has ''; {ROWS_MESSAGE}"),
-        (["--rows", "5,"], f"error: --rows has ''; {ROWS_MESSAGE}"),
-        (["--rows", "-5"], f"error: --rows has '-5'; {ROWS_MESSAGE}"),
-        (["--rows", "5,1e3"], f"error: --rows has '1e3'; {ROWS_MESSAGE}"),
-        (["--rows", "²"], f"error: --rows has '²'; {ROWS_MESSAGE}"),
-        (["--rows", "٣"], f"error: --rows has '٣'; {ROWS_MESSAGE}"),
-        (["--rows", "1_000"], f"error: --rows has '1_000'; {ROWS_MESSAGE}"),
-        (["--rows", "1000000000001"], f"error: --rows has '1000000000001'; {ROWS_MESSAGE}"),
-        (["--rows", "9" * 5000], f"error: --rows has '{'9' * 50}'; {ROWS_MESSAGE}"),
-        (["--hidden", "0"], r"error: n_hidden is 0; expected 1 to \d+"),
-        (["--hidden", "99999999999"], r"error: n_hidden is 99999999999; expected 1 to \d+"),
-        (["--hidden", "four"], ".*error: argument --hidden: invalid int value: 'four' .*"),
-        (["--dtype", "float16"], ".*error: argument --dtype: invalid choice: 'float16' .*float64.*float32.*"),
-        (["--threads", "0"], "error: threads is 0; expected 1 to 1024"),
-        (["--threads", "1025"], "error: threads is 1025; expected 1 to 1024"),
-        (["--device", "nonsense"], "error: backend 'nonsense' is not known; accepted: .*gpu.*"),
-        (["--device", "cupy:x"], "error: backend 'cupy:x' is not known; accepted: .*gpu.*"),
-        (["--plot", "times.txt"], r"error: the plot's file is 'times\.txt'; expected a name ending in \.png, .*"),
-        (["--plot", "no/times.svg"], "error: no/times.svg cannot be written: there is no folder no; create it"),
-        (["--plot", "there.svg"], r"error: there\.svg is a folder; expected a file's name"),
-        (["marks.csv"], ".*error: unrecognized arguments: marks.csv .*"),
-    ],
-    ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else "",
-)
-def test_wrong_use_is_one_line_and_nothing_is_measured(run_here, monkeypatch, folder, arguments, message):
-    Path("there.svg").mkdir()
-    monkeypatch.setattr(compare, "compare", lambda *_: pytest.fail("measured"))
-    done = run_here(*arguments)
-    assert (done.code, done.out) == (2, "")
-    assert re.fullmatch(message + "\n", done.err)
-
-
-@pytest.mark.usefixtures("no_gpu")
-@pytest.mark.parametrize("device", ["cpu", "numpy"])
-def test_the_cpu_is_not_compared_with_itself(run_here, monkeypatch, device):
-    monkeypatch.setattr(compare, "compare", lambda *_: pytest.fail("measured"))
-    done = run_here("--rows", "5", "--device", device)
-    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-    assert device in done.err
-
 
 def test_auto_without_a_gpu_is_no_gpu(run_here, monkeypatch):
     """Whether it is refused or told: the CPU is not called a GPU."""
@@ -316,24 +267,6 @@ def test_auto_without_a_gpu_is_no_gpu(run_here, monkeypatch):
         "numpy compiled",
         "same bits",
     ]
-
-
-@pytest.mark.usefixtures("no_gpu")
-def test_a_wrong_number_of_threads_in_the_environment_is_told(run_here, monkeypatch):
-    monkeypatch.setenv("NN_BACKEND_THREADS", "many")
-    done = run_here("--rows", "5")
-    assert (done.code, done.out) == (2, "")
-    assert done.err == "error: environment variable NN_BACKEND_THREADS is 'many'; expected 1 to 1024\n"
-
-
-@pytest.mark.usefixtures("no_gpu")
-@pytest.mark.parametrize("package", ["matplotlib.figure", "sklearn.metrics"])
-def test_a_picture_without_its_packages_is_refused_before_the_work(run_here, monkeypatch, folder, package):
-    monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.setattr(compare, "compare", lambda *_: pytest.fail("measured"))
-    done = run_here("--rows", "5", "--plot", "times.svg")
-    assert (done.code, done.out) == (2, "")
-    assert re.fullmatch(r'error: a plot needs .*: run "pip install nn-backend\[plot\]"\n', done.err)
 
 
 @pytest.mark.usefixtures("no_gpu")
@@ -426,7 +359,7 @@ def few_rows(monkeypatch) -> None:
             raise MemoryError
         return nn.simulate_marks(rows)
 
-    monkeypatch.setattr(compare, "simulate_marks", simulate)
+    monkeypatch.setattr(timings, "simulate_marks", simulate)
 
 
 @pytest.mark.usefixtures("no_gpu", "few_rows")
@@ -499,19 +432,19 @@ def test_bits_that_depend_on_the_threads_are_told(run_here, bind, dtype):
 @pytest.mark.parametrize("differs", [False, True])
 def test_bits_of_two_backends_are_compared(bind, differs):
     bind(change_bits(lambda backend, threads: differs and backend is OTHER))
-    found = compare.compare(50, START, [Contender(CPU, "compiled"), Contender(OTHER, "compiled")], 2)
+    found = timings.compare(50, START, [Contender(CPU, "compiled"), Contender(OTHER, "compiled")], 2)
     assert found.same_bits is not differs
 
 
 @pytest.mark.parametrize("rows", [1, 3, 20_000])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_bits_of_the_compiled_engine_are_the_same(rows, dtype):
-    found = compare.compare(rows, nn.init_params(3, 4, dtype=dtype), [Contender(CPU, "compiled")], 2)
+    found = timings.compare(rows, nn.init_params(3, 4, dtype=dtype), [Contender(CPU, "compiled")], 2)
     assert found.same_bits is True
 
 
 def test_the_eager_engine_promises_no_bits():
-    found = compare.compare(5, START, [Contender(CPU, "eager"), Contender(STRICT, "eager")])
+    found = timings.compare(5, START, [Contender(CPU, "eager"), Contender(STRICT, "eager")])
     assert found.same_bits is None
 
 
@@ -520,7 +453,7 @@ def test_the_eager_engine_promises_no_bits():
 
 def test_times_are_those_of_an_iteration(bind, monkeypatch):
     """Engines that take 1 and 4 ms for it; a round takes 50 ms."""
-    monkeypatch.setattr(compare, "ROUND_SECONDS", 0.05)
+    monkeypatch.setattr(timings, "ROUND_SECONDS", 0.05)
 
     def sleep(real, engine, examples, params, *, backend, threads):
         def descend(state, iterations, numbers):
@@ -530,7 +463,7 @@ def test_times_are_those_of_an_iteration(bind, monkeypatch):
         return Descending(descend)
 
     bind(sleep)
-    found = compare.compare(5, START, [Contender(CPU, "eager"), Contender(CPU, "compiled")])
+    found = timings.compare(5, START, [Contender(CPU, "eager"), Contender(CPU, "compiled")])
     assert 0.004 <= found.seconds["numpy eager"] < 0.02
     assert 0.001 <= found.seconds["numpy compiled"] < 0.01
 
@@ -548,7 +481,7 @@ def test_contenders_take_turns_on_the_same_data(bind):
         return Descending(descend)
 
     bind(note)
-    found = compare.compare(30, START, [Contender(CPU, "eager"), Contender(STRICT, "eager")])
+    found = timings.compare(30, START, [Contender(CPU, "eager"), Contender(STRICT, "eager")])
     assert calls == ["numpy", "strict"] + ["numpy", "strict"] * 2  # the check, then two rounds
     for X, y in data:
         expected = nn.simulate_marks(30)
@@ -576,15 +509,15 @@ def test_options_reach_the_engines(run_here, bind, dtype):
 
 def test_the_median_of_the_rounds_is_given(monkeypatch):
     times = iter([9.0, 1.0, 2.0])
-    monkeypatch.setattr(compare, "ROUNDS", 3)
-    monkeypatch.setattr(compare, "_time_iteration", lambda advance: next(times))
-    assert compare.compare(5, START, [Contender(CPU, "eager")]).seconds == {"numpy eager": 2.0}
+    monkeypatch.setattr(timings, "ROUNDS", 3)
+    monkeypatch.setattr(timings, "_time_iteration", lambda advance: next(times))
+    assert timings.compare(5, START, [Contender(CPU, "eager")]).seconds == {"numpy eager": 2.0}
 
 
 def test_rounds_start_once_the_machine_has_settled(bind, monkeypatch):
     """What takes long enough at once is repeated for as long as is asked, and the last time counts."""
-    monkeypatch.setattr(compare, "SETTLE_SECONDS", 0.15)
-    monkeypatch.setattr(compare, "ROUNDS", 1)
+    monkeypatch.setattr(timings, "SETTLE_SECONDS", 0.15)
+    monkeypatch.setattr(timings, "ROUNDS", 1)
     begun = []
 
     def slow_at_first(real, engine, examples, params, *, backend, threads):
@@ -596,7 +529,7 @@ def test_rounds_start_once_the_machine_has_settled(bind, monkeypatch):
         return Descending(descend)
 
     bind(slow_at_first)
-    assert compare.compare(5, START, [Contender(CPU, "eager")]).seconds["numpy eager"] < 0.05
+    assert timings.compare(5, START, [Contender(CPU, "eager")]).seconds["numpy eager"] < 0.05
 
 
 @pytest.mark.parametrize(
@@ -776,7 +709,7 @@ def test_transfers_are_timed_and_waited_for(monkeypatch):
             asked.append(True)
 
     slow = Slow("slow", STRICT.xp, STRICT.device, "slow", STRICT.host)
-    found = compare.compare(5, START, [Contender(CPU, "eager"), Contender(slow, "eager")])
+    found = timings.compare(5, START, [Contender(CPU, "eager"), Contender(slow, "eager")])
     assert 0.004 <= found.transfer_seconds < 0.1
     assert asked
     assert math.isfinite(found.seconds["slow eager"])

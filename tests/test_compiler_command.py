@@ -1,25 +1,18 @@
-"""python -m nn_backend.compiler: what it prints at each stage, and its errors."""
+"""The command compiler: what it prints at each stage."""
 
 import functools
-import os
 import re
-import shlex
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import Run, run_module
+from commands import Run
 
-from nn_backend.compiler import __main__ as compiler
+from nn_backend.commands import compiler
 from nn_backend.compiler.llvm import Target
 
 GOLDEN = Path(__file__).parent / "golden"
 STAGES = ("program", "plan", "llvm", "asm", "cuda")
-
-
-run = functools.partial(run_module, "nn_backend.compiler")
 
 
 @pytest.fixture
@@ -44,7 +37,7 @@ def test_golden_listing(name: str, run_here: Callable[..., Run], monkeypatch: py
     done = run_here(*arguments.split())
     assert (done.code, done.err) == (0, "")
     if done.out != (GOLDEN / name).read_text(encoding="utf-8"):
-        command = f"python -m nn_backend.compiler {arguments} > tests/golden/{name}"
+        command = f"python -m nn_backend compiler {arguments} > tests/golden/{name}"
         pytest.fail(
             f"the {stage} of the 3-4-1 training step is not that of tests/golden/{name}. If the change is meant, "
             f"renew the file from the repository's root and read its difference before you commit it:\n{command}"
@@ -77,36 +70,3 @@ def test_what_is_printed_hardly_depends_on_the_sizes(stage: str, run_here: Calla
 
 def test_default_is_the_program_of_the_articles_network(run_here: Callable[..., Run]) -> None:
     assert run_here().out == (GOLDEN / "step_3_4_1_float64.txt").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ("--hidden 0", "n_hidden is 0; expected 1 to "),
-        ("--features -3", "n_inputs is -3; expected 1 to "),
-        ("--outputs 0", "n_outputs is 0; expected 1 to "),
-        ("--emit foo", "argument --emit: invalid choice: 'foo' .*program.*plan.*llvm.*asm.*cuda.*--help"),
-        ("--dtype float16", "argument --dtype: invalid choice: 'float16' .*float64.*float32"),
-        ("--hidden four", "argument --hidden: invalid int value: 'four'"),
-        ("marks.csv", "unrecognized arguments: marks.csv"),
-    ],
-)
-def test_errors_are_one_line_and_exit_code_2(arguments: str, message: str, run_here: Callable[..., Run]) -> None:
-    done = run_here(*arguments.split())
-    assert (done.code, done.out) == (2, "")
-    assert re.search(message, done.err)
-    assert done.err.count("\n") == 1
-    assert done.err.endswith("\n")
-
-
-def test_an_error_in_a_process_of_its_own() -> None:
-    done = run("--hidden", "0")
-    assert (done.code, done.out) == (2, "")
-    assert re.fullmatch(r"error: n_hidden is 0; expected 1 to .*\n", done.err)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="pipes as POSIX has them")
-def test_a_reader_that_stops_early_is_no_error() -> None:
-    command = f"{shlex.quote(sys.executable)} -m nn_backend.compiler --emit llvm | head -n 1"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
-    assert (done.stderr, done.stdout.count("\n")) == ("", 1)

@@ -17,8 +17,9 @@ from methods import CPU, KINDS, METHODS, WAYS, ending, ends_right, interpreted, 
 from places import Device, require_gpu
 
 import nn_backend as nn
-from nn_backend import compare, engines
+from nn_backend import engines, timings
 from nn_backend.backend import Backend
+from nn_backend.commands import compare
 from nn_backend.compiler import device
 from nn_backend.compiler.cuda import COLUMNS, WIDE_THREADS, Printer
 from nn_backend.compiler.interpreter import add_tree, interpret
@@ -470,7 +471,7 @@ def test_the_comparison_leaves_out_a_tile_that_does_not_fit(
     monkeypatch.setattr(compare, "get_backend", lambda name: gpu if name == "gpu" else CPU)
     monkeypatch.setattr(compare, "describe", lambda *_: {})
     for name in ("ROUND_SECONDS", "SETTLE_SECONDS"):
-        monkeypatch.setattr(compare, name, 0.0)
+        monkeypatch.setattr(timings, name, 0.0)
     table = run_main(compare.main, "--rows", "20", "--hidden", str(hidden))
     assert (table.code, table.err) == (0, "")
     assert "| yes |" in table.out

@@ -9,7 +9,7 @@ import pytest
 from places import Device
 
 import nn_backend as nn
-from nn_backend import compare
+from nn_backend import timings
 from nn_backend.backend import Backend
 from nn_backend.engines import eager
 
@@ -111,7 +111,7 @@ def test_parameters_go_up_once_and_stay() -> None:
 
 def test_the_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ROUND_SECONDS", "SETTLE_SECONDS"):
-        monkeypatch.setattr(compare, name, 0.0)
-    compared = compare.compare(20, START, [compare.Contender(BACKEND, "eager")])
+        monkeypatch.setattr(timings, name, 0.0)
+    compared = timings.compare(20, START, [timings.Contender(BACKEND, "eager")])
     assert compared.seconds["ours:1 eager"] > 0
     assert compared.transfer_seconds > 0

@@ -1,26 +1,23 @@
-"""python -m nn_backend.explain: every number against the article and its equations written out, in three renderings."""
+"""The command explain: every number against the article and its equations written out, in three renderings."""
 
 import ast
-import functools
 import importlib
 import inspect
 import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from commands import Run, run_module
+from commands import DOOR, Run, write
 
-from nn_backend import explain, train
+from nn_backend import worked_example
+from nn_backend.commands import explain, train
 
-MODULE = "nn_backend.explain"
-COMMAND = [sys.executable, "-m", MODULE]
 MARKS = np.loadtxt(Path(__file__).parents[1] / "data" / "marks.csv", delimiter=",", skiprows=1)
 NUMBER = re.compile(r"-?\d+\.\d*(?:e[+-]\d+)?")
 UPDATED = {"w1", "b1", "w2", "b2"}
@@ -62,9 +59,6 @@ CASES = [
 ]
 
 
-run = functools.partial(run_module, MODULE)
-
-
 @pytest.fixture
 def run_here(run_main: Callable[..., Run]) -> Callable[..., Run]:
     return lambda arguments="": run_main(explain.main, *arguments.split())
@@ -78,11 +72,6 @@ def document(run_here) -> Callable[..., dict[str, Any]]:
         return json.loads(done.out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
     return read
-
-
-def write(name: str, rows: list[str]) -> str:
-    Path(name).write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return name
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:
@@ -230,7 +219,7 @@ def assert_formulas(told: dict[str, Any]) -> None:
 
 def test_nothing_is_computed_here():
     """The ten equations are in equations.py; here no two arrays meet."""
-    for function in (explain.explain, explain._part):
+    for function in (worked_example.explain, worked_example._part):
         tree = ast.parse(inspect.getsource(function))
         operators = {type(node.op).__name__ for node in ast.walk(tree) if isinstance(node, ast.BinOp)}
         assert operators <= {"Add", "Mult", "BitOr"}  # updates + 1, a plural's s, two dictionaries
@@ -370,12 +359,6 @@ def test_many_hidden_units_are_shortened_in_text_only(document, run_here):
     assert np.shape(steps_named(document(arguments), "w1")[0]) == (400, 3)
 
 
-def test_text_does_not_load_rich():
-    statement = "import sys; from nn_backend import explain; explain.main(); sys.exit('rich' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", statement], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
 # A terminal
 
 
@@ -384,7 +367,7 @@ def on_terminal(*arguments: str, **environment: str) -> str:
     terminal, end = os.openpty()
     environment = {**os.environ, "TERM": "xterm", "PYTHONIOENCODING": "utf-8", **environment}
     try:
-        process = subprocess.Popen([*COMMAND, *arguments], stdout=end, stderr=subprocess.PIPE, env=environment)
+        process = subprocess.Popen([*DOOR, "explain", *arguments], stdout=end, stderr=subprocess.PIPE, env=environment)
     finally:
         os.close(end)
     shown = b""
@@ -510,41 +493,7 @@ def test_text_of_several_outputs(folder, run_here):
     assert "\nforward pass after 0 updates: yhat 0.333 0.333 0.333, cost 1.1\n" in done.out
 
 
-# Wrong use: code 2, one line on stderr, nothing on stdout
-
-
-@pytest.mark.parametrize("rendering", ["", " --json"])
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ("--row 395", "error: --row is 395; expected 0 to 394, the rows of marks"),
-        ("--row -1", "error: --row is -1; expected 0 to 394, the rows of marks"),
-        ("--data simulated:2", "error: --row is 2; expected 0 to 1, the rows of simulated:2"),
-        ("--row two", "argument --row: invalid int value: 'two'"),
-        ("--iterations -1", "error: --iterations is -1; expected at least 0"),
-        ("--iterations 1.5", "argument --iterations: invalid int value: '1.5'"),
-        ("--learning-rate 0", "error: --learning-rate is 0.0; expected a finite number above 0"),
-        ("--learning-rate nan", "error: --learning-rate is nan; expected a finite number above 0"),
-        ("--learning-rate inf", "error: --learning-rate is inf; expected a finite number above 0"),
-        ("--hidden 0", "error: n_hidden is 0; expected 1 to "),
-        ("--seed -1", "error: seed is -1; expected a whole number from 0 to "),
-        ("--factor inf", "error: factor is inf; expected a finite number"),
-        ("--target z", "has no target column 'z'; its columns are 'x1', 'x2', 'x3', 'y'"),
-        ("--features x9", "has no feature column 'x9'"),
-        ("--data missing.csv", "error: missing.csv does not exist"),
-        ("--device gpu", "unrecognized arguments: --device gpu"),
-    ],
-)
-def test_wrong_use(run_here, arguments, said, rendering):
-    done = run_here(arguments + rendering)
-    assert (done.code, done.out) == (2, "")
-    assert said in done.err
-    assert done.err.count("\n") == 1
-
-
-def test_wrong_use_ends_a_process_with_code_2():
-    expected = "error: --row is 395; expected 0 to 394, the rows of marks\n"
-    assert run("--row", "395") == (2, "", expected)
+# Divergence, options
 
 
 def test_divergence_is_said_in_one_line(run_here):
@@ -555,9 +504,6 @@ def test_divergence_is_said_in_one_line(run_here):
     done = run_here("--learning-rate 1e308 --iterations 3 --json")
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("error: z1 is not finite")
-
-
-# Help
 
 
 def test_options_are_those_of_training():

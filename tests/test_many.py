@@ -17,7 +17,7 @@ from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, StratifiedK
 
 import nn_backend as nn
 from nn_backend import grids, many, networks, tasks
-from nn_backend.predict import main
+from nn_backend.commands.predict import main
 
 OUTPUTS = ("sigmoid", "softmax", "identity")
 OUTPUT = pytest.mark.parametrize("output", OUTPUTS)
@@ -592,7 +592,11 @@ def test_a_file_of_networks_is_no_model_to_predict_with(folder: Any, run_main: A
             nn.ArrayTypeError,
             "validation is of type DataFrame; expected a tuple",
         ),
-        ({"validation": rows_of("sigmoid"), "by": groups_of()}, nn.ArgumentError, r"validation is something else than .* with by \(X, y, groups\)"),
+        (
+            {"validation": rows_of("sigmoid"), "by": groups_of()},
+            nn.ArgumentError,
+            r"validation is something else than .* with by \(X, y, groups\)",
+        ),
         (
             {"validation": (np.ones((2, 4)), np.ones((1, 4)))},
             nn.DataError,

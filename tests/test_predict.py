@@ -1,9 +1,8 @@
-"""python -m nn_backend.predict: a row for each row, the same in one chunk as in many, and no file lost."""
+"""The command predict: a row for each row, the same in one chunk as in many, and no file lost."""
 
 import csv
 import functools
 import gzip
-import importlib
 import io
 import os
 import re
@@ -19,19 +18,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from commands import Run, run_module
+from commands import DOOR, Run, files_in, run_command, write
 
 import nn_backend as nn
+from nn_backend.commands import predict
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and links as POSIX has them")
-MODULE = "nn_backend.predict"
-COMMAND = [sys.executable, "-m", MODULE]
-OPTIONS = "--model --data --output --target --device --help"
 HEADER = ["probability", "label"]
-predict = importlib.import_module(MODULE)
-
-
-run = functools.partial(run_module, MODULE)
 
 
 @pytest.fixture
@@ -42,15 +35,6 @@ def run_here(run_main: Callable[..., Run]) -> Callable[..., Run]:
 @pytest.fixture
 def chunk_rows(monkeypatch) -> Callable[[int], None]:
     return lambda rows: monkeypatch.setattr(predict, "CHUNK_ROWS", rows)
-
-
-def write(name: str, rows: list[str]) -> str:
-    Path(name).write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return name
-
-
-def files_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def draw(sizes: tuple[int, int, int] = (3, 4, 1), dtype: str = "float64") -> nn.Params:
@@ -566,8 +550,10 @@ def test_a_pipe_gives_what_a_file_gives(folder, run_here):
     save(labels=("no", "yes"), target="result")
     write("a.csv", marks_rows())
     expected = run_here("--model", "model", "--data", "a.csv")
-    assert run("--model", "model", "--data", "-", given=Path("a.csv").read_bytes()) == expected
-    to_file = run("--model", "model", "--data", "-", "--output", "out.csv", given=Path("a.csv").read_bytes())
+    assert run_command("predict", "--model", "model", "--data", "-", given=Path("a.csv").read_bytes()) == expected
+    to_file = run_command(
+        "predict", "--model", "model", "--data", "-", "--output", "out.csv", given=Path("a.csv").read_bytes()
+    )
     assert (to_file.code, to_file.out) == (0, "395 rows predicted\n")
     assert Path("out.csv").read_text() == expected.out
 
@@ -594,35 +580,6 @@ def test_standard_input_is_called_so(folder, run_here, monkeypatch, given, said)
     assert files_in(folder) == ["model"]
 
 
-@POSIX
-def test_standard_input_that_is_closed(folder):
-    save()
-    closing = ["sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, "--model", "model", "--data", "-"]
-    done = subprocess.run(closing, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(r"error: .*\n", done.stderr)
-
-
-@POSIX
-def test_a_reader_that_leaves_ends_it_quietly(folder):
-    """As in ``... | head -2``. Nothing is left behind, not even the copy of what came from standard input."""
-    save()
-    write("a.csv", ["x1,x2,x3", *["11,12,13"] * 300_000])
-    Path("temporary").mkdir()
-    arguments = ["--model", "model", "--data", "-"]
-    environment = {**os.environ, "TMPDIR": str(folder / "temporary")}
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment}
-    with Path("a.csv").open() as given, subprocess.Popen([*COMMAND, *arguments], stdin=given, **pipes) as process:
-        try:
-            assert process.stdout.readline() == b"probability,label\n"
-            process.stdout.close()
-            assert process.wait(timeout=60) == 141
-            assert process.stderr.read() == b""
-        finally:
-            process.kill()
-    assert files_in(folder / "temporary") == []
-
-
 # Files that cannot be read
 
 
@@ -635,23 +592,6 @@ def test_header_only(folder, run_here, name):
     done = run_here("--model", "model", "--data", name, "--output", "out.csv")
     assert done == (2, "", f"error: {name} has no rows below its header; expected one example per row\n")
     assert Path("out.csv").read_text() == "old\n"
-
-
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        ("missing.csv", "missing.csv does not exist; expected a file ending in .csv, .csv.gz, .parquet"),
-        ("model", "model is of no kind that is known; expected a file ending in .csv, .csv.gz, .parquet"),
-        ("folder.csv", "folder.csv is a folder; expected a file"),
-        ("empty.csv", "empty.csv is empty; expected a header and one example per row"),
-    ],
-)
-def test_no_table(folder, run_here, data, said):
-    save()
-    Path("folder.csv").mkdir()
-    Path("empty.csv").touch()
-    assert run_here("--model", "model", "--data", data, "--output", "out.csv") == (2, "", f"error: {said}\n")
-    assert not Path("out.csv").exists()
 
 
 @pytest.mark.parametrize(
@@ -716,44 +656,6 @@ def test_a_longer_old_output_is_replaced_whole(folder, run_here):
     assert Path("out.csv").read_text() == run_here("--model", "model", "--data", "a.csv").out
 
 
-@POSIX
-@pytest.mark.parametrize("read", ["model", "a.csv"])
-@pytest.mark.parametrize("how", ["same", "dotted", "symbolic", "hard"])
-def test_what_is_read_is_not_written_over(folder, run_here, read, how):
-    save()
-    write("a.csv", marks_rows(9))
-    before = {name: Path(name).read_bytes() for name in ("model", "a.csv")}
-    output = {"same": read, "dotted": f"../{folder.name}/{read}"}.get(how, "link")
-    if how == "symbolic":
-        Path("link").symlink_to(read)
-    elif how == "hard":
-        Path("link").hardlink_to(read)
-    done = run_here("--model", "model", "--data", "a.csv", "--output", output)
-    assert (done.code, done.out) == (2, "")
-    assert done.err == f"error: {output} is also read; writing there would lose what it holds, choose another name\n"
-    assert {name: Path(name).read_bytes() for name in before} == before
-
-
-@pytest.mark.parametrize(
-    ("output", "said"),
-    [
-        (".", "is a folder; expected a file's name"),
-        ("missing/out.csv", "cannot be written: there is no folder missing; create it"),
-        ("model/out.csv", "cannot be written: there is no folder model; create it"),
-    ],
-)
-def test_places_where_nothing_can_be_written(folder, run_here, output, said):
-    save()
-    assert run_here("--model", "model", "--data", "marks", "--output", output) == (2, "", f"error: {output} {said}\n")
-    assert files_in(folder) == ["model"]
-
-
-def test_a_place_that_cannot_be_written_is_told_before_the_work(folder, run_here, monkeypatch):
-    save()
-    monkeypatch.setattr(nn.Model, "predict_proba", lambda *_, **__: pytest.fail("it was asked"))
-    assert run_here("--model", "model", "--data", "marks", "--output", "missing/out.csv").code == 2
-
-
 def test_ctrl_c_leaves_the_old_output(folder, run_here, chunk_rows, monkeypatch):
     chunk_rows(100)
     save()
@@ -781,7 +683,7 @@ def test_ctrl_c_while_standard_input_is_awaited(folder):
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     arguments = ["--model", "model", "--data", "-", "--output", "out.csv"]
     environment = {**os.environ, "TMPDIR": str(folder / "temporary")}
-    with subprocess.Popen([*COMMAND, *arguments], **pipes, env=environment) as process:
+    with subprocess.Popen([*DOOR, "predict", *arguments], **pipes, env=environment) as process:
         try:
             process.stdin.write(b"x1,x2,x3\n1,2,3\n" * 100_000)
             process.stdin.flush()  # more than a pipe holds: it is being read
@@ -797,33 +699,7 @@ def test_ctrl_c_while_standard_input_is_awaited(folder):
     assert files_in(folder / "temporary") == []
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
-@pytest.mark.parametrize("output", ["-", "/dev/full"])
-def test_a_full_disk_is_said_in_one_line(folder, output):
-    save()
-    with Path("/dev/full").open("w") as full:
-        command = [*COMMAND, "--model", "model", "--data", "marks", "--output", output]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
-    assert done.returncode == 2
-    assert done.stderr.endswith("cannot be written: No space left on device\n")
-    assert done.stderr.splitlines()[-1].startswith("error: ")
-
-
 # Devices
-
-
-def test_a_gpu_that_cannot_be_used(folder, run_here):
-    problem = nn.diagnose_gpu()
-    try:
-        nn.get_backend("gpu")
-    except nn.BackendUnavailableError:
-        pass
-    else:
-        pytest.skip("a GPU can be used here, so nothing is refused")
-    save()
-    done = run_here("--model", "model", "--data", "marks", "--device", "gpu", "--output", "out.csv")
-    assert done == (3, "", f"error: {problem}\n")
-    assert files_in(folder) == ["model"]
 
 
 def test_auto_and_cpu(folder, run_here):
@@ -832,96 +708,3 @@ def test_auto_and_cpu(folder, run_here):
     assert expected.code == 0
     automatic = run_here("--model", "model", "--data", "marks", "--device", "auto")
     np.testing.assert_allclose(probabilities_of(automatic.out), probabilities_of(expected.out), rtol=1e-12)
-
-
-def test_other_devices_are_refused(folder, run_here):
-    save()
-    done = run_here("--model", "model", "--data", "marks", "--device", "tpu")
-    assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("error: backend 'tpu' is not known; accepted: cpu, gpu, auto")
-
-
-# Options and help
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ("", "the following arguments are required: --model, --data"),
-        ("--model model", "the following arguments are required: --data"),
-        ("--data marks", "the following arguments are required: --model"),
-        ("--model model --data marks --rows 3", "unrecognized arguments: --rows 3"),
-        ("--model model --data marks --output", "argument --output: expected one argument"),
-    ],
-)
-def test_wrong_use(folder, run_here, arguments, said):
-    save()
-    done = run_here(*arguments.split())
-    assert (done.code, done.out) == (2, "")
-    assert said in done.err
-    assert done.err.count("\n") == 1
-
-
-def test_wrong_use_ends_a_process_with_code_2(folder):
-    expected = "error: model does not exist; expected a model saved by nn_backend\n"
-    assert run("--model", "model", "--data", "marks") == (2, "", expected)
-
-
-def test_help_documents_every_option():
-    done = run("--help", COLUMNS="200", NO_COLOR="1")
-    assert (done.code, done.err) == (0, "")
-    described = re.findall(r"^  (?:-h, )?(--[\w-]+)(?: \w+)?\s{2,}\w.*$", done.out, re.MULTILINE)
-    assert sorted(described) == sorted(OPTIONS.split())
-
-
-def test_the_example_of_the_help_gives_what_the_network_gives(folder):
-    """That it can be pasted, tests/test_command_line.py sees to; here, what it leaves."""
-    example = re.search(r"^example: (.*)$", run("--help", COLUMNS="80").out, re.MULTILINE)[1]
-    for command in example.split(" && "):
-        python, *arguments = command.split()
-        assert python == "python"
-        subprocess.run([sys.executable, *arguments], check=True, capture_output=True, timeout=60)
-    X, _ = nn.load_marks()
-    expected = nn.load("model.safetensors").predict_proba(X)[0]
-    np.testing.assert_array_equal(probabilities_of(Path("predicted.csv").read_text()), expected)
-
-
-# Beside the rest of the package
-
-
-def test_the_command_serves_in_a_functions_place():
-    """A module that is imported becomes an attribute of its package, and ``nn.predict`` was there by that name."""
-    program = (
-        "import numpy as np, nn_backend as nn; X, y = nn.load_marks(); start = nn.init_params(3, 4, factor=1.0); "
-        f"before = nn.predict(start, X); import {MODULE}; assert type(nn.predict).__name__ != 'function'; "
-        "print(np.array_equal(nn.predict(start, X), before))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == "True\n"
-
-
-@pytest.mark.parametrize("package", ["safetensors"])
-def test_a_missing_package_is_told(folder, package):
-    save()
-    program = f"import sys, runpy; sys.modules[{package!r}] = None; runpy.run_module({MODULE!r}, run_name='__main__')"
-    arguments = ["--model", "model", "--data", "marks", "--output", "out.csv"]
-    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60)
-    said = f'error: {package} is not installed, and the format needs it: run "pip install nn-backend[export]"\n'
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
-    assert files_in(folder) == ["model"]
-
-
-def test_it_starts_without_training_or_drawing(folder):
-    """It may be asked often: nothing is loaded that it does not need."""
-    save()
-    program = (
-        f"import sys, runpy\ntry:\n    runpy.run_module({MODULE!r}, run_name='__main__')\n"
-        "except SystemExit as ended:\n    assert ended.code == 0\n"
-        "print(*{'matplotlib', 'sklearn', 'torch', 'onnx', 'rich'} & set(sys.modules))"
-    )
-    arguments = ["--model", "model", "--data", "marks", "--output", "out.csv"]
-    started = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60)
-    assert time.perf_counter() - started < 30
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == ""

@@ -53,12 +53,6 @@ def test_verify_says_which_stage_differs(run_main: Callable[..., Any], monkeypat
     assert done.out.endswith("\nDIFFERENT BITS where a ! stands\n")
 
 
-def test_without_a_command_the_door_lists_them(run_main: Callable[..., Any]) -> None:
-    done = run_main(door.main)
-    assert done.code == 2
-    assert "verify" in run_main(door.main, "--help").out
-
-
 # --- another processor ---
 
 ARM = Target("aarch64-unknown-linux-gnu", "generic", "", 32, 16)

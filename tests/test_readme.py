@@ -12,8 +12,9 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 SHELL = "\n".join(re.findall(r"^```sh\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))
-# Of the commands those of the package that need no GPU; compare takes minutes, and has tests of its own.
-COMMANDS = re.findall(r"^\.venv/bin/python -m (nn_backend\.(?!compare).*)$", SHELL.replace(" --device gpu", "#"), re.M)
+# Of the commands those that need no GPU; compare takes minutes, verify is run elsewhere.
+DEVICELESS = SHELL.replace(" --device gpu", "#")
+COMMANDS = re.findall(r"^\.venv/bin/python -m (nn_backend[. ](?!compare|verify).*)$", DEVICELESS, re.MULTILINE)
 
 
 def run(folder: Path, *arguments: str) -> None:

@@ -6,28 +6,21 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import array_api_strict
 import numpy as np
 import pytest
-from commands import Run, run_module
+from commands import DOOR, Run, files_in, run_command, write
 
 import nn_backend as nn
-from nn_backend import descent, tables, train
+from nn_backend import descent, tables
+from nn_backend.commands import train
 from nn_backend.engines.eager import EagerEngine
 from nn_backend.measures import balanced_accuracy, roc_auc
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and terminals as POSIX has them")
-MODULE = "nn_backend.train"
-COMMAND = [sys.executable, "-m", MODULE]
-OPTIONS = (
-    "--device --engine --data --target --task --features --train-rows --hidden --optimizer --learning-rate --alpha "
-    "--tol --iterations --early-stopping --factor --seed --dtype --standardize --log-every --threads --json "
-    "--checkpoint --checkpoint-every --resume --save --onnx --plot --help"
-)
 LABELS = [str(k) for k in range(20)]
 LONG_RUN = ["--data", "simulated:200000", "--iterations", "100000000", "--log-every", "1"]
 
@@ -45,7 +38,7 @@ class Training(Run):
 
 
 def run(*arguments: str, **environment: str) -> Training:
-    return Training(*run_module(MODULE, *arguments, timeout=120, **environment))
+    return Training(*run_command("train", *arguments, **environment))
 
 
 @pytest.fixture
@@ -53,17 +46,12 @@ def run_here(run_main: Callable[..., Run]) -> Callable[..., Training]:
     return lambda *arguments: Training(*run_main(train.main, *arguments))
 
 
-def write(name: str, rows: list[str]) -> str:
-    Path(name).write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return name
-
-
 # The article's run
 
 
 @pytest.fixture(scope="module")
 def article() -> Training:
-    return run()
+    return Training(*run_command(module="nn_backend.train"))
 
 
 def test_article_run_ends_well_and_says_nothing_on_stderr(article):
@@ -274,25 +262,6 @@ def gpu_problem() -> str | None:
     return None
 
 
-@pytest.mark.parametrize("how", ["option", "environment"])
-def test_gpu_that_cannot_be_used(run_here, monkeypatch, how):
-    problem = gpu_problem()
-    if problem is None:
-        pytest.skip("a GPU can be used here, so nothing is refused")
-    if how == "environment":
-        monkeypatch.setenv("NN_BACKEND", "gpu")
-    done = run_here(*(["--device", "gpu"] if how == "option" else []))
-    assert done == (3, "", f"error: {problem}\n")
-    assert problem == nn.diagnose_gpu()
-
-
-def test_gpu_that_cannot_be_used_ends_a_process_with_code_3():
-    problem = gpu_problem()
-    if problem is None:
-        pytest.skip("a GPU can be used here, so nothing is refused")
-    assert run("--device", "gpu") == (3, "", f"error: {problem}\n")
-
-
 def test_auto_says_what_it_chose(run_here):
     expected = "numpy" if gpu_problem() else "cupy:0"
     assert run_here("--device", "auto", "--iterations", "1").out.startswith(f"backend {expected}, device ")
@@ -317,125 +286,7 @@ def test_option_goes_before_environment(run_here, monkeypatch, registered):
     assert run_here("--iterations", "1", "--device", "cpu").out.startswith("backend numpy, device cpu, engine ")
 
 
-# Wrong use: code 2, one line on stderr, nothing on stdout
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ("--iterations -1", "error: iterations is -1; expected at least 0"),
-        ("--iterations 1.5", "argument --iterations: invalid int value: '1.5'"),
-        ("--iterations", "argument --iterations: expected one argument"),
-        ("--log-every 0", "error: log_every is 0; expected at least 1"),
-        ("--learning-rate nan", "error: learning_rate is nan; expected a finite number above 0"),
-        ("--learning-rate inf", "error: learning_rate is inf; expected a finite number above 0"),
-        ("--learning-rate 0", "error: learning_rate is 0.0; expected a finite number above 0"),
-        ("--learning-rate=-0.2", "error: learning_rate is -0.2; expected a finite number above 0"),
-        ("--learning-rate fast", "argument --learning-rate: invalid float value: 'fast'"),
-        ("--hidden 0", "error: n_hidden is 0; expected 1 to 2147483647"),
-        ("--hidden -1", "error: n_hidden is -1; expected 1 to 2147483647"),
-        ("--hidden 1000000000000000", "error: n_hidden is 1000000000000000; expected 1 to 2147483647"),
-        ("--hidden 1" + "0" * 26, f"error: n_hidden is 1{'0' * 26}; expected 1 to 2147483647"),
-        ("--train-rows 0", "error: --train-rows is 0; expected 1 to 395, the rows of marks"),
-        ("--train-rows -1", "error: --train-rows is -1; expected 1 to 395, the rows of marks"),
-        ("--train-rows 999", "error: --train-rows is 999; expected 1 to 395, the rows of marks"),
-        ("--threads 0", "error: threads is 0; expected 1 to 1024"),
-        ("--seed -1", "error: seed is -1; expected a whole number from 0 to 4294967295"),
-        ("--seed 4294967296", "error: seed is 4294967296; expected a whole number from 0 to 4294967295"),
-        ("--factor nan", "error: factor is nan; expected a finite number"),
-        ("--factor 1e308", "error: factor is 1e+308; the weights would not be finite in float64"),
-        ("--factor 1e100 --dtype float32", "error: factor is 1e+100; the weights would not be finite in float32"),
-        ("--engine steam", "argument --engine: invalid choice: 'steam'"),
-        ("--dtype float16", "argument --dtype: invalid choice: 'float16'"),
-        ("--device tpu", "error: backend 'tpu' is not known; accepted: cpu, gpu, auto, numpy, cupy, cupy:1"),
-        ("--device cpu:1", "error: backend numpy:1 is not known: NumPy has no numbered devices; use cpu"),
-        ("--device cupy:x", "error: backend 'cupy:x' is not known; accepted: "),
-        ("--verbose", "unrecognized arguments: --verbose"),
-        ("marks.csv", "unrecognized arguments: marks.csv"),
-        ("--features x1,x9", "has no feature column 'x9'; its columns are 'x1', 'x2', 'x3', 'y'"),
-        ("--features x1,x1", "error: features are 'x1', 'x1'; each may be named once"),
-        ("--features x1,y", "error: column 'y' is the target and cannot be a feature"),
-        ("--target x9", "has no target column 'x9'; its columns are 'x1', 'x2', 'x3', 'y'"),
-        ("--resume", "error: --resume goes on from a file that --checkpoint names; name it"),
-        ("--resume --checkpoint c", "error: c does not exist; expected a checkpoint saved by nn_backend"),
-        ("--early-stopping --train-rows 9", "holds a tenth of 9 training rows out; expected at least 10 rows"),
-        ("--tol -1", "error: tol is -1.0; expected at least 0"),
-        ("--optimizer newton", "argument --optimizer: invalid choice: 'newton'"),
-        ("--data no.csv", "error: no.csv does not exist; expected a file ending in .csv, .csv.gz, .parquet"),
-        ("--data mars", "error: mars is of no kind that is known; expected a file ending in .csv"),
-        ("--data simulated:abc", "error: data is 'simulated:abc'; expected simulated:ROWS with 1 to 1000000000000"),
-        ("--data simulated:0", "error: rows is 0; expected 1 to 1000000000000"),
-        ("--data simulated:9999999999999", "error: rows is 9999999999999; expected 1 to 1000000000000"),
-        (
-            "--data simulated:99999999999999",
-            "error: data is 'simulated:99999999999999'; expected simulated:ROWS with 1",
-        ),
-    ],
-)
-def test_wrong_use(folder, run_here, arguments, said):
-    for json_option in ([], ["--json"]):
-        done = run_here(*arguments.split(), *json_option)
-        assert (done.code, done.out) == (2, "")
-        assert said in done.err
-        assert done.err.count("\n") == 1
-        assert done.err.endswith("\n")
-
-
-def test_more_than_fits_in_memory(run_here, monkeypatch):
-    monkeypatch.setattr(train, "read_data", lambda *_, **__: np.empty(2**59))
-    done = run_here()
-    assert (done.code, done.out) == (2, "")
-    assert re.fullmatch(
-        r"error: not enough memory \(Unable to allocate 4\.00 EiB .*\); take fewer rows or hidden units\n", done.err
-    )
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "said"),
-    [
-        ("NN_BACKEND_THREADS", "abc", "environment variable NN_BACKEND_THREADS is 'abc'; expected 1 to 1024"),
-        ("NN_BACKEND_THREADS", "0", "environment variable NN_BACKEND_THREADS is '0'; expected 1 to 1024"),
-        ("NN_BACKEND_THREADS", "-2", "environment variable NN_BACKEND_THREADS is '-2'; expected 1 to 1024"),
-        ("NN_BACKEND", "tpu", "environment variable NN_BACKEND: backend 'tpu' is not known; accepted: cpu, gpu, auto"),
-    ],
-)
-def test_wrong_environment(run_here, monkeypatch, variable, value, said):
-    monkeypatch.setenv(variable, value)
-    done = run_here()
-    assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(f"error: {said}")
-    assert done.err.count("\n") == 1
-
-
-def test_more_threads_than_any_machine_has(run_here):
-    threads = "1" + "0" * 20
-    done = run_here("--threads", threads, "--iterations", "1")
-    assert done == (2, "", f"error: threads is {threads}; expected 1 to 1024\n")
-
-
-@pytest.mark.parametrize("options", [[], ["--standardize"], ["--json"]])
-def test_file_with_bad_value(folder, run_here, options):
-    write("a.csv", ["x1,y", "1,0", "abc,1"])
-    done = run_here("--data", "a.csv", *options)
-    assert done == (
-        2,
-        "",
-        "error: a.csv, column 'x1', row 2: 'abc' is not a number; expected a number in every row\n",
-    )
-
-
-def test_wrong_use_ends_a_process_with_code_2():
-    assert run("--learning-rate", "nan") == (
-        2,
-        "",
-        "error: learning_rate is nan; expected a finite number above 0\n",
-    )
-    assert run("--iterations", "many") == (
-        2,
-        "",
-        "python -m nn_backend.train: error: argument --iterations: invalid int value: 'many' "
-        "(--help shows what is accepted)\n",
-    )
+# Numbers that do not fit
 
 
 def test_numbers_too_large_for_float32(folder, run_here):
@@ -484,27 +335,14 @@ def test_divergence_prints_no_half_document(run_here):
     assert "no longer finite" in done.err
 
 
-# Help
-
-
-def test_help_documents_every_option():
-    done = run("--help", COLUMNS="200", NO_COLOR="1")
-    assert (done.code, done.err) == (0, "")
-    options = r"^  (?:-h, )?(--[\w-]+)(?:, --no-\w+)?(?: [\w{},]+)?\s{2,}(\w.*)$"
-    described = dict(re.findall(options, done.out, re.MULTILINE))
-    assert sorted(described) == sorted(OPTIONS.split())
-    for name, default in [("--checkpoint-every", "60.0"), ("--hidden", "4"), ("--seed", "3")]:
-        assert described[name].endswith(f"(default: {default})")
-
-
-# A terminal, a pipe, a closed door
+# Ctrl-C, a terminal, a home that is closed
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
     """Start the command as a shell does in the foreground: SIGINT not ignored, wherever these tests run."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen([*DOOR, "train", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -561,32 +399,12 @@ def test_ctrl_c_gives_the_state_reached(run_here, monkeypatch):
         np.testing.assert_allclose(document["params"][name], array, rtol=1e-12)
 
 
-def test_ctrl_c_before_the_training(run_here, monkeypatch):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(train, "read_data", interrupted)
-    assert run_here() == (130, "", "error: interrupted\n")
-
-
-@POSIX
-def test_reader_that_leaves_ends_the_run_quietly():
-    with start(*LONG_RUN) as process:
-        try:
-            assert process.stdout.readline().startswith("backend ")
-            process.stdout.close()
-            assert process.wait(timeout=60) == 141
-            assert process.stderr.read() == ""
-        finally:
-            process.kill()
-
-
 @POSIX
 def test_progress_bar_goes_to_the_terminal_only():
     terminal, end = os.openpty()
     try:
         process = subprocess.Popen(
-            [*COMMAND, "--iterations", "100", "--log-every", "50"],
+            [*DOOR, "train", "--iterations", "100", "--log-every", "50"],
             stdout=subprocess.PIPE,
             stderr=end,
             text=True,
@@ -620,49 +438,9 @@ def test_a_home_that_cannot_be_written(tmp_path, device):
     assert [row[0] for row in done.rows] == [0, 1]
 
 
-def test_a_name_that_stdout_cannot_spell(folder):
-    write("nö.csv", ["x1,y", "1,0", "2,1", "3,1", "4,0"])
-    done = run("--data", "nö.csv", "--iterations", "1", PYTHONIOENCODING="ascii")
-    assert "Traceback" not in done.err
-    assert [row[0] for row in done.rows] == [0, 1]
-    assert done.code == 0
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
-def test_a_full_disk_is_said_in_one_line():
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [*COMMAND, "--iterations", "1"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
-        )
-    assert done.returncode not in (0, 130)
-    assert "No space left on device" in done.stderr
-    assert done.stderr.count("\n") == 1
-
-
-@POSIX
-def test_without_stderr_it_trains_all_the_same():
-    closing = ["sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND, "--iterations", "1"]
-    done = subprocess.run(closing, stdout=subprocess.PIPE, text=True, timeout=60)
-    assert [row[0] for row in Training(0, done.stdout, "").rows] == [0, 1]
-    assert done.returncode == 0
-
-
-@POSIX
-def test_without_stdout_errors_are_said_all_the_same():
-    closing = ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND]
-    done = subprocess.run([*closing, "--iterations", "1"], stderr=subprocess.PIPE, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
-    done = subprocess.run([*closing, "--iterations", "-1"], stderr=subprocess.PIPE, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (2, "error: iterations is -1; expected at least 0\n")
-
-
 # What is kept: --save, --onnx, --plot
 
 KEEP = ["--save", "model", "--onnx", "model.onnx", "--plot", "plot.svg"]
-
-
-def files_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def digest_of_marks(rows: int) -> str:
@@ -782,52 +560,6 @@ def untrained(monkeypatch) -> None:
     monkeypatch.setattr(train, "fit", lambda *_, **__: pytest.fail("it was trained"))
 
 
-@pytest.mark.parametrize("option", ["--save", "--onnx", "--plot"])
-@pytest.mark.parametrize(
-    ("path", "said"),
-    [
-        ("missing/a.png", "missing/a.png cannot be written: there is no folder missing; create it"),
-        ("a.csv/a.png", "a.csv/a.png cannot be written: there is no folder a.csv; create it"),
-        ("folder.png", "folder.png is a folder; expected a file's name"),
-        ("a.png", "a.png is also read; writing there would lose what it holds, choose another name"),
-    ],
-)
-@pytest.mark.parametrize("json_option", [[], ["--json"]])
-def test_places_where_nothing_can_be_kept(folder, run_here, untrained, option, path, said, json_option):
-    write("a.csv", ["x1,y", "1,0", "2,1"])
-    Path("folder.png").mkdir()
-    Path("a.png").hardlink_to("a.csv")
-    done = run_here("--data", "a.csv", option, path, *json_option)
-    assert done == (2, "", f"error: {said}\n")
-    assert Path("a.csv").read_text() == "x1,y\n1,0\n2,1\n"
-    assert files_in(folder) == ["a.csv", "a.png", "folder.png"]
-
-
-@pytest.mark.parametrize("option", ["--save", "--onnx"])
-def test_data_is_not_written_over(folder, run_here, untrained, option):
-    write("a.csv", ["x1,y", "1,0", "2,1"])
-    for path in ("a.csv", f"../{folder.name}/a.csv"):
-        said = f"error: {path} is also read; writing there would lose what it holds, choose another name\n"
-        assert run_here("--data", "a.csv", option, path) == (2, "", said)
-    assert Path("a.csv").read_text() == "x1,y\n1,0\n2,1\n"
-
-
-@pytest.mark.skipif(
-    os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere, and Windows knows no such folders"
-)
-@pytest.mark.parametrize("option", ["--save", "--onnx", "--plot"])
-def test_folder_that_may_not_be_written(folder, run_here, untrained, option):
-    Path("closed").mkdir(mode=0o500)
-    done = run_here(option, "closed/a.png")
-    assert done == (2, "", "error: closed/a.png cannot be written: no permission; choose another place\n")
-
-
-@pytest.mark.parametrize("name", ["a", "a.jpg", "a.csv", "png", ".png"])
-def test_picture_of_no_known_kind(folder, run_here, untrained, name):
-    said = f"error: the plot's file is {name!r}; expected a name ending in .png, .svg, .pdf\n"
-    assert run_here("--plot", name) == (2, "", said)
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -845,27 +577,6 @@ def test_two_options_that_name_one_file(folder, run_here, untrained, options):
     said = "error: --save, --onnx, --plot and --checkpoint name the same file; choose a name for each\n"
     assert run_here(*options.split()) == (2, "", said)
     assert files_in(folder) == ["folder", "link"]
-
-
-@pytest.mark.parametrize(
-    ("options", "missing", "extra"),
-    [
-        ("--save model", "safetensors", "export"),
-        ("--checkpoint model", "safetensors", "export"),
-        ("--onnx model.onnx", "onnx", "export"),
-        ("--plot a.png", "matplotlib", "plot"),
-        ("--plot a.png", "sklearn", "plot"),
-    ],
-)
-def test_missing_package_is_told_before_the_training(folder, options, missing, extra):
-    program = (
-        f"import sys, runpy; sys.modules[{missing!r}] = None; runpy.run_module('nn_backend.train', alter_sys=True)"
-    )
-    program = program.replace("alter_sys", "run_name='__main__', alter_sys")
-    done = subprocess.run([sys.executable, "-c", program, *options.split()], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(rf'error: .*\b{missing}\b.*: run "pip install nn-backend\[{extra}\]"\n', done.stderr)
-    assert files_in(folder) == []
 
 
 # Other data, other kinds of network
@@ -998,12 +709,3 @@ def test_a_network_that_finds_no_room_is_told_after_its_numbers(folder, run_here
     assert (done.code, done.err) == (2, "error: /dev/full cannot be written: No space left on device\n")
     assert [row[0] for row in done.rows] == [0, 1]
     assert "\nb2" in done.out
-
-
-def test_without_an_option_no_format_is_loaded():
-    program = (
-        "import sys; from nn_backend import train; sys.argv[1:] = ['--iterations', '1']; train.main(); "
-        "sys.exit(' '.join({'safetensors', 'onnx', 'matplotlib', 'sklearn'} & set(sys.modules)) or 0)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")

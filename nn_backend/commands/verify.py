@@ -2,13 +2,13 @@
 
 import hashlib
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from nn_backend.backend import Backend, available_backends, get_backend
-from nn_backend.command_line import DONE
+from nn_backend.commands.command_line import DONE, Parser
 from nn_backend.compiler.interpreter import interpret
 from nn_backend.engines.compiled import CompiledEngine, program
 from nn_backend.engines.engine import Examples
@@ -109,8 +109,9 @@ def compiled(case: Case, backend: Backend, threads: int) -> Iterator[str]:
         yield digest(*engine.state(engine.descend(state, count, numbers)[0]).params)
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Print what this machine is and how its bits compare; return the exit code."""
+    Parser("verify", "Compare the bits of this machine's kernels with the pinned ones.").parse_args(arguments)
     print(f"{platform.platform()}, {platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}")
     counts = sorted({1, count_threads()})
     places = [(f"{count} thread{'s'[: count > 1]}", get_backend("cpu"), count) for count in counts]

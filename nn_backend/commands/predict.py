@@ -1,4 +1,4 @@
-"""Command line: ask a saved network about the rows of a table, which may be larger than memory."""
+"""Command predict: ask a saved network about the rows of a table, which may be larger than memory."""
 
 import contextlib
 import math
@@ -7,30 +7,28 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import IO, Any
 
 import numpy as np
 
 from nn_backend import equations
 from nn_backend.backend import get_backend
-from nn_backend.command_line import DONE, Parser, run
+from nn_backend.commands.command_line import DONE, Parser
 from nn_backend.engines.engine import Examples, Score
 from nn_backend.errors import ArgumentError, DataError
 from nn_backend.export import load
 from nn_backend.files import STDOUT, SUFFIXES, check_output, read_frames, replacing
 from nn_backend.marks import marks_file
 from nn_backend.model import Model
-from nn_backend.network import predict
 from nn_backend.tables import column_names, quoted, read_features, read_targets
 
 CHUNK_ROWS = 100_000  # BLAS may round a row's last bit by its place in the chunk
 STREAM = "-"
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Predict as the arguments say, write a row for each row read, and return the exit code."""
-    args = _parser().parse_args()
+    args = _parser().parse_args(arguments)
     backend = get_backend(args.device)
     model = load(args.model)
     if not isinstance(model, Model):
@@ -104,14 +102,14 @@ class _Reached:
 
 def _parser() -> Parser:
     parser = Parser(
-        "python -m nn_backend.predict",
-        "Ask a network saved by nn_backend.train: a line for each row of a table, with probability and label, "
+        "predict",
+        "Ask a network saved by train: a line for each row of a table, with probability and label, "
         "probability_NAME of each of several classes and label, or prediction.",
         example="--model model.safetensors --data marks --output predicted.csv",
-        first="python -m nn_backend.train --save model.safetensors",
+        first="train --save model.safetensors",
     )
     add = parser.add_argument
-    add("--model", type=Path, required=True, help="what nn_backend.train --save wrote")
+    add("--model", type=Path, required=True, help="what train --save wrote")
     add("--data", required=True, help=f"marks, a file ending in {', '.join(SUFFIXES)}, or {STREAM} for CSV from stdin")
     add("--output", default=STREAM, help=f"CSV file to write, or {STREAM} for standard output")
     add("--target", help="column with the true values, where there is one; else as in training")
@@ -175,16 +173,3 @@ def _opened(data: str) -> Iterator[tuple[Path, str]]:
             if sys.stdin is not None:  # None where the caller closed it
                 shutil.copyfileobj(sys.stdin.buffer, file)
         yield path, "standard input"
-
-
-class _Command(ModuleType):
-    """What the module is where it is imported: it takes the place of the package's function of that name."""
-
-    __call__ = staticmethod(predict)
-
-
-if __name__ == "__main__":
-    run(main)
-else:
-    sys.modules[__name__].__class__ = _Command
-    __doc__ = predict.__doc__ or ""

@@ -1,8 +1,8 @@
-"""Command line: print a training step as a program, a plan, LLVM IR, this processor's machine code, or CUDA C."""
+"""Command compiler: print a training step as a program, a plan, LLVM IR, this processor's machine code, or CUDA C."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from nn_backend.command_line import DONE, Parser, run
+from nn_backend.commands.command_line import DONE, Parser
 from nn_backend.compiler import cuda, llvm
 from nn_backend.compiler.native import assembly, host
 from nn_backend.compiler.plan import Plan
@@ -19,10 +19,10 @@ PRINTERS: dict[str, Callable[[Program], str]] = {
 }
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Print the stage that the arguments ask for, and return the exit code."""
     parser = Parser(
-        "python -m nn_backend.compiler",
+        "compiler",
         "Print one step of gradient descent on its way from ten equations to a kernel.",
         example="--features 3 --hidden 4 --dtype float32 --emit program",
     )
@@ -31,12 +31,8 @@ def main() -> int:
     parser.add_argument("--outputs", type=int, default=1, help="outputs of the network")
     parser.add_argument("--dtype", choices=DTYPES, default="float64", help="number format")
     parser.add_argument("--emit", choices=tuple(PRINTERS), default="program", help="stage to print")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     sizes = (args.features, args.hidden, args.outputs)
     init_params(*sizes)  # says which sizes are accepted
     print(PRINTERS[args.emit](compiled.program("step", *sizes, args.dtype)), end="")
     return DONE
-
-
-if __name__ == "__main__":
-    run(main)

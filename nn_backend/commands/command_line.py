@@ -1,10 +1,10 @@
-"""What the command lines share: options that name data, errors in one line on stderr, and exit codes."""
+"""What the commands share: options that name data, errors in one line on stderr, and exit codes."""
 
 import argparse
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,6 +13,7 @@ from nn_backend.files import SUFFIXES
 from nn_backend.marks import load_data
 from nn_backend.tables import TASKS, Table, quoted
 
+SCRIPT = "nn-backend"  # which stands for "python -m nn_backend" where the package is installed
 DONE, WRONG_USE, NO_DEVICE, INTERRUPTED, READER_LEFT = 0, 2, 3, 130, 141
 
 
@@ -30,18 +31,22 @@ class Parser(argparse.ArgumentParser):
     Parameters
     ----------
     command : str
-        What is typed, such as ``"python -m nn_backend.train"``.
+        Its name; empty for the door itself.
     description : str
         What it does.
     example : str
         Arguments of an example that works when pasted.
     first : str, optional
-        A command that the example needs to have run.
+        A command that the example needs to have run, with its arguments.
     """
 
-    def __init__(self, command: str, description: str, example: str, first: str = "") -> None:
-        epilog = f"example: {first}{' && ' * bool(first)}{command} {example}"
-        super().__init__(prog=command, description=description, epilog=epilog, formatter_class=_Format)
+    def __init__(self, command: str, description: str, example: str = "", first: str = "") -> None:
+        door = SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m nn_backend"
+        typed = [f"{door} {words}".strip() for words in (first, f"{command} {example}".strip()) if words]
+        epilog = f"example: {' && '.join(typed)}"
+        super().__init__(
+            prog=f"{door} {command}".strip(), description=description, epilog=epilog, formatter_class=_Format
+        )
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and exit with code 2."""
@@ -73,13 +78,13 @@ def read_data(args: argparse.Namespace) -> Table:
     return table
 
 
-def run(main: Callable[[], int]) -> NoReturn:
+def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
     """Run a command to its exit code; expected failures become one line on stderr.
 
     Parameters
     ----------
     main : callable
-        Gives the exit code, or raises.
+        Takes the arguments and returns the exit code, or raises.
     """
     with Path(os.devnull).open("w") as nowhere:
         for name in ("stdout", "stderr"):
@@ -88,7 +93,7 @@ def run(main: Callable[[], int]) -> NoReturn:
             setattr(sys, name, stream)
         warnings.showwarning = lambda message, *_: print("note:", message, file=sys.stderr)
         try:
-            code = main()
+            code = main(sys.argv[1:])
             sys.stdout.flush()
             sys.exit(code)
         except NNBackendError as error:

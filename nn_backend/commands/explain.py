@@ -1,0 +1,121 @@
+"""Command explain: print the article's worked example as text, as tables on a terminal, or as JSON.
+
+Text and tables round to six digits and, as NumPy does, shorten arrays of more than 1000 numbers; JSON has all of them
+in full precision.
+"""
+
+import argparse
+import itertools
+import json
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nn_backend.commands.command_line import DONE, Parser, add_data_options, read_data
+from nn_backend.errors import ArgumentError
+from nn_backend.network import init_params
+from nn_backend.worked_example import Step, explain
+
+TEXT_WIDTH = 100  # of a line of numbers in a file
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the steps that the arguments ask for, and return the exit code."""
+    args = _parser().parse_args(arguments)
+    table = read_data(args)
+    _check(args, table.X.shape[1])
+    example = slice(args.row, args.row + 1)
+    n0, n2 = len(table.X), len(table.y)
+    start = init_params(n0, args.hidden, n2, seed=args.seed, factor=args.factor)
+    steps = explain(
+        table.X[:, example], table.y[:, example], start, args.learning_rate, args.iterations, output=table.output
+    )
+    title = (
+        f"{args.data}, row {args.row}: {table.target} from {textwrap.shorten(', '.join(table.features), TEXT_WIDTH)}\n"
+        f"n0 = {n0} inputs, n1 = {args.hidden} hidden units, n2 = {n2} output{'s' * (n2 > 1)}, m = 1 example\n"
+        f"factor = {args.factor}, seed = {args.seed}, learning_rate = {args.learning_rate}"
+    )
+    if args.json:
+        settings = {name: value for name, value in vars(args).items() if name != "json"}
+        settings |= {"features": table.features, "labels": table.labels, "output": table.output}
+        print(json.dumps({**settings, "steps": [_fields(step) for step in steps]}, indent=2))
+    elif sys.stdout.isatty():
+        _print_tables(title, steps)
+    else:
+        _print_text(title, steps)
+    return DONE
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "explain",
+        "Show a training step on one row with the numbers of every equation. Without arguments, the article's example.",
+        example="--row 0 --hidden 2 --iterations 2",
+    )
+    add = parser.add_argument
+    add_data_options(parser)
+    add("--row", type=int, default=2, help="row to train on, counted from 0")
+    add("--hidden", type=int, default=4, help="hidden units")
+    add("--learning-rate", type=float, default=0.2, help="step width")
+    add("--iterations", type=int, default=1, help="updates to do, each of them shown")
+    add("--factor", type=float, default=0.1, help="standard deviation of the initial weights")
+    add("--seed", type=int, default=3, help="seed of the initial weights")
+    add("--json", action="store_true", help="print one JSON document in full precision instead of text")
+    return parser
+
+
+def _check(args: argparse.Namespace, rows: int) -> None:
+    if not 0 <= args.row < rows:
+        raise ArgumentError(f"--row is {args.row}; expected 0 to {rows - 1}, the rows of {args.data}")
+    if not (np.isfinite(args.learning_rate) and args.learning_rate > 0):
+        raise ArgumentError(f"--learning-rate is {args.learning_rate}; expected a finite number above 0")
+    if args.iterations < 0:
+        raise ArgumentError(f"--iterations is {args.iterations}; expected at least 0")
+
+
+def _fields(step: Step) -> dict[str, Any]:
+    """Return a step as JSON has it."""
+    before = None if step.before is None else step.before.tolist()
+    return {**step._asdict(), "shape": step.values.shape, "values": step.values.tolist(), "before": before}
+
+
+def _numbers(step: Step, width: int) -> str:
+    def show(array: np.ndarray) -> str:
+        return np.array2string(array, max_line_width=width, precision=6, floatmode="maxprec_equal")
+
+    return show(step.values) if step.before is None else f"before\n{show(step.before)}\nafter\n{show(step.values)}"
+
+
+def _label(step: Step) -> str:
+    return f"({step.number})" if step.number else ""
+
+
+def _print_text(title: str, steps: Iterable[Step]) -> None:
+    print(title)
+    for part, group in itertools.groupby(steps, key=lambda step: step.part):
+        print(f"\n{part}")
+        for step in group:
+            print(f"\n{_label(step):4}  {step.values.shape!s:8}  {step.function:19}  {step.formula}")
+            print(textwrap.indent(f"{step.meaning}\n{_numbers(step, TEXT_WIDTH)}", " " * 6))
+
+
+def _print_tables(title: str, steps: Iterable[Step]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    console.print(Text(title))
+    for part, group in itertools.groupby(steps, key=lambda step: step.part):
+        table = Table(title=Text(part), title_justify="left", show_header=False, show_lines=True, box=box.ROUNDED)
+        for step in group:
+            formula = (f"{_label(step)} {step.formula}".strip(), "bold")
+            source = f"\n{step.function}  {step.values.shape}\n"
+            text = Text.assemble(formula, source, (step.meaning, "dim"), overflow="fold")
+            # Text, because a string's brackets would be read as markup.
+            table.add_row(text, Text(_numbers(step, console.width // 2), no_wrap=True))
+        console.print(table)

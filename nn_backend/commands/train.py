@@ -1,0 +1,347 @@
+"""Command train: train a network. Without arguments, the article's run."""
+
+import argparse
+import contextlib
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nn_backend import engines
+from nn_backend.backend import Backend, get_backend
+from nn_backend.commands.command_line import DONE, INTERRUPTED, Parser, add_data_options, read_data
+from nn_backend.descent import ALPHA, MAX_ITERATIONS, TOL, fit
+from nn_backend.engines.engine import Score
+from nn_backend.errors import ArgumentError
+from nn_backend.export import save, to_onnx
+from nn_backend.files import check_output, replacing
+from nn_backend.marks import ARTICLE
+from nn_backend.measures import balanced_accuracy, majority_share, roc_auc
+from nn_backend.model import Model
+from nn_backend.network import DTYPES, init_params, predict_proba, score
+from nn_backend.optimizers import OPTIMIZERS, get_optimizer
+from nn_backend.plots import FORMATS, check_plot, plot_training
+from nn_backend.run import FitResult
+from nn_backend.tables import Standardization, Table, standardization
+from nn_backend.tensors import digest, import_extra
+
+ARTICLE_TRAIN_ROWS = 300
+VALIDATION_SHARE, CHECK_EVERY = 0.1, 10
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train as the arguments say, print what was reached, and return the exit code."""
+    args = _parser().parse_args(arguments)
+    backend = get_backend(args.device)
+    _check_outputs(args)
+    table = read_data(args)
+    rows = table.X.shape[1]
+    train_rows = _train_rows(args, rows)
+    _settle(args, len(table.X))
+    X, y = table.X, table.y
+    scale = target_scale = validation = None
+    if args.standardize:
+        scale = standardization(X[:, :train_rows])
+        X = scale.apply(X)
+    if table.output == "identity":
+        target_scale = standardization(y[:, :train_rows])
+        y = target_scale.apply(y)
+    trained = np.arange(train_rows)
+    if args.early_stopping:
+        held, trained = _hold_out(train_rows, args.seed)
+        validation = X[:, held], y[:, held]
+    start = init_params(len(X), args.hidden, len(y), seed=args.seed, factor=args.factor, dtype=args.dtype)
+    engine = engines.choose(args.engine, backend)
+    measure = "r2" if table.output == "identity" else "accuracy"
+
+    printed: list[int] = []
+
+    def print_row(iteration: int, reached: Score) -> None:
+        if not printed:
+            print(f"backend {backend.name}, device {backend.device_name}, engine {engine}, dtype {args.dtype}")
+            sizes = f"{len(X)}-{args.hidden}-{len(y)}"
+            print(f"{args.data}: {train_rows} rows to train, {rows - train_rows} to test, {sizes}")
+            if args.data != ARTICLE:
+                print(_described(args, table.output))
+            print(f"\n{'iteration':>9}  {'cost':>8}  {measure:>8}")
+        printed.append(iteration)
+        print(f"{iteration:9d}  {_decimals(reached.cost)}  {_decimals(getattr(reached, measure))}", flush=True)
+
+    def look(iteration: int, reached: Score) -> None:
+        if iteration % args.log_every == 0 or validation is None:  # early stopping looks more often
+            print_row(iteration, reached)
+
+    with _progress_bar(args.iterations) as progress:
+        result = fit(
+            X[:, trained],
+            y[:, trained],
+            start,
+            output=table.output,
+            optimizer=args.optimizer,
+            learning_rate=args.learning_rate,
+            alpha=args.alpha,
+            tol=args.tol,
+            iterations=args.iterations,
+            validation=validation,
+            check_every=CHECK_EVERY,
+            backend=backend,
+            engine=args.engine,
+            threads=args.threads,
+            log_every=args.log_every,
+            callback=None if args.json else look,
+            progress=progress,
+            checkpoint=args.checkpoint,
+            every=args.checkpoint_every,
+            resume=args.checkpoint if args.resume else None,
+        )
+    if not args.json and printed[-1:] != [result.rows[-1].iteration]:
+        print_row(*result.rows[-1][:2])
+    X_test, y_test = X[:, train_rows:], y[:, train_rows:]
+    test: dict[str, float] = {}
+    if y_test.size:
+        yhat = predict_proba(result.params, X_test, output=table.output, backend=backend)
+        test = _measured(score(result.params, X_test, y_test, output=table.output, backend=backend))
+        if table.output != "identity":
+            test |= {"majority": majority_share(y_test), "balanced_accuracy": balanced_accuracy(y_test, yhat)}
+            test |= _without_nan({"roc_auc": roc_auc(y_test, yhat)})
+    if args.json:
+        print(json.dumps(_document(args, backend, table, train_rows, result, test, scale, target_scale), indent=2))
+    else:
+        _print_summary(result, len(trained), test, rows - train_rows)
+    if args.save or args.onnx:
+        _write_model(args, table, scale, target_scale, train_rows, result)
+    if args.plot:
+        asked = {"y": y_test, "yhat": yhat} if test else {}
+        if target_scale is not None:
+            asked = {name: target_scale.undo(values) for name, values in asked.items()}
+        plot_training(args.plot, result.history, output=table.output, **asked, labels=table.labels)
+    if result.interrupted:
+        print(f"interrupted after {result.iterations} of {args.iterations} iterations", file=sys.stderr)
+        return INTERRUPTED
+    return DONE
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "train",
+        "Train a network with one hidden layer of sigmoids. Without arguments, the article's run; for other data, by "
+        "default rprop on standardised features, with a penalty and an end.",
+        example="--data simulated:100000 --iterations 200",
+    )
+    add = parser.add_argument
+    add("--device", help="cpu, gpu, cupy:1 (a device by its number) or auto; else NN_BACKEND, else cpu")
+    add("--engine", choices=engines.ENGINES, default="auto", help="how an iteration is executed")
+    add_data_options(parser)
+    add("--train-rows", type=int, help="rows to train on, the rest is for the test; else 300 of marks, 3/4 of others")
+    add("--hidden", type=int, default=4, help="hidden units")
+    add("--optimizer", choices=[*OPTIMIZERS], help="update rule; else gd for marks or with --learning-rate, else rprop")
+    add("--learning-rate", type=float, help="step width; else the rule's own")
+    add("--alpha", type=float, help=f"penalty on the weights; else 0 for marks, {ALPHA:g} for others")
+    add("--tol", type=float, help=f"largest gradient that ends the training; else 0 for marks, {TOL:g} for others")
+    add("--iterations", type=int, help=f"updates to do; else 4500 for marks, {MAX_ITERATIONS} for others")
+    add("--early-stopping", action="store_true", help="hold a tenth of the training rows out, stop at its lowest cost")
+    add("--factor", type=float, help="deviation of the initial weights; else 0.01 for marks, 2/sqrt(inputs) for others")
+    add("--seed", type=int, default=3, help="seed of the initial weights, and of the rows held out")
+    add("--dtype", choices=DTYPES, default="float64", help="number format of the computation")
+    add(
+        "--standardize",
+        action=argparse.BooleanOptionalAction,
+        help="scale features by the training rows' mean and deviation; else not for marks, but for others",
+    )
+    add("--log-every", type=int, help="iterations between two rows of the table; else 1000 for marks, 100 for others")
+    add("--threads", type=int, help="workers on the CPU; else NN_BACKEND_THREADS, else as many as the process may use")
+    add("--json", action="store_true", help="print one JSON document in full precision instead of text")
+    add("--checkpoint", type=Path, help="safetensors file for the state of the run, from which it can go on")
+    add("--checkpoint-every", type=float, default=60.0, help="seconds between checkpoints")
+    add("--resume", action="store_true", help="go on from --checkpoint, with the same bits as without the break")
+    add("--save", type=Path, help="safetensors file for the network, as the command predict reads it")
+    add("--onnx", type=Path, help="ONNX file for the network, as other runtimes read it")
+    add("--plot", type=Path, help=f"file for a picture of the training and the test, ending in {', '.join(FORMATS)}")
+    return parser
+
+
+def _settle(args: argparse.Namespace, n0: int) -> None:
+    """Fill in what was not said: the article's settings for its data, those that serve for others."""
+    article = args.data == ARTICLE
+    if args.optimizer is None:
+        args.optimizer = "gd" if article or args.learning_rate is not None else "rprop"
+    settings = {
+        "learning_rate": (get_optimizer(args.optimizer).numbers["learning_rate"],) * 2,
+        "alpha": (0.0, ALPHA),
+        "tol": (0.0, TOL),
+        "iterations": (4500, MAX_ITERATIONS),
+        "factor": (0.01, 2 / n0**0.5),
+        "standardize": (False, True),
+        "log_every": (1000, 100),
+    }
+    for name, (articles, others) in settings.items():
+        if getattr(args, name) is None:
+            setattr(args, name, articles if article else others)
+
+
+def _described(args: argparse.Namespace, output: str) -> str:
+    numbers = (f"{name.replace('_', ' ')} {getattr(args, name):.3g}" for name in ("learning_rate", "alpha", "tol"))
+    scaled = "standardised" if args.standardize else "as they are"
+    return f"{output} output, {args.optimizer}, {', '.join(numbers)}, factor {args.factor:.3g}, features {scaled}"
+
+
+def _hold_out(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows held out for early stopping and those left, both in order."""
+    count = int(rows * VALIDATION_SHARE)
+    if not count:
+        raise ArgumentError(f"--early-stopping holds a tenth of {rows} training rows out; expected at least 10 rows")
+    order = np.random.RandomState(seed).permutation(rows)
+    return np.sort(order[:count]), np.sort(order[count:])
+
+
+def _measured(score: Score) -> dict[str, float]:
+    """Return the fields of a score that apply."""
+    return _without_nan(score._asdict())
+
+
+def _without_nan(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if not math.isnan(value)}
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """Refuse what cannot be written now, rather than after the training."""
+    source = Path(args.data)
+    if args.resume and not args.checkpoint:
+        raise ArgumentError("--resume goes on from a file that --checkpoint names; name it")
+    for path, package in (
+        (args.save, "safetensors.numpy"),
+        (args.onnx, "onnx"),
+        (args.checkpoint, "safetensors.numpy"),
+    ):
+        if path:
+            import_extra(package)
+            check_output(path, source)
+    if args.plot:
+        check_plot(args.plot, source)
+    given = {name: getattr(args, name) for name in ("save", "onnx", "plot", "checkpoint")}
+    outputs = [path.resolve() for path in given.values() if path]
+    if len(set(outputs)) < len(outputs):
+        raise ArgumentError("--save, --onnx, --plot and --checkpoint name the same file; choose a name for each")
+
+
+def _write_model(
+    args: argparse.Namespace,
+    table: Table,
+    scale: Standardization | None,
+    target_scale: Standardization | None,
+    train_rows: int,
+    result: FitResult,
+) -> None:
+    model = Model.of(
+        result,
+        features=table.features,
+        target=table.target,
+        labels=table.labels,
+        standardization=scale,
+        target_scale=target_scale,
+        training=_settings(args, train_rows),
+        data_sha256=digest(table.X[:, :train_rows], table.y[:, :train_rows]),
+    )
+    if args.save:
+        save(args.save, model)
+    if args.onnx:
+        with replacing(args.onnx) as file:
+            file.write(to_onnx(model).SerializeToString())
+
+
+def _train_rows(args: argparse.Namespace, rows: int) -> int:
+    chosen = args.train_rows
+    if chosen is None:
+        chosen = ARTICLE_TRAIN_ROWS if args.data == ARTICLE else max(1, rows * 3 // 4)
+    if not 1 <= chosen <= rows:
+        raise ArgumentError(f"--train-rows is {chosen}; expected 1 to {rows}, the rows of {args.data}")
+    return int(chosen)
+
+
+def _decimals(value: float) -> str:
+    return f"{value:8.3f}" if abs(value) < 10_000 else f"{value:8.2e}"
+
+
+def _print_summary(result: FitResult, train_rows: int, test: Mapping[str, float], test_rows: int) -> None:
+    reached = _measured(result.score)
+    name, value = [*reached.items()][1]
+    print(f"\n{'':8}  {'rows':>9}  {'cost':>8}  {name}")
+    print(f"training  {train_rows:9d}  {_decimals(reached['cost'])}  {value}")
+    if test:
+        print(f"test      {test_rows:9d}  {_decimals(test['cost'])}  {test[name]}")
+    if "majority" in test:
+        area = f", ROC AUC {test['roc_auc']:.3f}" if "roc_auc" in test else ""
+        print(f"test: majority {test['majority']:.3f}, balanced accuracy {test['balanced_accuracy']:.3f}{area}")
+        if test["accuracy"] <= test["majority"]:
+            print("note: the network is no better than always answering the most frequent class")
+    ended = {"tol": "no gradient is as large as --tol", "patience": f"the lowest cost was at {result.best_iteration}"}
+    if result.status in ended:
+        print(f"\nended after {result.iterations} iterations: {ended[result.status]}")
+    print(f"\n{result.seconds:.3f} seconds, {result.iterations / result.seconds:.0f} iterations per second\n")
+    for name, array in result.params._asdict().items():
+        lines = ["  ".join(map(_decimals, row)) for row in array]
+        print("\n".join(f"{name if k == 0 else '':2}  {line}" for k, line in enumerate(lines)))
+
+
+def _settings(args: argparse.Namespace, train_rows: int) -> dict[str, Any]:
+    names = ("data", "hidden", "dtype", "optimizer", "learning_rate", "alpha", "tol", "factor", "seed")
+    return {**{name: getattr(args, name) for name in names}, "train_rows": train_rows}
+
+
+def _document(
+    args: argparse.Namespace,
+    backend: Backend,
+    table: Table,
+    train_rows: int,
+    result: FitResult,
+    test: Mapping[str, float],
+    scale: Standardization | None,
+    target_scale: Standardization | None,
+) -> dict[str, Any]:
+    return {
+        "backend": result.backend,
+        "device": backend.device_name,
+        "engine": result.engine,
+        **_settings(args, train_rows),
+        "test_rows": table.X.shape[1] - train_rows,
+        "features": table.features,
+        "target": table.target,
+        "labels": table.labels,
+        "output": table.output,
+        "standardization": scale and scale.to_lists(),
+        "target_scale": target_scale and target_scale.to_lists(),
+        "iterations": result.iterations,
+        "status": result.status,
+        "best_iteration": result.best_iteration,
+        "interrupted": result.interrupted,
+        "history": result.history.to_dict("records"),
+        "seconds": result.seconds,
+        "iterations_per_second": result.iterations / result.seconds,
+        "test": test or None,
+        "params": {name: array.tolist() for name, array in result.params._asdict().items()},
+    }
+
+
+@contextlib.contextmanager
+def _progress_bar(iterations: int) -> Iterator[Callable[[int], object] | None]:
+    """Return a function that shows the iteration reached, or None where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
+    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[rate]}"))  # the default shows what remains
+    # Rows printed to a terminal go above the bar; to a file or pipe they must go where they were sent.
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
+        task = bar.add_task("training", total=iterations, rate="")
+
+        def show(iteration: int) -> None:
+            speed = bar.tasks[task].speed
+            bar.update(task, completed=iteration, rate=f"{speed:.0f} iterations/s" if speed else "")
+
+        yield show

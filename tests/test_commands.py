@@ -1,0 +1,502 @@
+"""What all commands have in common: one door, help, refusals of one line, and how they end."""
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import DOOR, Run, files_in, run_command, write
+
+import nn_backend as nn
+from nn_backend import __main__ as door
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and terminals as POSIX has them")
+FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+ROOT = Path(nn.__file__).parents[1]
+COMMANDS = {name: importlib.import_module(f"nn_backend.commands.{name}") for name in door.COMMANDS}
+OPTIONS = {
+    "train": "--device --engine --data --target --task --features --train-rows --hidden --optimizer --learning-rate "
+    "--alpha --tol --iterations --early-stopping --factor --seed --dtype --standardize --log-every --threads --json "
+    "--checkpoint --checkpoint-every --resume --save --onnx --plot",
+    "predict": "--model --data --output --target --device",
+    "explain": "--data --target --task --features --row --hidden --learning-rate --iterations --factor --seed --json",
+    "compare": "--device --rows --hidden --dtype --threads --json --plot",
+    "verify": "",
+    "compiler": "--features --hidden --outputs --dtype --emit",
+}
+ASK = "predict --model model --data"
+LONG_RUN = "train --data simulated:200000 --iterations 100000000 --log-every 1"
+
+
+@pytest.fixture
+def run_here(run_main: Callable[..., Run]) -> Callable[..., Run]:
+    return lambda typed: run_main(door.main, *typed.split())
+
+
+@pytest.fixture
+def model(folder: Path) -> nn.Model:
+    """A network for the article's data, in the file "model"."""
+    draw = np.random.default_rng(0).normal
+    params = nn.Params(*(draw(0, 0.6, shape) for shape in ((4, 3), (4, 1), (1, 4), (1, 1))))
+    saved = nn.Model(params, features=("x1", "x2", "x3"), target="y")
+    nn.save("model", saved)
+    return saved
+
+
+@pytest.fixture
+def idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where work is begun."""
+    for name, begin in (("train", "fit"), ("compare", "compare"), ("predict", "read_frames")):
+        monkeypatch.setattr(COMMANDS[name], begin, lambda *_, **__: pytest.fail("it was begun"))
+
+
+# The door
+
+
+@pytest.mark.parametrize(("typed", "code"), [("", 2), ("--help", 0)])
+def test_the_door_lists_its_commands(run_here, monkeypatch, typed, code):
+    monkeypatch.setenv("COLUMNS", "100")
+    done = run_here(typed)
+    assert (done.code, done.out if code else done.err) == (code, "")
+    listed = dict(re.findall(r"^    (\w+) +(\w.*)$", done.out + done.err, re.MULTILINE))
+    assert listed == door.COMMANDS
+
+
+def test_each_command_is_a_file():
+    files = {path.stem for path in Path(nn.__file__).parent.joinpath("commands").glob("*.py")}
+    assert files - {"__init__", "command_line"} == set(door.COMMANDS)
+
+
+def test_the_script_is_the_door(monkeypatch, capsys):
+    """What is printed is spelt as it was typed."""
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    module, _, name = scripts["nn-backend"].partition(":")
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/nn-backend", "compiler", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        getattr(importlib.import_module(module), name)()
+    shown = capsys.readouterr().out
+    assert (ended.value.code, shown.splitlines()[0][:27]) == (0, "usage: nn-backend compiler ")
+    assert "\nexample: nn-backend compiler --" in shown
+
+
+@pytest.mark.parametrize("way", [("nn_backend", "train"), ("nn_backend.train",)], ids=" ".join)
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("--learning-rate nan", "error: learning_rate is nan; expected a finite number above 0"),
+        (
+            "--iterations many",
+            "python -m nn_backend train: error: argument --iterations: invalid int value: 'many' "
+            "(--help shows what is accepted)",
+        ),
+    ],
+)
+def test_wrong_use_ends_a_process_with_code_2(way, typed, said):
+    done = subprocess.run([sys.executable, "-m", *way, *typed.split()], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"{said}\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "spared"),
+    [
+        ("--help", "pandas llvmlite rich nn_backend.commands.train nn_backend.commands.verify"),
+        ("train --iterations 1", "safetensors onnx matplotlib sklearn rich nn_backend.commands.predict"),
+        ("explain", "rich matplotlib llvmlite"),
+        (f"{ASK} marks --output out.csv", "matplotlib sklearn torch onnx rich nn_backend.commands.train"),
+    ],
+)
+def test_only_what_a_command_needs_is_loaded(model, typed, spared):
+    program = (
+        "import sys, runpy\ntry:\n    runpy.run_module('nn_backend', run_name='__main__')\n"
+        f"except SystemExit as ended:\n    sys.exit(' '.join(set({spared!r}.split()) & set(sys.modules)) or ended.code)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *typed.split()], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+# Help
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_help_documents_every_option(run_here, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "200")
+    done = run_here(f"{command} --help")
+    assert (done.code, done.err) == (0, "")
+    found = re.findall(r"^  (?:-h, )?(--[\w-]+)(?:, --no-\w+)?(?: [\w{},]+)?\s{2,}(\w.*)$", done.out, re.MULTILINE)
+    assert sorted(name for name, _ in found) == sorted([*OPTIONS[command].split(), "--help"])
+    if command == "train":
+        defaults = {"--checkpoint-every": "60.0", "--hidden": "4", "--seed": "3"}
+        assert all(dict(found)[name].endswith(f"(default: {value})") for name, value in defaults.items())
+
+
+@POSIX
+@pytest.mark.parametrize("command", ["train", "predict", "explain", "compiler"])  # compare: test_compare.py
+def test_the_example_works_when_pasted(run_here, folder, command):
+    example = re.search(r"^example: (.*)$", run_here(f"{command} --help").out, re.MULTILINE)[1]
+    beside = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(example, shell=True, capture_output=True, text=True, env=beside, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"python -m nn_backend {command} " in example
+    assert done.stdout
+
+
+# Wrong use: code 2, one line on stderr, nothing on stdout, no work begun
+
+ROWS = "expected whole numbers from 1 to 1000000000000 and commas"
+WRONG = {
+    "": [("steam", "argument COMMAND: invalid choice: 'steam'"), ("--verbose", "--verbose")],
+    "train": [
+        ("--iterations -1", "error: iterations is -1; expected at least 0"),
+        ("--iterations 1.5", "argument --iterations: invalid int value: '1.5'"),
+        ("--iterations", "argument --iterations: expected one argument"),
+        ("--log-every 0", "error: log_every is 0; expected at least 1"),
+        ("--learning-rate nan", "error: learning_rate is nan; expected a finite number above 0"),
+        ("--learning-rate inf", "error: learning_rate is inf; expected a finite number above 0"),
+        ("--learning-rate 0", "error: learning_rate is 0.0; expected a finite number above 0"),
+        ("--learning-rate=-0.2", "error: learning_rate is -0.2; expected a finite number above 0"),
+        ("--learning-rate fast", "argument --learning-rate: invalid float value: 'fast'"),
+        ("--hidden 0", "error: n_hidden is 0; expected 1 to 2147483647"),
+        ("--hidden -1", "error: n_hidden is -1; expected 1 to 2147483647"),
+        ("--hidden 1000000000000000", "error: n_hidden is 1000000000000000; expected 1 to 2147483647"),
+        ("--hidden 1" + "0" * 26, f"error: n_hidden is 1{'0' * 26}; expected 1 to 2147483647"),
+        ("--train-rows 0", "error: --train-rows is 0; expected 1 to 395, the rows of marks"),
+        ("--train-rows -1", "error: --train-rows is -1; expected 1 to 395, the rows of marks"),
+        ("--train-rows 999", "error: --train-rows is 999; expected 1 to 395, the rows of marks"),
+        ("--threads 0", "error: threads is 0; expected 1 to 1024"),
+        ("--threads 1" + "0" * 20, f"error: threads is 1{'0' * 20}; expected 1 to 1024"),
+        ("--seed -1", "error: seed is -1; expected a whole number from 0 to 4294967295"),
+        ("--seed 4294967296", "error: seed is 4294967296; expected a whole number from 0 to 4294967295"),
+        ("--factor nan", "error: factor is nan; expected a finite number"),
+        ("--factor 1e308", "error: factor is 1e+308; the weights would not be finite in float64"),
+        ("--factor 1e100 --dtype float32", "error: factor is 1e+100; the weights would not be finite in float32"),
+        ("--engine steam", "argument --engine: invalid choice: 'steam'"),
+        ("--dtype float16", "argument --dtype: invalid choice: 'float16'"),
+        ("--device tpu", "error: backend 'tpu' is not known; accepted: cpu, gpu, auto, numpy, cupy, cupy:1"),
+        ("--device cpu:1", "error: backend numpy:1 is not known: NumPy has no numbered devices; use cpu"),
+        ("--device cupy:x", "error: backend 'cupy:x' is not known; accepted: "),
+        ("--verbose", "unrecognized arguments: --verbose"),
+        ("marks.csv", "unrecognized arguments: marks.csv"),
+        ("--features x1,x9", "has no feature column 'x9'; its columns are 'x1', 'x2', 'x3', 'y'"),
+        ("--features x1,x1", "error: features are 'x1', 'x1'; each may be named once"),
+        ("--features x1,y", "error: column 'y' is the target and cannot be a feature"),
+        ("--target x9", "has no target column 'x9'; its columns are 'x1', 'x2', 'x3', 'y'"),
+        ("--resume", "error: --resume goes on from a file that --checkpoint names; name it"),
+        ("--resume --checkpoint c", "error: c does not exist; expected a checkpoint saved by nn_backend"),
+        ("--early-stopping --train-rows 9", "holds a tenth of 9 training rows out; expected at least 10 rows"),
+        ("--tol -1", "error: tol is -1.0; expected at least 0"),
+        ("--optimizer newton", "argument --optimizer: invalid choice: 'newton'"),
+        ("--data simulated:abc", "error: data is 'simulated:abc'; expected simulated:ROWS with 1 to 1000000000000"),
+        ("--data simulated:0", "error: rows is 0; expected 1 to 1000000000000"),
+        ("--data simulated:9999999999999", "error: rows is 9999999999999; expected 1 to 1000000000000"),
+        (
+            "--data simulated:99999999999999",
+            "error: data is 'simulated:99999999999999'; expected simulated:ROWS with 1",
+        ),
+    ],
+    "predict": [
+        ("", "the following arguments are required: --model, --data"),
+        ("--model model", "the following arguments are required: --data"),
+        ("--data marks", "the following arguments are required: --model"),
+        ("--model model --data marks --rows 3", "unrecognized arguments: --rows 3"),
+        ("--model model --data marks --output", "argument --output: expected one argument"),
+    ],
+    "explain": [
+        ("--row 395", "error: --row is 395; expected 0 to 394, the rows of marks"),
+        ("--row -1", "error: --row is -1; expected 0 to 394, the rows of marks"),
+        ("--data simulated:2", "error: --row is 2; expected 0 to 1, the rows of simulated:2"),
+        ("--row two", "argument --row: invalid int value: 'two'"),
+        ("--iterations -1", "error: --iterations is -1; expected at least 0"),
+        ("--iterations 1.5", "argument --iterations: invalid int value: '1.5'"),
+        ("--learning-rate 0", "error: --learning-rate is 0.0; expected a finite number above 0"),
+        ("--learning-rate nan", "error: --learning-rate is nan; expected a finite number above 0"),
+        ("--learning-rate inf", "error: --learning-rate is inf; expected a finite number above 0"),
+        ("--hidden 0", "error: n_hidden is 0; expected 1 to "),
+        ("--seed -1", "error: seed is -1; expected a whole number from 0 to "),
+        ("--factor inf", "error: factor is inf; expected a finite number"),
+        ("--target z", "has no target column 'z'; its columns are 'x1', 'x2', 'x3', 'y'"),
+        ("--features x9", "has no feature column 'x9'"),
+        ("--device gpu", "unrecognized arguments: --device gpu"),
+    ],
+    "compare": [
+        *(
+            (f"--rows={given}", f"error: --rows has {shown!r}; {ROWS}")
+            for given, shown in [
+                *((text, text) for text in ("0", "abc", "", "-5", "²", "٣", "1_000", "1000000000001")),
+                ("1,,2", ""),
+                ("5,", ""),
+                ("5,1e3", "1e3"),
+                ("9" * 5000, "9" * 50),
+            ]
+        ),
+        ("--hidden 0", "error: n_hidden is 0; expected 1 to "),
+        ("--hidden 99999999999", "error: n_hidden is 99999999999; expected 1 to "),
+        ("--hidden four", "error: argument --hidden: invalid int value: 'four'"),
+        ("--dtype float16", "error: argument --dtype: invalid choice: 'float16'"),
+        ("--threads 0", "error: threads is 0; expected 1 to 1024"),
+        ("--threads 1025", "error: threads is 1025; expected 1 to 1024"),
+        ("--device nonsense", "error: backend 'nonsense' is not known; accepted: cpu, gpu"),
+        ("--device cupy:x", "error: backend 'cupy:x' is not known; accepted: cpu, gpu"),
+        ("--device cpu", "error: --device is cpu, which is the CPU here; expected a GPU"),
+        ("--device numpy", "error: --device is numpy, which is the CPU here; expected a GPU"),
+        ("marks.csv", "error: unrecognized arguments: marks.csv"),
+    ],
+    "verify": [("now", "error: unrecognized arguments: now")],
+    "compiler": [
+        ("--hidden 0", "error: n_hidden is 0; expected 1 to "),
+        ("--features -3", "error: n_inputs is -3; expected 1 to "),
+        ("--outputs 0", "error: n_outputs is 0; expected 1 to "),
+        ("--emit foo", "argument --emit: invalid choice: 'foo'"),
+        ("--dtype float16", "argument --dtype: invalid choice: 'float16'"),
+        ("--hidden four", "argument --hidden: invalid int value: 'four'"),
+        ("marks.csv", "unrecognized arguments: marks.csv"),
+    ],
+}
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize(
+    ("typed", "said"), [(f"{name} {typed}", said) for name, cases in WRONG.items() for typed, said in cases]
+)
+def test_wrong_use(run_here, typed, said):
+    with_json = typed.startswith(("train", "explain", "compare"))
+    for text in (typed, f"{typed} --json") if with_json else (typed,):
+        done = run_here(text)
+        assert (done.code, done.out) == (2, "")
+        assert said in done.err
+        assert done.err.count("\n") == 1
+        assert done.err.endswith("\n")
+
+
+@pytest.mark.parametrize("command", ["train", "compare"])
+@pytest.mark.parametrize("value", ["many", "0", "-2"])
+def test_wrong_number_of_threads_in_the_environment(run_here, monkeypatch, command, value):
+    monkeypatch.setenv("NN_BACKEND_THREADS", value)
+    said = f"error: environment variable NN_BACKEND_THREADS is '{value}'; expected 1 to 1024\n"
+    assert run_here(command) == (2, "", said)
+
+
+@pytest.mark.parametrize("typed", ["train", f"{ASK} marks"])
+def test_wrong_backend_in_the_environment(run_here, model, monkeypatch, typed):
+    monkeypatch.setenv("NN_BACKEND", "tpu")
+    done = run_here(typed)
+    said = r"error: environment variable NN_BACKEND: backend 'tpu' is not known; accepted: cpu, gpu, auto.*\n"
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch(said, done.err)
+
+
+@pytest.mark.parametrize("typed", ["train --device gpu", f"{ASK} marks --output out.csv --device gpu", "train", ASK])
+def test_a_gpu_that_cannot_be_used(run_here, model, folder, monkeypatch, typed):
+    try:
+        nn.get_backend("gpu")
+    except nn.BackendUnavailableError as error:
+        problem = str(error)
+    else:
+        pytest.skip("a GPU can be used here, so nothing is refused")
+    if "--device" not in typed:
+        monkeypatch.setenv("NN_BACKEND", "gpu")
+    assert run_here(f"{typed} marks" if typed == ASK else typed) == (3, "", f"error: {problem}\n")
+    assert problem == nn.diagnose_gpu()
+    assert files_in(folder) == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "package", "extra"),
+    [
+        ("train --save a", "safetensors", "export"),
+        ("train --checkpoint a", "safetensors", "export"),
+        ("train --onnx a", "onnx", "export"),
+        ("train --plot a.png", "matplotlib", "plot"),
+        ("train --plot a.png", "sklearn", "plot"),
+        ("compare --plot a.png", "matplotlib", "plot"),
+        ("compare --plot a.png", "sklearn", "plot"),
+        (f"{ASK} marks --output a.csv", "safetensors", "export"),
+    ],
+)
+def test_a_missing_package_is_named_before_the_work(run_here, model, folder, idle, monkeypatch, typed, package, extra):
+    loaded = [name for name in sys.modules if name.startswith(f"{package}.")]
+    for name in (package, *loaded):
+        monkeypatch.setitem(sys.modules, name, None)
+    done = run_here(typed)
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch(rf'error: .*\b{package}\b.*: run "pip install nn-backend\[{extra}\]"\n', done.err)
+    assert files_in(folder) == ["model"]
+
+
+# Files that cannot be read, and places where nothing can be written
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize("typed", ["train --data", "train --json --data", "explain --data", ASK])
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("missing.csv", " does not exist; expected a file ending in .csv, .csv.gz, .parquet"),
+        ("model", " is of no kind that is known; expected a file ending in .csv, .csv.gz, .parquet"),
+        ("folder.csv", " is a folder; expected a file"),
+        ("empty.csv", " is empty; expected a header and one example per row"),
+        ("bad.csv", ", column 'x2', row 2: 'abc' is not a number; expected a number in every row"),
+    ],
+)
+def test_data_that_cannot_be_read(run_here, typed, data, said):
+    Path("folder.csv").mkdir()
+    Path("empty.csv").touch()
+    write("bad.csv", ["x1,x2,x3,y", "1,2,3,0", "1,abc,3,1", "3,2,1,0"])
+    assert run_here(f"{typed} {data}") == (2, "", f"error: {data}{said}\n")
+
+
+READ_AND_WRITE = [*(f"train --data a.csv --{name}" for name in ("save", "onnx", "checkpoint", "plot"))]
+READ_AND_WRITE += ["predict --model model --data a.csv --output"]
+WRITE = pytest.mark.parametrize("typed", [*READ_AND_WRITE, "train --json --plot", "compare --plot"])
+
+
+@pytest.fixture
+def refused(run_here, model, folder, idle) -> Callable[[str, str], None]:
+    """Return a check that a command is refused in these words before its work, and that no file was touched."""
+    write("a.csv", ["x1,x2,x3,y", "1,2,3,0", "3,2,1,1"])
+    Path("folder.png").mkdir()
+    Path("hard.png").hardlink_to("a.csv")
+    Path("soft.png").symlink_to("a.csv")
+
+    def check(typed: str, said: str) -> None:
+        before = {name: Path(name).read_bytes() for name in ("a.csv", "model")}
+        names = files_in(folder)
+        assert run_here(typed) == (2, "", f"error: {said}\n")
+        assert files_in(folder) == names
+        assert {name: Path(name).read_bytes() for name in before} == before
+
+    return check
+
+
+@WRITE
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("missing/a.png", "cannot be written: there is no folder missing; create it"),
+        ("a.csv/a.png", "cannot be written: there is no folder a.csv; create it"),
+        ("folder.png", "is a folder; expected a file's name"),
+    ],
+)
+def test_places_where_nothing_can_be_written(refused, typed, path, said):
+    refused(f"{typed} {path}", f"{path} {said}")
+
+
+@pytest.mark.skipif(
+    os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere, and Windows knows no such folders"
+)
+@WRITE
+def test_a_folder_that_may_not_be_written(refused, typed):
+    Path("closed").mkdir(mode=0o500)
+    refused(f"{typed} closed/a.png", "closed/a.png cannot be written: no permission; choose another place")
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("typed", "path"),
+    [
+        *((typed, path) for typed in READ_AND_WRITE for path in ("hard.png", "soft.png")),
+        *((typed, path) for typed in READ_AND_WRITE if "plot" not in typed for path in ("a.csv", "../{folder}/a.csv")),
+        (READ_AND_WRITE[-1], "model"),
+    ],
+)
+def test_what_is_read_is_not_written_over(refused, folder, typed, path):
+    path = path.format(folder=folder.name)
+    refused(f"{typed} {path}", f"{path} is also read; writing there would lose what it holds, choose another name")
+
+
+@pytest.mark.parametrize("command", ["train", "compare"])
+@pytest.mark.parametrize("name", ["a", "a.jpg", "a.csv", "png", ".png"])
+def test_a_picture_of_no_known_kind(refused, command, name):
+    refused(f"{command} --plot {name}", f"the plot's file is {name!r}; expected a name ending in .png, .svg, .pdf")
+
+
+# A machine that does not suffice, streams that are closed or full, a reader that leaves, Ctrl-C
+
+READERS = [("train", "read_data"), ("explain", "read_data"), (f"{ASK} marks", "load"), ("compare", "get_backend")]
+
+
+def play(monkeypatch: pytest.MonkeyPatch, typed: str, reader: str, happens: Callable[[], object]) -> None:
+    monkeypatch.setattr(COMMANDS[typed.split()[0]], reader, lambda *_, **__: happens())
+
+
+@pytest.mark.parametrize(("typed", "reader"), READERS)
+def test_more_than_fits_in_memory(run_here, monkeypatch, typed, reader):
+    play(monkeypatch, typed, reader, lambda: np.empty(2**59))
+    done = run_here(typed)
+    said = r"error: not enough memory \(Unable to allocate 4\.00 EiB .*\); take fewer rows or hidden units\n"
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch(said, done.err)
+
+
+@pytest.mark.parametrize(("typed", "reader"), READERS)
+def test_ctrl_c_before_the_work(run_here, monkeypatch, typed, reader):
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    play(monkeypatch, typed, reader, interrupt)
+    assert run_here(typed) == (130, "", "error: interrupted\n")
+
+
+@FULL
+@pytest.mark.parametrize("typed", ["train --iterations 1", f"{ASK} marks"])
+def test_a_full_disk_is_said_in_one_line(model, typed):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*DOOR, *typed.split()], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: .* cannot be written: No space left on device", done.stderr.splitlines()[-1])
+    assert done.stderr.count("error") == 1
+
+
+@FULL
+def test_a_full_output_is_said_in_one_line(run_here, model):
+    said = "error: /dev/full cannot be written: No space left on device\n"
+    assert run_here(f"{ASK} marks --output /dev/full") == (2, "", said)
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("closed", "typed", "code", "said"),
+    [
+        ("2>&-", "train --iterations 1", 0, ""),
+        (">&-", "train --iterations 1", 0, ""),
+        (">&-", "train --iterations -1", 2, "error: iterations is -1; expected at least 0\n"),
+        ("<&-", f"{ASK} -", 2, "error: standard input is empty; expected a header and one example per row\n"),
+    ],
+)
+def test_streams_that_are_closed(model, closed, typed, code, said):
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", *DOOR, *typed.split()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (code, said)
+    assert ("\nb2 " in done.stdout) == (closed == "2>&-")
+
+
+@POSIX
+@pytest.mark.parametrize(("typed", "first"), [(LONG_RUN, "backend "), (f"{ASK} -", "probability,label\n")])
+def test_a_reader_that_leaves_ends_it_quietly(model, folder, typed, first):
+    """As in ``... | head -1``. Nothing is left behind, not even the copy of what came from standard input."""
+    write("a.csv", ["x1,x2,x3", *["11,12,13"] * 300_000])
+    Path("temporary").mkdir()
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes["env"] = {**os.environ, "TMPDIR": str(folder / "temporary")}
+    with Path("a.csv").open() as given, subprocess.Popen([*DOOR, *typed.split()], stdin=given, **pipes) as process:
+        try:
+            assert process.stdout.readline().startswith(first)
+            process.stdout.close()
+            assert process.wait(timeout=60) == 141
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()
+    assert files_in(folder / "temporary") == []
+
+
+def test_a_name_that_stdout_cannot_spell(folder):
+    write("nö.csv", ["x1,y", "1,0", "2,1", "3,1", "4,0"])
+    done = run_command("train", "--data", "nö.csv", "--iterations", "1", PYTHONIOENCODING="ascii")
+    assert (done.code, done.err) == (0, "")
+    assert "\nn\\xf6.csv: 3 rows to train, 1 to test, 1-4-1\n" in done.out
