@@ -595,7 +595,7 @@ def test_a_file_of_networks_is_no_model_to_predict_with(folder: Any, run_main: A
         (
             {"validation": rows_of("sigmoid"), "by": groups_of()},
             nn.ArgumentError,
-            r"validation is something else than .* with by \(X, y, groups\)",
+            r"tuple .*, with by \(X, y, groups\)",
         ),
         (
             {"validation": (np.ones((2, 4)), np.ones((1, 4)))},

@@ -214,6 +214,7 @@ FLOORS = [
     ["model"],
     ["networks"],
     ["grids"],
+    ["tasks"],
     ["many"],
     ["estimator", "export", "plots", "timings", "worked_example"],
     ["commands"],
