@@ -253,14 +253,11 @@ class _Training:
 
     def _scaled(self, parts: list[int], rows: list[np.ndarray]) -> dict[str, Any]:
         """Return the scaled rows of one part; or of several, one after the other, with the number of each row's."""
-        X, y, scales = self._data.X, self._data.y, self._scales
+        chosen = [(self._scales.of(part), self._data.X[:, rows[part]], self._data.y[:, rows[part]]) for part in parts]
+        X, y = (np.concatenate(own, axis=1) for own in zip(*(scale.apply(*own) for scale, *own in chosen), strict=True))
         if len(parts) == 1:
-            X, y = scales.of(parts[0]).apply(X[:, rows[parts[0]]], y[:, rows[parts[0]]])
             return {"X": X, "y": y}
-        network = np.repeat(np.arange(len(parts)), [len(rows[part]) for part in parts])
-        chosen = np.concatenate([rows[part] for part in parts])
-        X, y = scales.of_examples(np.array(parts)[network]).apply(X[:, chosen], y[:, chosen])
-        return {"X": X, "y": y, "network": network}
+        return {"X": X, "y": y, "network": np.repeat(np.arange(len(parts)), [len(rows[part]) for part in parts])}
 
     def _task(self, networks: np.ndarray, rows: dict[str, Any], held: dict[str, Any]) -> Task:
         """Return the task of training networks."""

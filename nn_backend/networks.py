@@ -47,7 +47,7 @@ class Scales(NamedTuple):
 
     def of_examples(self, parts: np.ndarray) -> "Scales":
         """Return the scalings of examples of these parts, arrays (n0, m) and (n2, m)."""
-        return self._each(lambda array: array[parts, :, 0].T)
+        return self._each(lambda array: np.take(np.ascontiguousarray(array[:, :, 0].T), parts, axis=1))
 
     def apply(self, X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return X (n0, m) and y (n2, m) as a network takes them."""
