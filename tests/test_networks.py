@@ -2,6 +2,7 @@
 
 import functools
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from methods import HELD_OUT, KINDS, N2, RUN, WAYS, case, starts, together
 from places import Place
 
 import nn_backend as nn
+from nn_backend import network as network_module
 from nn_backend.compiler import native
 from nn_backend.compiler.pool import Pool
+from nn_backend.engines import bind, compiled
 
 KIND, OUTPUT = pytest.mark.parametrize("kind", KINDS), pytest.mark.parametrize("output", WAYS)
 DTYPE = pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -100,6 +103,21 @@ def test_a_fold_held_out_is_a_fit_without_its_rows(engine: str, kind: str, outpu
         if output != "identity":
             labels = [nn.predict(params, given.X, output=output) for params in (mine, subset.params)]
             assert labels[0].tobytes() == labels[1].tobytes()
+
+
+@OUTPUT
+@pytest.mark.parametrize("engine", ["eager", "compiled"])
+def test_each_example_asks_its_own_network(engine: str, output: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator, params = np.random.default_rng(0), starts(9, output, "float64")
+    X, network = generator.normal(size=(3, 500)), generator.choice([0, 1, 2, 3, 5, 7, 8], 500)  # not all are asked
+    monkeypatch.setattr(network_module, "engines", SimpleNamespace(bind=lambda _, *a, **b: bind(engine, *a, **b)))
+    lead = nn.Params(*(array.reshape(3, 3, *array.shape[1:]) for array in params))
+    yhat = nn.predict_proba(lead, X, output=output, network=network)
+    for n in range(9):
+        own = nn.Params(*(array[n] for array in params)), X[:, network == n]
+        assert not own[1].size or np.array_equal(yhat[:, network == n], nn.predict_proba(*own, output=output))
+    monkeypatch.setattr(compiled, "CHUNK_BYTES", 2**13)  # some networks at a time
+    assert nn.predict_proba(params, X, output=output, network=network).tobytes() == yhat.tobytes()
 
 
 @KIND
