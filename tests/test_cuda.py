@@ -146,7 +146,7 @@ class Driver:
             count = m if spans is None else spans[n, 1]
             found = kernel.plan.results.unpack(packed[n])
             own, outputs = np.split(outputs, [-(-count // STRIP)])
-            columns = own.swapaxes(0, 1).reshape(own.shape[1], -1)
+            columns = own.swapaxes(0, 1).reshape(own.shape[1], len(own) * STRIP)
             assert not columns[:, count:].any()
             for name, value in kernel.plan.program.results.items():
                 if value.varies:
