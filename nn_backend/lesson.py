@@ -162,7 +162,7 @@ def compose_lesson(
         "factor": factor,
         "measure": "R²" if kind.name == "identity" else "accuracy",
         "runs": runs,
-        "highest": min(max(filter(None, costs), default=1.0), 1.5 * max(costs[0] or 1.0, 1e-3)),
+        "ceiling": min(max(filter(None, costs), default=1.0), 1.5 * max(costs[0] or 1.0, 1e-3)),
     }
 
 
@@ -298,9 +298,7 @@ def _train(
         yhat = layers.yhat if target_scale is None else target_scale.undo(layers.yhat)
         values = {**params._asdict(), "f1": layers.f1.T, "yhat": yhat.T}
         reached["networks"].append({name: _short(array[:DRAWN, :DRAWN].tolist()) for name, array in values.items()})
-    sizes = {name: [np.abs(each[name]).max() for each in reached["networks"]] for name in ("w1", "w2")}
-    largest = {name: float(max(found)) for name, found in sizes.items()}
-    return {**way._asdict(), "X": _short(X[:DRAWN, rows].T.tolist()), "largest": largest, **reached}
+    return {**way._asdict(), "X": _short(X[:DRAWN, rows].T.tolist()), **reached}
 
 
 def _short(values: Any) -> Any:
