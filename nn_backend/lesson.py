@@ -5,6 +5,7 @@ are those of ``explain --json``; the line that computes it is read from the sour
 """
 
 import ast
+import contextlib
 import importlib.resources
 import inspect
 import itertools
@@ -20,10 +21,12 @@ import numpy as np
 from nn_backend import equations
 from nn_backend.descent import MAX_ITERATIONS, fit
 from nn_backend.equations import OUTPUTS, Layers, Output, Params
+from nn_backend.errors import DivergenceError
 from nn_backend.files import replacing
-from nn_backend.marks import ARTICLE
+from nn_backend.marks import ARTICLE, ARTICLE_FACTOR, ARTICLE_ITERATIONS, ARTICLE_TRAIN_ROWS
 from nn_backend.network import init_params
 from nn_backend.tables import Table, standardization
+from nn_backend.worked_example import explain
 
 ROWS = 8  # of the table, to choose from
 DRAWN = 10  # inputs, hidden units and outputs; more would be neither readable nor small
@@ -105,70 +108,71 @@ def write_lesson(path: Path, document: Mapping[str, Any]) -> None:
         file.write(page.replace("{{document}}", data).encode())
 
 
-def compose_lesson(
-    table: Table,
-    steps: Mapping[int, Sequence[Mapping[str, Any]]],
-    settings: Mapping[str, Any],
-    *,
-    train_rows: int,
-    factor: float,
-    iterations: int = MAX_ITERATIONS,
-) -> dict[str, Any]:
-    """Train in three ways, and return all that the page shows.
+def compose_lesson(table: Table, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Explain an update for some rows of a table, train in three ways, and return all that the page shows.
 
     Parameters
     ----------
     table : Table
         The data.
-    steps : mapping of int to sequence of mapping
-        The steps of one update for each row to choose from, as ``explain --json`` has them.
     settings : mapping of str to value
-        As ``explain --json`` has them: data, hidden, learning_rate, seed and others.
-    train_rows : int
-        The first rows of the table, to train on.
-    factor : float
-        Standard deviation of the weights to train from.
-    iterations : int
-        Updates of each training.
+        Those of ``explain --json``: data, target, features, labels, row, hidden, learning_rate, factor and seed.
 
     Returns
     -------
     dict
-        Values that JSON can hold. Numbers of the trainings' networks are rounded to five digits, all others are exact.
+        Values that JSON can hold. Numbers of the trained networks are rounded to five digits, all others are exact.
+
+    Raises
+    ------
+    DivergenceError
+        If a number of the update stops being finite for the row that the settings name.
     """
-    n0, n1, n2 = len(table.X), int(settings["hidden"]), len(table.y)
-    kind, trained = OUTPUTS[table.output], min(train_rows, TRAIN_ROWS)
-    counts = {"input": n0, "hidden unit": n1, "output": n2}
-    left_out = [f"{name}s {DRAWN + 1} to {count}" for name, count in counts.items() if count > DRAWN]
-    size = len(WAYS) * sum(
-        min(a, DRAWN) * min(b, DRAWN) + (1 + len(steps)) * min(b, DRAWN) for a, b in ((n0, n1), (n1, n2))
-    )
-    places = max(2, min(PLACES, NUMBERS // size))
-    at = np.unique(np.rint(np.linspace(0, math.sqrt(iterations), places) ** 2).astype(int)).tolist()
+    article, rows = settings["data"] == ARTICLE, table.X.shape[1]
+    n0, n1, n2 = len(table.X), settings["hidden"], len(table.y)
+    updates = {row: _explain(table, row, settings) for row in _choose_rows(settings["row"], rows)}
+    steps = {row: found for row, found in updates.items() if found}
+    trained = min(rows, ARTICLE_TRAIN_ROWS if article else TRAIN_ROWS)
+    factor = ARTICLE_FACTOR if article else 2 / n0**0.5
     start = init_params(n0, n1, n2, seed=settings["seed"], factor=factor)
+    a, b, c = (min(size, DRAWN) for size in (n0, n1, n2))
+    places = max(2, min(PLACES, NUMBERS // (len(WAYS) * (b * (a + c) + (1 + len(steps)) * (b + c)))))
+    end = ARTICLE_ITERATIONS if article else MAX_ITERATIONS
+    at = np.unique(np.rint(np.linspace(0, end**0.5, places) ** 2).astype(int)).tolist()
     runs = [_train(way, table, trained, [*steps], start, settings["learning_rate"], at) for way in WAYS]
     costs = [cost for run in runs for cost in run["cost"]]
+    sizes = {"input": n0, "hidden unit": n1, "output": n2}
     return {
         "settings": dict(settings),
-        "sizes": {"n0": n0, "n1": n1, "n2": n2, "rows": table.X.shape[1], "train_rows": trained},
-        "about": ABOUT_MARKS if settings["data"] == ARTICLE else "",
+        "about": ABOUT_MARKS if article else "",
+        "sizes": {"n0": n0, "n1": n1, "n2": n2, "rows": rows, "train_rows": trained},
         "features": table.features[:DRAWN],
-        "left_out": left_out,
-        "rows": [
-            {"row": row, "truth": _truth(table, row), "steps": [*map(_cut, given)]} for row, given in steps.items()
-        ],
-        "notes": {f"{s['function']} {s['name']}": _note(s, kind) for s in next(iter(steps.values()))},
+        "left_out": [f"{name}s {DRAWN + 1} to {size}" for name, size in sizes.items() if size > DRAWN],
+        "rows": [{"row": row, "truth": _truth(table, row), "steps": [*map(_cut, steps[row])]} for row in steps],
+        "notes": {f"{s['function']} {s['name']}": _note(s, table.output) for s in steps[settings["row"]]},
         "iterations": at,
         "factor": factor,
-        "measure": "R²" if kind.name == "identity" else "accuracy",
+        "measure": "R²" if table.output == "identity" else "accuracy",
         "runs": runs,
-        "ceiling": min(max(filter(None, costs), default=1.0), 1.5 * max(costs[0] or 1.0, 1e-3)),
+        "ceiling": min(max(costs), 1.5 * costs[0]) or 1.0,
     }
 
 
-def choose_rows(row: int, rows: int) -> list[int]:
+def _choose_rows(row: int, rows: int) -> list[int]:
     """Return a row of a table and others spread evenly over it."""
-    return [row, *(int(k) for k in np.unique(np.linspace(0, rows - 1, ROWS).astype(int)) if k != row)][:ROWS]
+    others = np.unique(np.linspace(0, rows - 1, ROWS).astype(int)).tolist()
+    return [row, *(other for other in others if other != row)][:ROWS]
+
+
+def _explain(table: Table, row: int, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps of one update; none where another row than the one asked for makes a number infinite."""
+    start = init_params(
+        len(table.X), settings["hidden"], len(table.y), seed=settings["seed"], factor=settings["factor"]
+    )
+    X, y = table.X[:, [row]], table.y[:, [row]]
+    with contextlib.suppress(*([DivergenceError] if row != settings["row"] else [])):
+        return [step.to_json() for step in explain(X, y, start, settings["learning_rate"], 1, output=table.output)]
+    return []
 
 
 def read_source(function: Callable[..., Any], name: str, output: Output) -> tuple[list[dict[str, Any]], list[str]]:
@@ -234,12 +238,12 @@ def _lines(function: Callable[..., Any], nodes: Sequence[Any]) -> dict[str, Any]
     return {"function": function.__name__, "line": begin, "code": code}
 
 
-def _note(step: Mapping[str, Any], output: Output) -> dict[str, Any]:
+def _note(step: Mapping[str, Any], output: str) -> dict[str, Any]:
     """Return what the page says of a step beside its own texts."""
     module, _, function = step["function"].partition(".")
     if module != "equations":
         return {"code": [], "reads": [], "why": None}
-    code, names = read_source(getattr(equations, function), step["name"], output)
+    code, names = read_source(getattr(equations, function), step["name"], OUTPUTS[output])
     return {"code": code, "reads": names, "why": WHY.get(step["name"])}
 
 

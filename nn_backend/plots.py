@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, MissingPackageError
 from nn_backend.files import check_output, replacing
 
@@ -21,6 +22,7 @@ _LINES = ("-", "--", ":", "-.")
 _MARKERS = "osD^vxP*"
 DRAWN = 10  # inputs, hidden units and outputs of a network; more could not be told apart
 _MANY_POINTS = 5000  # beyond, SVG and PDF have them as an image
+_SMALL = 6  # units in a layer of a network that is drawn beside its training
 _MANY_WEIGHTS = 16  # beyond, a layer's are drawn without their numbers
 _GROUND = {"boxstyle": "square,pad=0.1", "color": "white", "linewidth": 0}
 
@@ -57,6 +59,7 @@ def plot_training(
     y: np.ndarray | None = None,
     yhat: np.ndarray | None = None,
     labels: Sequence[Any] | None = None,
+    params: Params | None = None,
 ) -> None:
     """Draw cost and accuracy or R² against the iteration, and how well test rows are predicted.
 
@@ -75,6 +78,8 @@ def plot_training(
         True values of the test rows, as for `fit`, and probabilities or predicted numbers, in the same units.
     labels : sequence, optional
         What the classes are called; by default by their numbers.
+    params : Params, optional
+        The network, which is drawn as well where it has at most six units in a layer.
 
     Raises
     ------
@@ -87,7 +92,13 @@ def plot_training(
     mosaic: list[Any] = [["cost", "quality"]]
     if y is not None and yhat is not None:
         mosaic.append(["roc", "test"] if output == "sigmoid" else ["test", "test"])
+    small = params is not None and max(params.w1.shape + params.w2.shape) <= _SMALL
+    if small:
+        mosaic.append(["network", "network"])
     figure, axes = _figure(mosaic)
+    if params is not None and small:
+        _draw_network(axes["network"], params._asdict())
+        axes["network"].set_title("Network", fontsize="large")
     unit = "half the squared error" if output == "identity" else "nats per example"
     quality = ("r2", "R²") if output == "identity" else ("accuracy", "accuracy (share of rows)")
     _draw_history(axes["cost"], history, "cost", f"cost ({unit})")
@@ -160,17 +171,18 @@ def plot_network(
     most = max(min(max(array.shape), DRAWN) for arrays in networks.values() for array in arrays.values() if array.ndim)
     figure.set_size_inches(5.5 * len(networks), 1.5 + 0.75 * most)
     for title, arrays in networks.items():
-        _draw_network(axes[title], arrays, features or [f"x{k}" for k in range(1, arrays["w1"].shape[1] + 1)])
+        _draw_network(axes[title], arrays, features)
         axes[title].set_title(title, fontsize="medium")
     _save(figure, path)
 
 
-def _draw_network(axes: "Axes", arrays: Mapping[str, np.ndarray], features: Sequence[str]) -> None:
+def _draw_network(axes: "Axes", arrays: Mapping[str, np.ndarray], features: Sequence[str] | None = None) -> None:
+    features = features or [f"x{k}" for k in range(1, arrays["w1"].shape[1] + 1)]
     sizes = (arrays["w1"].shape[1], *arrays["w2"].shape[::-1])
     layers = [
         (np.arange(size) - (size - 1) / 2)[::-1] for size in np.minimum(sizes, DRAWN)
     ]  # heights, the first on top
-    names = ("inputs X", "hidden units f1", "output yhat")
+    names = {"X": "inputs", "f1": "hidden units", "yhat": "output"}
     top = max(map(len, layers)) / 2
     axes.set(xlim=(-0.35, 2.35), ylim=(-top, top + 0.4))
     axes.set_axis_off()
@@ -194,7 +206,8 @@ def _draw_network(axes: "Axes", arrays: Mapping[str, np.ndarray], features: Sequ
                     bbox=_GROUND,
                 )
     for x, (name, heights, size) in enumerate(zip(names, layers, sizes, strict=True)):
-        values, biases = arrays.get(name.rpartition(" ")[2]), arrays.get(f"b{x}")
+        values, biases = arrays.get(name), arrays.get(f"b{x}")
+        head = names[name] if values is None else f"{names[name]} {name}"
         for k, y in enumerate(heights):
             axes.plot(x, y, "o", color="white", markeredgecolor="black", markersize=25, zorder=2)
             if values is not None:
@@ -203,7 +216,7 @@ def _draw_network(axes: "Axes", arrays: Mapping[str, np.ndarray], features: Sequ
             place: dict[str, Any] = {"xytext": (0, -21), "textcoords": "offset points", "ha": "center", "va": "center"}
             axes.annotate(under, (x, y), fontsize=7, bbox=_GROUND, parse_math=False, **place)
         more = f"\nthe first {DRAWN} of {size}" if size > DRAWN else ""
-        axes.text(x, top + 0.4, name + more, fontsize=8, ha="center", va="top")
+        axes.text(x, top + 0.4, head + more, fontsize=8, ha="center", va="top")
 
 
 def _draw_history(axes: "Axes", history: "pd.DataFrame", column: str, label: str) -> None:

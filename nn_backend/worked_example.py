@@ -88,6 +88,11 @@ class Step(NamedTuple):
     values: np.ndarray
     before: np.ndarray | None
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the step's fields, and the shape of its numbers, as JSON can hold them."""
+        before = None if self.before is None else self.before.tolist()
+        return {**self._asdict(), "shape": [*self.values.shape], "values": self.values.tolist(), "before": before}
+
 
 def explain(
     X: np.ndarray, y: np.ndarray, start: Params, learning_rate: float, iterations: int, *, output: str = "sigmoid"
