@@ -289,6 +289,8 @@ def _train(
             iterations=now - before,
             log_every=max(1, now - before),
         )
+        if result.interrupted:
+            raise KeyboardInterrupt
         if result.status[0] == "diverged":
             break
         state, score = result.state, result.rows[-1].score

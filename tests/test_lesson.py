@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import Run, write
+from commands import Run, files_in, write
 
 import nn_backend as nn
 from nn_backend import __main__ as door
-from nn_backend import equations, plots
+from nn_backend import equations, lesson, plots
 from nn_backend.commands import explain
 from nn_backend.lesson import read_source
 from nn_backend.worked_example import EQUATIONS, FORWARD
@@ -174,7 +174,16 @@ def test_a_run_that_diverges_ends_early(folder, run_here):
 def test_it_shows_one_update(folder, run_here):
     said = "error: --iterations is 2; expected 1, as --html shows one update\n"
     assert run_here("explain --iterations 2 --html a.html") == (2, "", said)
-    assert not Path("a.html").exists()
+    assert files_in(folder) == []
+
+
+def test_ctrl_c_while_it_trains(folder, run_here, monkeypatch):
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lesson, "fit", functools.partial(nn.fit, callback=interrupt))
+    assert run_here("explain --html a.html") == (130, "", "error: interrupted\n")
+    assert files_in(folder) == []
 
 
 # The drawing alone
@@ -191,7 +200,7 @@ def test_the_drawing_has_the_numbers_of_explain(folder, run_here, monkeypatch, i
     for panel, updates in zip(figures[0].axes, (0, iterations), strict=False):
         last = {step["name"]: step for step in steps if step["updates"] < updates or step["number"] is None}
         now = {step["name"]: step for step in steps if step["updates"] == updates and step["number"] is None}
-        assert panel.get_title() == now["cost"]["part"]
+        assert panel.get_title() == f"after {updates} update{'s' * (updates != 1)}: cost {now['cost']['values']:.3g}"
         told = [text.get_text() for text in panel.texts]
         shown = {"X": "", "f1": "", "yhat": "", "w1": "", "w2": "", "b1": "b1 ", "b2": "b2 "}
         for name, head in shown.items():

@@ -102,13 +102,14 @@ def _check_outputs(args: argparse.Namespace) -> None:
 
 
 def _networks(steps: Iterable[Step]) -> dict[str, dict[str, np.ndarray]]:
-    """Return what is known at the first and at the last forward pass, by its heading."""
+    """Return what is known at the first and at the last forward pass, by what is reached there."""
     known: dict[str, np.ndarray] = {}
     found = {}
     for step in steps:
         known[step.name] = step.values
         if step.name == "cost":
-            found[step.part] = dict(known)
+            reached = f"after {step.updates} update{'s' * (step.updates != 1)}: cost {step.values.item():.3g}"
+            found[reached] = dict(known)
     return dict([*found.items()][:: max(1, len(found) - 1)])
 
 
