@@ -10,7 +10,6 @@ import importlib.resources
 import inspect
 import itertools
 import json
-import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -76,12 +75,7 @@ class Way(NamedTuple):
 WAYS = (
     Way("As the article", "gradient descent, inputs as they are", "gd", False),
     Way("Standardised", "gradient descent, each input scaled to mean 0 and deviation 1", "gd", True),
-    Way(
-        "Sign rule",
-        "rprop, inputs as they are: each weight has its own step and uses only the sign of its slope",
-        "rprop",
-        False,
-    ),
+    Way("Sign rule", "rprop, inputs as they are: of each slope only the sign decides", "rprop", False),
 )
 
 
@@ -101,9 +95,8 @@ def write_lesson(path: Path, document: Mapping[str, Any]) -> None:
         If the file cannot be written.
     """
     page = (importlib.resources.files("nn_backend") / "lesson.html").read_text(encoding="utf-8")
-    data = json.dumps(document, allow_nan=False, separators=(",", ":")).replace(
-        "<", "\\u003c"
-    )  # no tag in a name ends it
+    data = json.dumps(document, allow_nan=False, separators=(",", ":"))
+    data = data.replace("<", "\\u003c")  # or a name such as "</script>" would end it
     with replacing(path) as file:
         file.write(page.replace("{{document}}", data).encode())
 
@@ -130,8 +123,7 @@ def compose_lesson(table: Table, settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     article, rows = settings["data"] == ARTICLE, table.X.shape[1]
     n0, n1, n2 = len(table.X), settings["hidden"], len(table.y)
-    updates = {row: _explain(table, row, settings) for row in _choose_rows(settings["row"], rows)}
-    steps = {row: found for row, found in updates.items() if found}
+    steps = _explain(table, settings)
     trained = min(rows, ARTICLE_TRAIN_ROWS if article else TRAIN_ROWS)
     factor = ARTICLE_FACTOR if article else 2 / n0**0.5
     start = init_params(n0, n1, n2, seed=settings["seed"], factor=factor)
@@ -158,21 +150,18 @@ def compose_lesson(table: Table, settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _choose_rows(row: int, rows: int) -> list[int]:
-    """Return a row of a table and others spread evenly over it."""
-    others = np.unique(np.linspace(0, rows - 1, ROWS).astype(int)).tolist()
-    return [row, *(other for other in others if other != row)][:ROWS]
-
-
-def _explain(table: Table, row: int, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the steps of one update; none where another row than the one asked for makes a number infinite."""
-    start = init_params(
-        len(table.X), settings["hidden"], len(table.y), seed=settings["seed"], factor=settings["factor"]
-    )
-    X, y = table.X[:, [row]], table.y[:, [row]]
-    with contextlib.suppress(*([DivergenceError] if row != settings["row"] else [])):
-        return [step.to_json() for step in explain(X, y, start, settings["learning_rate"], 1, output=table.output)]
-    return []
+def _explain(table: Table, settings: Mapping[str, Any]) -> dict[int, list[dict[str, Any]]]:
+    """Return the steps of one update for the row that was asked for, and for others spread evenly over the table."""
+    sizes, asked = (len(table.X), settings["hidden"], len(table.y)), settings["row"]
+    start = init_params(*sizes, seed=settings["seed"], factor=settings["factor"])
+    others = np.unique(np.linspace(0, table.X.shape[1] - 1, ROWS).astype(int)).tolist()
+    found = {}
+    for row in [asked, *(other for other in others if other != asked)][:ROWS]:
+        with contextlib.suppress(*([DivergenceError] if row != asked else [])):
+            X, y = table.X[:, [row]], table.y[:, [row]]
+            steps = explain(X, y, start, settings["learning_rate"], 1, output=table.output)
+            found[row] = [step.to_json() for step in steps]
+    return found
 
 
 def read_source(function: Callable[..., Any], name: str, output: Output) -> tuple[list[dict[str, Any]], list[str]]:
@@ -291,17 +280,17 @@ def _train(
         )
         if result.interrupted:
             raise KeyboardInterrupt
-        if result.status[0] == "diverged":
-            break
         state, score = result.state, result.rows[-1].score
+        params = Params(*(array[0] for array in state.params))
+        with np.errstate(over="ignore", invalid="ignore"):
+            layers = equations.forward(params, X[:, rows], output=kind, xp=np)
+            yhat = layers.yhat if target_scale is None else target_scale.undo(layers.yhat)
+        if result.status[0] == "diverged" or not (np.isfinite(score.cost).all() and np.isfinite(yhat).all()):
+            break
         quality = score.r2 if table.output == "identity" else score.accuracy
         for k, prefix in enumerate(("", "twin_")):
-            reached[f"{prefix}cost"].append(_finite(score.cost[k]))
-            reached[f"{prefix}quality"].append(_finite(quality[k]))
-        params = Params(*(array[0] for array in state.params))
-        with np.errstate(over="ignore"):  # as `sigmoid` says, the limit is right
-            layers = equations.forward(params, X[:, rows], output=kind, xp=np)
-        yhat = layers.yhat if target_scale is None else target_scale.undo(layers.yhat)
+            reached[f"{prefix}cost"].append(float(score.cost[k]))
+            reached[f"{prefix}quality"].append(float(quality[k]) if np.isfinite(quality[k]) else None)
         values = {**params._asdict(), "f1": layers.f1.T, "yhat": yhat.T}
         reached["networks"].append({name: _short(array[:DRAWN, :DRAWN].tolist()) for name, array in values.items()})
     return {**way._asdict(), "X": _short(X[:DRAWN, rows].T.tolist()), **reached}
@@ -310,7 +299,3 @@ def _train(
 def _short(values: Any) -> Any:
     """Return nested lists of numbers rounded to five digits."""
     return [_short(part) for part in values] if isinstance(values, list) else float(f"{values:.5g}")
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None
