@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, MissingPackageError
 from nn_backend.files import check_output, replacing
 
@@ -19,7 +20,11 @@ if TYPE_CHECKING:  # see files.py
 FORMATS = ("png", "svg", "pdf")
 _LINES = ("-", "--", ":", "-.")
 _MARKERS = "osD^vxP*"
+DRAWN = 10  # inputs, hidden units and outputs of a network; more could not be told apart
 _MANY_POINTS = 5000  # beyond, SVG and PDF have them as an image
+_SMALL = 6  # units in a layer of a network that is drawn beside its training
+_MANY_WEIGHTS = 16  # beyond, a layer's are drawn without their numbers
+_GROUND = {"boxstyle": "square,pad=0.1", "color": "white", "linewidth": 0}
 
 
 def check_plot(path: Path, *sources: Path) -> None:
@@ -54,6 +59,7 @@ def plot_training(
     y: np.ndarray | None = None,
     yhat: np.ndarray | None = None,
     labels: Sequence[Any] | None = None,
+    params: Params | None = None,
 ) -> None:
     """Draw cost and accuracy or R² against the iteration, and how well test rows are predicted.
 
@@ -72,6 +78,8 @@ def plot_training(
         True values of the test rows, as for `fit`, and probabilities or predicted numbers, in the same units.
     labels : sequence, optional
         What the classes are called; by default by their numbers.
+    params : Params, optional
+        The network, which is drawn as well where it has at most six units in a layer.
 
     Raises
     ------
@@ -84,7 +92,13 @@ def plot_training(
     mosaic: list[Any] = [["cost", "quality"]]
     if y is not None and yhat is not None:
         mosaic.append(["roc", "test"] if output == "sigmoid" else ["test", "test"])
+    small = params is not None and max(params.w1.shape + params.w2.shape) <= _SMALL
+    if small:
+        mosaic.append(["network", "network"])
     figure, axes = _figure(mosaic)
+    if params is not None and small:
+        _draw_network(axes["network"], params._asdict())
+        axes["network"].set_title("Network", fontsize="large")
     unit = "half the squared error" if output == "identity" else "nats per example"
     quality = ("r2", "R²") if output == "identity" else ("accuracy", "accuracy (share of rows)")
     _draw_history(axes["cost"], history, "cost", f"cost ({unit})")
@@ -128,6 +142,81 @@ def plot_times(path: Path, times: Mapping[str, Iterable[tuple[int, float]]], tit
     place.grid(visible=True, which="major", alpha=0.4)
     figure.legend(loc="outside lower center", ncols=3, fontsize="small")  # beside the lines, however many
     _save(figure, path)
+
+
+def plot_network(
+    path: Path, networks: Mapping[str, Mapping[str, np.ndarray]], *, features: Sequence[str] | None = None
+) -> None:
+    """Draw networks: a circle for each unit with its value, and a line for each weight, as thick as it is large.
+
+    Weights above 0 are solid lines, those below 0 dashed ones. Of many inputs or units the first `DRAWN` are drawn.
+
+    Parameters
+    ----------
+    path : Path
+        Where the picture goes.
+    networks : mapping of str to mapping
+        For each drawing its title, and the network's arrays by name: w1, b1, w2, b2, and if wanted what they make of
+        one example, X (n0, 1), f1 (n1, 1) and yhat (n2, 1).
+    features : sequence of str, optional
+        What the inputs are called; by default x1 and so on.
+
+    Raises
+    ------
+    ArgumentError, MissingPackageError, DataFileError
+        As `plot_training`.
+    """
+    check_plot(path)
+    figure, axes = _figure([[*networks]])
+    most = max(min(max(array.shape), DRAWN) for arrays in networks.values() for array in arrays.values() if array.ndim)
+    figure.set_size_inches(5.5 * len(networks), 1.5 + 0.75 * most)
+    for title, arrays in networks.items():
+        _draw_network(axes[title], arrays, features)
+        axes[title].set_title(title, fontsize="medium")
+    _save(figure, path)
+
+
+def _draw_network(axes: "Axes", arrays: Mapping[str, np.ndarray], features: Sequence[str] | None = None) -> None:
+    features = features or [f"x{k}" for k in range(1, arrays["w1"].shape[1] + 1)]
+    sizes = (arrays["w1"].shape[1], *arrays["w2"].shape[::-1])
+    layers = [
+        (np.arange(size) - (size - 1) / 2)[::-1] for size in np.minimum(sizes, DRAWN)
+    ]  # heights, the first on top
+    names = {"X": "inputs", "f1": "hidden units", "yhat": "output"}
+    top = max(map(len, layers)) / 2
+    axes.set(xlim=(-0.35, 2.35), ylim=(-top, top + 0.4))
+    axes.set_axis_off()
+    for x, weights in enumerate((arrays["w1"], arrays["w2"])):
+        shown = weights[:DRAWN, :DRAWN]
+        largest = np.abs(shown).max() or 1
+        for (to, source), weight in np.ndenumerate(shown):
+            ends = (layers[x][source], layers[x + 1][to])
+            style = "--" if weight < 0 else "-"
+            axes.plot((x, x + 1), ends, f"k{style}", linewidth=0.5 + 3 * abs(weight) / largest, alpha=0.6, zorder=1)
+            if shown.size <= _MANY_WEIGHTS:  # in columns, one for each unit on the side that has fewer
+                count = min(shown.shape)
+                along = 0.28 + 0.44 * (source if count == shown.shape[1] else to) / (count - 1) if count > 1 else 0.4
+                axes.text(
+                    x + along,
+                    ends[0] + along * (ends[1] - ends[0]),
+                    _rounded(weight),
+                    fontsize=7,
+                    ha="center",
+                    va="center",
+                    bbox=_GROUND,
+                )
+    for x, (name, heights, size) in enumerate(zip(names, layers, sizes, strict=True)):
+        values, biases = arrays.get(name), arrays.get(f"b{x}")
+        head = names[name] if values is None else f"{names[name]} {name}"
+        for k, y in enumerate(heights):
+            axes.plot(x, y, "o", color="white", markeredgecolor="black", markersize=25, zorder=2)
+            if values is not None:
+                axes.text(x, y, _rounded(values[k, 0]), fontsize=8, ha="center", va="center", zorder=3)
+            under = _shown(str(features[k])) if biases is None else f"b{x} {_rounded(biases[k, 0])}"
+            place: dict[str, Any] = {"xytext": (0, -21), "textcoords": "offset points", "ha": "center", "va": "center"}
+            axes.annotate(under, (x, y), fontsize=7, bbox=_GROUND, parse_math=False, **place)
+        more = f"\nthe first {DRAWN} of {size}" if size > DRAWN else ""
+        axes.text(x, top + 0.4, head + more, fontsize=8, ha="center", va="top")
 
 
 def _draw_history(axes: "Axes", history: "pd.DataFrame", column: str, label: str) -> None:
@@ -180,6 +269,10 @@ def _draw_confusion(axes: "Axes", true: np.ndarray, predicted: np.ndarray, label
     for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         text.set_parse_math(False)
     axes.set(xlabel="predicted (rows)", ylabel="true (rows)", title="Confusion matrix, test rows")
+
+
+def _rounded(value: float) -> str:
+    return np.format_float_positional(round(value, 3) + 0.0, trim="-")  # + 0.0: no "-0"
 
 
 def _shown(label: str) -> str:

@@ -24,7 +24,11 @@ FORWARD = {
     "f1": ("equations.forward", "1 / (1 + exp(-z1))", "output of the hidden layer"),
     "z2": ("equations.forward", "w2 @ f1 + b2", "weighted input of the output layer"),
     "yhat": ("equations.forward", "1 / (1 + exp(-z2))", "output of the network"),
-    "cost": ("equations.cost", "-sum(y*log(yhat) + (1-y)*log(1-yhat)) / m", "nats; computed from z2, without log(0)"),
+    "cost": (
+        "equations.cost",
+        "-sum(y*log(yhat) + (1-y)*log(1-yhat)) / m",
+        "how wrong yhat is, in nats; computed from z2, without log(0)",
+    ),
 }
 OUTPUTS = {  # what takes the place of yhat and cost in the forward pass of other outputs
     "sigmoid": {},
@@ -34,7 +38,11 @@ OUTPUTS = {  # what takes the place of yhat and cost in the forward pass of othe
             "exp(z2) / sum(exp(z2))",
             "probability of each class; computed from z2 - max(z2)",
         ),
-        "cost": ("equations.cost", "-sum(y*log(yhat)) / m", "nats; computed from z2, without log(0)"),
+        "cost": (
+            "equations.cost",
+            "-sum(y*log(yhat)) / m",
+            "how wrong yhat is, in nats; computed from z2, without log(0)",
+        ),
     },
     "identity": {
         "yhat": ("equations.forward", "z2", "output of the network"),
@@ -87,6 +95,11 @@ class Step(NamedTuple):
     meaning: str
     values: np.ndarray
     before: np.ndarray | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step's fields, and the shape of its numbers, as JSON can hold them."""
+        before = None if self.before is None else self.before.tolist()
+        return {**self._asdict(), "shape": [*self.values.shape], "values": self.values.tolist(), "before": before}
 
 
 def explain(

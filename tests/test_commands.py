@@ -26,7 +26,8 @@ OPTIONS = {
     "--alpha --tol --iterations --early-stopping --factor --seed --dtype --standardize --log-every --threads --json "
     "--checkpoint --checkpoint-every --resume --save --onnx --plot",
     "predict": "--model --data --output --target --device",
-    "explain": "--data --target --task --features --row --hidden --learning-rate --iterations --factor --seed --json",
+    "explain": "--data --target --task --features --row --hidden --learning-rate --iterations --factor --seed --json "
+    "--html --plot",
     "compare": "--device --rows --hidden --dtype --threads --json --plot",
     "verify": "",
     "compiler": "--features --hidden --outputs --dtype --emit",
@@ -316,6 +317,7 @@ def test_a_gpu_that_cannot_be_used(run_here, model, folder, monkeypatch, typed):
         ("train --plot a.png", "sklearn", "plot"),
         ("compare --plot a.png", "matplotlib", "plot"),
         ("compare --plot a.png", "sklearn", "plot"),
+        ("explain --plot a.png", "matplotlib", "plot"),
         (f"{ASK} marks --output a.csv", "safetensors", "export"),
     ],
 )
@@ -352,6 +354,7 @@ def test_data_that_cannot_be_read(run_here, typed, data, said):
 
 
 READ_AND_WRITE = [*(f"train --data a.csv --{name}" for name in ("save", "onnx", "checkpoint", "plot"))]
+READ_AND_WRITE += ["explain --data a.csv --html", "explain --data a.csv --plot"]
 READ_AND_WRITE += ["predict --model model --data a.csv --output"]
 WRITE = pytest.mark.parametrize("typed", [*READ_AND_WRITE, "train --json --plot", "compare --plot"])
 
@@ -410,7 +413,7 @@ def test_what_is_read_is_not_written_over(refused, folder, typed, path):
     refused(f"{typed} {path}", f"{path} is also read; writing there would lose what it holds, choose another name")
 
 
-@pytest.mark.parametrize("command", ["train", "compare"])
+@pytest.mark.parametrize("command", ["train", "compare", "explain"])
 @pytest.mark.parametrize("name", ["a", "a.jpg", "a.csv", "png", ".png"])
 def test_a_picture_of_no_known_kind(refused, command, name):
     refused(f"{command} --plot {name}", f"the plot's file is {name!r}; expected a name ending in .png, .svg, .pdf")

@@ -512,6 +512,6 @@ def test_options_are_those_of_training():
         {action.dest: (action.option_strings, action.type, action.choices) for action in parser._actions}
         for parser in (explain._parser(), train._parser())
     )
-    assert {name for name in ours if ours[name] != theirs.get(name)} == {"row"}
+    assert {name for name in ours if ours[name] != theirs.get(name)} == {"row", "html"}
     defaults = {"row": 2, "hidden": 4, "factor": 0.1, "iterations": 1, "learning_rate": 0.2, "seed": 3}
     assert {name: explain._parser().get_default(name) for name in defaults} == defaults

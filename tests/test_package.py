@@ -217,6 +217,7 @@ FLOORS = [
     ["tasks"],
     ["many"],
     ["estimator", "export", "plots", "timings", "worked_example"],
+    ["lesson"],
     ["commands"],
     ["train", "__main__"],
 ]

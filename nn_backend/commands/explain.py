@@ -1,4 +1,4 @@
-"""Command explain: print the article's worked example as text, as tables on a terminal, or as JSON.
+"""Command explain: print the article's worked example as text, as tables on a terminal, or as JSON, or draw it.
 
 Text and tables round to six digits and, as NumPy does, shorten arrays of more than 1000 numbers; JSON has all of them
 in full precision.
@@ -10,13 +10,16 @@ import json
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
 from nn_backend.commands.command_line import DONE, Parser, add_data_options, read_data
 from nn_backend.errors import ArgumentError
+from nn_backend.files import check_output
+from nn_backend.lesson import compose_lesson, write_lesson
 from nn_backend.network import init_params
+from nn_backend.plots import FORMATS, check_plot, plot_network
 from nn_backend.worked_example import Step, explain
 
 TEXT_WIDTH = 100  # of a line of numbers in a file
@@ -25,12 +28,13 @@ TEXT_WIDTH = 100  # of a line of numbers in a file
 def main(arguments: Sequence[str]) -> int:
     """Print the steps that the arguments ask for, and return the exit code."""
     args = _parser().parse_args(arguments)
+    _check_outputs(args)
     table = read_data(args)
     _check(args, table.X.shape[1])
     example = slice(args.row, args.row + 1)
     n0, n2 = len(table.X), len(table.y)
     start = init_params(n0, args.hidden, n2, seed=args.seed, factor=args.factor)
-    steps = explain(
+    steps: Iterable[Step] = explain(
         table.X[:, example], table.y[:, example], start, args.learning_rate, args.iterations, output=table.output
     )
     title = (
@@ -38,10 +42,18 @@ def main(arguments: Sequence[str]) -> int:
         f"n0 = {n0} inputs, n1 = {args.hidden} hidden units, n2 = {n2} output{'s' * (n2 > 1)}, m = 1 example\n"
         f"factor = {args.factor}, seed = {args.seed}, learning_rate = {args.learning_rate}"
     )
+    settings = {name: value for name, value in vars(args).items() if name not in ("json", "html", "plot")}
+    settings |= {"features": table.features, "labels": table.labels, "output": table.output}
+    if args.html:
+        write_lesson(args.html, compose_lesson(table, settings))
+        print(f"open {args.html} in a browser", file=sys.stderr)
+    if args.plot:
+        steps = [*steps]
+        plot_network(args.plot, _networks(steps), features=table.features)
     if args.json:
-        settings = {name: value for name, value in vars(args).items() if name != "json"}
-        settings |= {"features": table.features, "labels": table.labels, "output": table.output}
-        print(json.dumps({**settings, "steps": [_fields(step) for step in steps]}, indent=2))
+        print(json.dumps({**settings, "steps": [step.to_json() for step in steps]}, indent=2))
+    elif args.html or args.plot:
+        return DONE
     elif sys.stdout.isatty():
         _print_tables(title, steps)
     else:
@@ -64,6 +76,8 @@ def _parser() -> Parser:
     add("--factor", type=float, default=0.1, help="standard deviation of the initial weights")
     add("--seed", type=int, default=3, help="seed of the initial weights")
     add("--json", action="store_true", help="print one JSON document in full precision instead of text")
+    add("--html", type=Path, help="file for a page to learn from, with its drawing and sliders, instead of text")
+    add("--plot", type=Path, help=f"file for a drawing of the network, ending in {', '.join(FORMATS)}, instead of text")
     return parser
 
 
@@ -74,12 +88,29 @@ def _check(args: argparse.Namespace, rows: int) -> None:
         raise ArgumentError(f"--learning-rate is {args.learning_rate}; expected a finite number above 0")
     if args.iterations < 0:
         raise ArgumentError(f"--iterations is {args.iterations}; expected at least 0")
+    if args.html and args.iterations != 1:
+        raise ArgumentError(f"--iterations is {args.iterations}; expected 1, as --html shows one update")
 
 
-def _fields(step: Step) -> dict[str, Any]:
-    """Return a step as JSON has it."""
-    before = None if step.before is None else step.before.tolist()
-    return {**step._asdict(), "shape": step.values.shape, "values": step.values.tolist(), "before": before}
+def _check_outputs(args: argparse.Namespace) -> None:
+    if args.html:
+        check_output(args.html, Path(args.data))
+    if args.plot:
+        check_plot(args.plot, Path(args.data))
+        if args.html and args.html.resolve() == args.plot.resolve():
+            raise ArgumentError("--html and --plot name the same file; choose a name for each")
+
+
+def _networks(steps: Iterable[Step]) -> dict[str, dict[str, np.ndarray]]:
+    """Return what is known at the first and at the last forward pass, by what is reached there."""
+    known: dict[str, np.ndarray] = {}
+    found = {}
+    for step in steps:
+        known[step.name] = step.values
+        if step.name == "cost":
+            reached = f"after {step.updates} update{'s' * (step.updates != 1)}: cost {step.values.item():.3g}"
+            found[reached] = dict(known)
+    return dict([*found.items()][:: max(1, len(found) - 1)])
 
 
 def _numbers(step: Step, width: int) -> str:

@@ -19,7 +19,7 @@ from nn_backend.engines.engine import Score
 from nn_backend.errors import ArgumentError
 from nn_backend.export import save, to_onnx
 from nn_backend.files import check_output, replacing
-from nn_backend.marks import ARTICLE
+from nn_backend.marks import ARTICLE, ARTICLE_FACTOR, ARTICLE_ITERATIONS, ARTICLE_TRAIN_ROWS
 from nn_backend.measures import balanced_accuracy, majority_share, roc_auc
 from nn_backend.model import Model
 from nn_backend.network import DTYPES, init_params, predict_proba, score
@@ -29,7 +29,6 @@ from nn_backend.run import FitResult
 from nn_backend.tables import Standardization, Table, standardization
 from nn_backend.tensors import digest, import_extra
 
-ARTICLE_TRAIN_ROWS = 300
 VALIDATION_SHARE, CHECK_EVERY = 0.1, 10
 
 
@@ -118,7 +117,9 @@ def main(arguments: Sequence[str]) -> int:
         asked = {"y": y_test, "yhat": yhat} if test else {}
         if target_scale is not None:
             asked = {name: target_scale.undo(values) for name, values in asked.items()}
-        plot_training(args.plot, result.history, output=table.output, **asked, labels=table.labels)
+        plot_training(
+            args.plot, result.history, output=table.output, **asked, labels=table.labels, params=result.params
+        )
     if result.interrupted:
         print(f"interrupted after {result.iterations} of {args.iterations} iterations", file=sys.stderr)
         return INTERRUPTED
@@ -173,8 +174,8 @@ def _settle(args: argparse.Namespace, n0: int) -> None:
         "learning_rate": (get_optimizer(args.optimizer).numbers["learning_rate"],) * 2,
         "alpha": (0.0, ALPHA),
         "tol": (0.0, TOL),
-        "iterations": (4500, MAX_ITERATIONS),
-        "factor": (0.01, 2 / n0**0.5),
+        "iterations": (ARTICLE_ITERATIONS, MAX_ITERATIONS),
+        "factor": (ARTICLE_FACTOR, 2 / n0**0.5),
         "standardize": (False, True),
         "log_every": (1000, 100),
     }
