@@ -3,7 +3,6 @@
 import ast
 import inspect
 import math
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -34,34 +33,7 @@ def gradients_of(params: nn.Params, X: np.ndarray, y: np.ndarray) -> nn.Params:
     return equations.backward(params, equations.forward(params, X, xp=np), X, y, X.shape[1], xp=np)
 
 
-def flat(result: Any) -> np.ndarray:
-    return np.concatenate([np.ravel(part) for part in (result if isinstance(result, tuple) else [result])])
-
-
 KINDS = pytest.mark.parametrize("kind", equations.OUTPUTS)
-
-
-def draw_kind(kind: str, m: int = 30) -> tuple[nn.Params, np.ndarray, np.ndarray, np.ndarray]:
-    """Return a network of that output with its data, and weights of the examples (1, m), some of them 0."""
-    params, X, _ = draw(4, 5, 3, m)
-    normal = np.random.default_rng(7).standard_normal((3, m))
-    truth = {"sigmoid": normal > 0.3, "softmax": normal == normal.max(axis=0), "identity": normal}[kind]
-    return params, X, truth.astype(np.float64), np.random.default_rng(8).choice([0, 0.5, 1, 4], (1, m))
-
-
-def penalised_cost(kind: str, params: nn.Params, X: np.ndarray, y: np.ndarray, weights: Any, alpha: float) -> float:
-    output, m = equations.OUTPUTS[kind], float(np.sum(weights))
-    with np.errstate(divide="ignore"):
-        tally = equations.tally(params, X, y, m, output=output, weights=weights, xp=np)
-    return float(tally.cost + alpha / (2 * m) * sum(np.sum(w * w) for w in (params.w1, params.w2)))
-
-
-def penalised_gradients(
-    kind: str, params: nn.Params, X: np.ndarray, y: np.ndarray, weights: Any, alpha: float
-) -> nn.Params:
-    output, m = equations.OUTPUTS[kind], float(np.sum(weights))
-    gradients = equations.gradient(params, X, y, m, output=output, weights=weights, xp=np)
-    return equations.penalise(gradients, params, alpha, m)
 
 
 def test_weighted_inputs_and_sigmoids_are_the_articles(backend: Place) -> None:
@@ -115,53 +87,6 @@ def test_errors_are_what_accuracy_and_r2_are_made_of(kind: str, backend: Place) 
     assert_close(errors, expected, backend, rtol=RTOL[backend.dtype])
 
 
-@KINDS
-@pytest.mark.parametrize(("weighted", "alpha"), [(False, 0.0), (True, 3.0)])
-def test_gradients_are_central_differences_of_the_cost(kind: str, weighted: bool, alpha: float) -> None:
-    params, X, y, weights = draw_kind(kind)
-    how = (X, y, weights if weighted else np.ones_like(weights), alpha)
-    gradients = penalised_gradients(kind, params, *how)
-    step = 1e-5
-    for field, array in enumerate(params):
-        for index in np.ndindex(array.shape):
-            ends = []
-            for sign in (1, -1):
-                moved = [part.copy() for part in params]
-                moved[field][index] += sign * step
-                ends.append(penalised_cost(kind, nn.Params(*moved), *how))
-            assert gradients[field][index] == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-6, abs=1e-9)
-
-
-@KINDS
-def test_gradients_are_those_of_pytorchs_autograd(kind: str) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
-    loss = {
-        "sigmoid": torch.nn.functional.binary_cross_entropy_with_logits,
-        "softmax": lambda z, y, reduction: torch.nn.functional.cross_entropy(z.T, y.T, reduction=reduction)[None],
-        "identity": lambda z, y, reduction: torch.nn.functional.mse_loss(z, y, reduction=reduction) / 2,
-    }[kind]
-    params, X, y, weights = draw_kind(kind)
-    w1, b1, w2, b2 = leaves = [torch.tensor(array, requires_grad=True) for array in params]
-    logits = w2 @ torch.sigmoid(w1 @ torch.tensor(X) + b1) + b2
-    terms = loss(logits, torch.tensor(y), reduction="none") * torch.tensor(weights)
-    total = terms.sum() / weights.sum() + 3 / 2 / weights.sum() * ((w1**2).sum() + (w2**2).sum())
-    total.backward()
-    assert penalised_cost(kind, params, X, y, weights, 3.0) == pytest.approx(total.item(), rel=1e-13)
-    for gradient, leaf in zip(penalised_gradients(kind, params, X, y, weights, 3.0), leaves, strict=True):
-        np.testing.assert_allclose(gradient, leaf.grad.numpy(), rtol=1e-11, atol=1e-14)
-
-
-@KINDS
-def test_an_example_of_weight_three_is_three_examples_and_one_of_weight_zero_none(kind: str) -> None:
-    params, X, y, _ = draw_kind(kind)
-    weights = np.random.default_rng(9).integers(0, 4, (1, X.shape[1])).astype(np.float64)
-    repeated = [np.repeat(array, weights[0].astype(int), axis=1) for array in (X, y)]
-    for function in (penalised_cost, penalised_gradients):
-        once = function(kind, params, X, y, weights, 1.0)
-        one_by_one = function(kind, params, *repeated, np.ones((1, repeated[0].shape[1])), 1.0)
-        np.testing.assert_allclose(*map(flat, (once, one_by_one)), rtol=1e-12, atol=1e-15)
-
-
 def test_gradients_agree_on_every_backend(backend: Place) -> None:
     params, X, y = draw(3, 4, 2, 50)
     placed, data, truth = backend.params(params), backend.asarray(X), backend.asarray(y)
@@ -203,48 +128,6 @@ def test_leading_axes_are_as_many_networks(backend: Place) -> None:
         for one, many in zip(alone, together, strict=True):
             assert_close(many[(*e, ...)], backend.backend.to_numpy(one), backend, rtol=tolerance, atol=tolerance)
         assert_close(costs[(*e, ...)], backend.backend.to_numpy(cost), backend, rtol=tolerance)
-
-
-finite = {
-    dtype: st.floats(allow_nan=False, allow_infinity=False, width=width, min_value=-limit, max_value=limit)
-    for dtype, width, limit in (("float64", 64, 1e307), ("float32", 32, float(np.float32(1e37))))
-}
-
-
-def exact_cost(kind: str, z2: np.ndarray, y: np.ndarray) -> Fraction:
-    """Return the cost of all examples together, but for the rounding of its logarithms."""
-    total = Fraction(0)
-    for z, t in zip(z2.T.tolist(), y.T.tolist(), strict=True):
-        if kind == "sigmoid":
-            [a], [b] = z, t
-            parts = [Fraction(max(a if b == 0 else -a, 0.0)), Fraction(math.log1p(math.exp(-abs(a))))]
-        elif kind == "softmax":
-            top = max(z)
-            others = sorted(z)[:-1]
-            rest = math.log1p(math.fsum(math.exp(a - top) for a in others))
-            parts = [Fraction(top) - Fraction(z[t.index(1.0)]) + Fraction(rest)]
-        else:
-            parts = [(Fraction(a) - Fraction(b)) ** 2 / 2 for a, b in zip(z, t, strict=True)]
-        total += sum(parts)
-    return total
-
-
-@KINDS
-@given(st.data(), st.sampled_from(["float64", "float32"]))
-def test_cost_is_finite_and_right_for_every_finite_z2(kind: str, data: st.DataObject, dtype: str) -> None:
-    m, rows = data.draw(st.integers(1, 6)), 1 if kind == "sigmoid" else 3
-    z2 = data.draw(arrays(dtype, (rows, m), elements=finite[dtype]))
-    if kind == "softmax":
-        y = np.eye(3, dtype=dtype)[:, data.draw(arrays(int, m, elements=st.integers(0, 2)))]
-    else:
-        truth = {"sigmoid": st.sampled_from([0.0, 1.0]), "identity": finite[dtype]}[kind]
-        y = data.draw(arrays(dtype, (rows, m), elements=truth))
-    with np.errstate(over="ignore"):
-        cost = equations.cost(z2, y, float(m), output=equations.OUTPUTS[kind], xp=np)
-    assert cost.dtype == dtype
-    exact = exact_cost(kind, z2, y) / m
-    if exact < np.finfo(dtype).max / 2:
-        assert cost == pytest.approx(float(exact), rel=1e-5 if dtype == "float32" else 1e-13)
 
 
 @KINDS
