@@ -3,7 +3,6 @@
 import ast
 import inspect
 import math
-from typing import Any
 
 import numpy as np
 import pytest
