@@ -47,7 +47,7 @@ def test_lanes_are_tiles(m: int, optimizer: str, output: str, dtype: str, monkey
 
 
 def test_what_has_no_place_in_lanes_goes_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native.Run, "_in_lanes", None)  # would fail if it were called
+    monkeypatch.setattr(native, "run_in_lanes", None)  # would fail if it were called
     start = nn.init_params(3, 5, seed=range(NETWORKS))
     X, y = data("sigmoid", 17)
     nn.fit(X, y, start, iterations=2)  # more rows than lanes

@@ -74,7 +74,7 @@ def run_on_arm(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., np.nda
     def run(case: verify.Case) -> list[np.ndarray]:
         dtype = case.start.w1.dtype.name
         plan = Plan(program("step", len(case.X), len(case.start.w1), len(case.y), dtype))
-        (folder / "kernel.o").write_bytes(native.object_code(plan, ARM))
+        (folder / "kernel.o").write_bytes(native.object_code(Printer(plan, ARM)))
         main = Path(__file__).with_name("kernel_on_arm.c")
         subprocess.run([tools[0], "-O1", "-static", main, "kernel.o", "-o", "kernel", "-lm"], cwd=folder, check=True)
         (folder / "job").write_bytes(b"".join(job_and_arrays(plan, case)))

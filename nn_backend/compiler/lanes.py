@@ -1,21 +1,30 @@
-"""Prints a plan for very little data: a vector has a number of each of 16 networks, which see one example at a time.
+"""Prints a plan for very little data: a vector has a number of each of 16 networks, for a few examples side by side.
 
 Where a network's examples fit into the lanes of one row, a tile is mostly zeros. Here the lanes are networks instead;
 the operations, and the order of additions, are those of a tile, so the bits are as well. Arrays of networks stand
-transposed: an element of all 16 side by side.
+transposed, and without padding: an element of all 16 side by side.
 """
 
+import copy
 import ctypes
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from nn_backend.compiler.llvm import Printer
+import numpy as np
+
+from nn_backend.compiler.llvm import Printer, Target
 from nn_backend.compiler.loops import Index
-from nn_backend.compiler.plan import Group, Slots, split
-from nn_backend.compiler.program import LANES, PAD, STRIP, Value
+from nn_backend.compiler.memory import address, copied, zeros
+from nn_backend.compiler.plan import Group, Part, Plan, Slots, split
+from nn_backend.compiler.pool import pool
+from nn_backend.compiler.program import LANES, PAD, STRIP, Layout, Value
 from nn_backend.compiler.threads import environment, load_fields
 
 WIDTH = PAD
+SIDE = 4  # examples side by side at most
+REGISTERS = 8  # that they fill: long chains of operations wait for themselves, but too many leave no room
 BLOCK = 4  # rows and columns of terms that are printed one after the other
 
 
@@ -23,56 +32,90 @@ class LanesJob(ctypes.Structure):
     """What one call of ``run`` is about: some blocks of 16 networks, one after the other."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("blocks", "m", "iterations")),
+        *((name, ctypes.c_int64) for name in ("blocks", "iterations")),
         *((name, ctypes.c_void_p) for name in ("examples", "states", "allnumbers", "allresults", "allprogress")),
-        *((name, ctypes.c_void_p) for name in ("scratch", "terms", "next")),
+        *((name, ctypes.c_void_p) for name in ("scratch", "sums", "buffers")),
     )
 
 
 class LanesPrinter(Printer):
-    """Prints the functions example, add and follow, and with them run."""
+    """Prints the function step, which does an iteration, and with it run.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to print.
+    target : Target
+        The processor.
+    m : int
+        How many examples there are, at most 16.
+
+    Notes
+    -----
+    Examples stand side by side that the halving of lanes adds first: of 16, the first group is 0, 4, 8, 12. So most of
+    the terms of a sum meet in registers. Some groups may have one example more than others.
+    """
+
+    def __init__(self, plan: Plan, target: Target, m: int) -> None:
+        plan = copy.copy(plan)
+        plan.state, plan.results = (Layout(layout.shapes, pad=1) for layout in (plan.state, plan.results))
+        super().__init__(plan, target)
+        side = max(1, min(SIDE, REGISTERS * self.lanes_width // WIDTH))
+        self.groups = min(m, max(1, (1 << (m - 1).bit_length()) // side))
+        size, larger = divmod(m, self.groups)
+        self.parts = [Part(0, size + 1, larger)] * (larger > 0) + [Part(larger, size, self.groups - larger)]
 
     def print(self) -> str:
         """Return the module."""
-        self.row_registers = WIDTH // self.lanes_width
-        self.together = max(1, 8 // self.row_registers)
-        kind, suffix = self.types["f"], self.types["suffix"]
-        arity = {"fabs": 1, "sqrt": 1, "fma": 3}
-        intrinsics = [f"declare {kind} @llvm.{f}.{suffix}({', '.join([kind] * n)})" for f, n in arity.items()]
-        intrinsics.append("declare i64 @llvm.smin.i64(i64, i64)")
-        names = ("examples", "state", "numbers", "scratch", "sums")
-        example = f"void @example(i64 %j, {', '.join(f'ptr noalias %{name}' for name in names)})"
-        arrays = ("total", "state", "numbers", "next", "ended")
-        follow = f"void @follow({', '.join(f'ptr noalias %{name}' for name in arrays)})"
-        functions = [
-            self.function(example, self.example),
-            self.function("void @add(i64 %m, ptr noalias %terms)", self.add),
-            self.function(follow, self.follow),
-        ]
-        return "\n".join([*intrinsics, *functions, self.run()])
+        arrays = ("examples", "state", "numbers", "scratch", "sums", "next")
+        signature = f"<{WIDTH} x i64> @step({', '.join(f'ptr noalias %{name}' for name in arrays)})"
+        widths = {WIDTH, *map(_width, self.parts)}
+        return "\n".join([*self.intrinsics(widths), self.function(signature, self.step), self.run()])
 
     # ---- where numbers are
 
     def at(self, slots: Slots, value: Value, strip: Index, row: Index) -> Index:
-        width = STRIP if slots is self.plan.examples else WIDTH
-        return (row + slots.first[value]) * width
+        if slots is self.plan.examples:
+            return (row + slots.first[value]) * STRIP + self._group
+        return (row + slots.first[value]) * self.width
 
     def load(self, array: str, at: Index) -> str:
-        if array == "examples":  # the same for all networks
-            one = self.name(f"load {self.scalar}, ptr {self.address(array, at + Index((('%j', 1),)))}")
-            return self.splat(one, self.scalar)
-        return super().load(array, at if array == "scratch" else at * WIDTH)
+        """Print a load: of an example's number for all networks, or of a network's for all examples."""
+        if array == "scratch":
+            return super().load(array, at)
+        wide = self.width
+        if array == "examples":
+            self.wide((wide // WIDTH - 1) * self.groups + 1)
+            name = self.name(f"load {self.vector}, ptr {self.address(array, at)}, align {self.size}")
+            name = self.shuffle(name, "poison", [lane // WIDTH * self.groups for lane in range(wide)])
+        else:
+            self.wide(WIDTH)
+            name = super().load("sums" if array == "total" else array, at * WIDTH)
+            if array == "total":  # each lane has begun with +0, which makes no difference but to -0
+                name = self.emit("add", name, "zeroinitializer")
+            if wide > WIDTH:
+                name = self.shuffle(name, "poison", [lane % WIDTH for lane in range(wide)])
+        self.wide(wide)
+        return name
 
     def number(self, array: str, at: Index) -> str:
         if (array, at) not in self._numbers:
-            self._numbers[array, at] = super().load(array, at * WIDTH)
+            self._numbers[array, at] = self.load(array, at)
         return self._numbers[array, at]
 
     def store(self, array: str, at: Index, name: str) -> None:
-        super().store(array, at if array == "scratch" else at * WIDTH, name)
-
-    def store_row(self, array: str, at: Index, name: str) -> None:
-        self.store(array, at, name)
+        """Print a store, of terms after a first part of their halving."""
+        if array == "scratch":
+            super().store(array, at, name)
+            return
+        wide = self.width
+        parts = [self.shuffle(name, "poison", range(k, k + WIDTH)) for k in range(0, wide, WIDTH)]
+        self.wide(WIDTH)
+        while len(parts) > 1:
+            half = len(parts) // 2
+            parts = [self.emit("add", low, high) for low, high in zip(parts[:half], parts[half:], strict=True)]
+        super().store(array, at * WIDTH, parts[0])
+        self.wide(wide)
 
     @contextmanager
     def strip(self) -> Iterator[Index]:
@@ -91,26 +134,38 @@ class LanesPrinter(Printer):
 
     # ---- the functions
 
-    def example(self) -> None:
-        """Print what is done with an example, and the terms that it has in the sums."""
-        for nest in self.plan.nests:
-            self.nest(nest)
-        for group in self.plan.groups:
-            self.group(group)
-        self.do("ret void")
+    def step(self) -> None:
+        """Print an iteration."""
+        for part in self.parts:
+            self.do(f"br label %examples{part.size}")
+            self.label(f"examples{part.size}")
+            self.wide(_width(part))
+            self.row_registers = self.width // self.lanes_width
+            self.together = max(1, REGISTERS // self.row_registers)
+            here = (str(lane < part.size * WIDTH).lower() for lane in range(self.width))
+            self._here = f"<{', '.join(f'i1 {truth}' for truth in here)}>"
+            with self.counted(part.first + part.count, part.first) as self._group:
+                for nest in self.plan.nests:
+                    self.nest(nest)
+                for group in self.plan.groups:
+                    self.group(group)
+        self.do("br label %total")
+        self.label("total")
+        self.wide(WIDTH)
+        self.add()
+        self.follow()
 
     def group(self, group: Group) -> None:
-        """Print an example's terms of a group: the lane's sum, to which those of missing examples have been added."""
+        """Print some examples' terms of a group's sums."""
         left, right, offsets = group.left, group.right, self.plan.sums.offsets
-        zero, none = "zeroinitializer", Index()
+        none, sums = Index(), self._group * self.plan.sums.size
         columns = split(right.rows, BLOCK) if right is not None else []
         for rows in split(left.rows, BLOCK):
             with self.loop(rows.count) as number:
                 row = number * rows.size + rows.first
                 factors = [self.load(*self.place(left, none, row + u)) for u in range(rows.size)]
                 for u, factor in enumerate(factors if group.single is not None else ()):
-                    term = self.emit("add", self.emit("add", zero, factor), zero)
-                    self.store("sums", row + (u + offsets[group.single]), term)
+                    self.store("sums", sums + row + (u + offsets[group.single]), factor)
                 for part in columns:
                     with self.loop(part.count) as other:
                         column = other * part.size + part.first
@@ -118,27 +173,16 @@ class LanesPrinter(Printer):
                             assert right is not None
                             x = self.load(*self.place(right, none, column + c))
                             for u, factor in enumerate(factors):
-                                term = self.emit("add", self.emit("fma", factor, x, zero), zero)
                                 place = (row + u) * right.rows + column + (c + offsets[group.product])
-                                self.store("sums", place, term)
+                                self.store("sums", sums + place, self.emit("mul", factor, x))
 
     def add(self) -> None:
-        """Print the halving of the lanes: to the first examples' terms are added those of others, where they exist."""
-        row, half = self.plan.sums.size, LANES
-        count = sum(rows * columns for rows, columns in self.plan.sums.shapes.values())
-        while half > 1 and count:
+        """Print the rest of the halving: to the first groups' sums are added those of others, where they exist."""
+        row, half = self.plan.sums.size, 1 << (self.groups - 1).bit_length()
+        while half > 1 and row:
             half //= 2
-            self.do(f"%left{half} = sub i64 %m, {half}")
-            self.do(f"%some{half} = icmp sgt i64 %left{half}, 0")
-            self.do(f"br i1 %some{half}, label %halve{half}, label %halved{half}")
-            self.label(f"halve{half}")
-            lanes = self.name(f"call i64 @llvm.smin.i64(i64 %left{half}, i64 {half})")
-            with self.counted(lanes) as lane, self.counted(count) as k:
-                low, high = lane * row + k, lane * row + k + half * row
-                self.store("terms", low, self.emit("add", self.load("terms", low), self.load("terms", high)))
-            self.do(f"br label %halved{half}")
-            self.label(f"halved{half}")
-        self.do("ret void")
+            with self.counted(min(half, self.groups - half) * row) as k:
+                self.store("sums", k, self.emit("add", self.load("sums", k), self.load("sums", k + half * row)))
 
     def follow(self) -> None:
         """Print what follows from the sums, and for each network the number of the ending that is reached, or 0."""
@@ -152,85 +196,88 @@ class LanesPrinter(Printer):
             some = self.name(f"load {bits}, ptr {failed}")
             yes, no = (reached, f"splat (i64 {number})") if ending.holds else (f"splat (i64 {number})", reached)
             reached = self.name(f"select {bits} {some}, {codes} {yes}, {codes} {no}")
-        self.do(f"store {codes} {reached}, ptr %ended, align 64")
-        self.do("ret void")
+        self.do(f"ret {codes} {reached}")
 
     def run(self) -> str:
         """Return ``run``: for each block of networks the iterations, until all have ended."""
-        plan, codes, bits = self.plan, f"<{WIDTH} x i64>", f"<{WIDTH} x i1>"
+        plan, vector, codes, bits = self.plan, self.vector, f"<{WIDTH} x i64>", f"<{WIDTH} x i1>"
         declare, enter, leave = environment(self.architecture)
-        goal = "state" if plan.is_step else "results"
+        results, store = plan.results.size, "call void @llvm.masked.store"
 
-        def at(array: str, factor: int, base: str) -> str:
-            return (
-                f"%{array}.k = mul i64 %n, {factor * WIDTH}\n"
-                f"  %{array} = getelementptr {self.scalar}, ptr %{base}, i64 %{array}.k"
-            )
+        def at(array: str, factor: int, base: str, k: str = "%n", kind: str = self.scalar) -> str:
+            place = f"%{array} = getelementptr {kind}, ptr %{base}, i64 %{array}.k"
+            return f"%{array}.k = mul i64 {k}, {factor * WIDTH}\n  {place}"
 
         return f"""
-declare i1 @llvm.vector.reduce.or.v{WIDTH}i1({bits})
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+declare void @llvm.masked.store.v{WIDTH}{self.suffix}.p0({vector}, ptr, i32, {bits})
+declare void @llvm.masked.store.v{WIDTH}i64.p0({codes}, ptr, i32, {bits})
 {declare}
+define internal void @keep({bits} %which, ptr noalias %from, ptr noalias %results, ptr noalias %progress,
+  {codes} %reached, i64 %i) noinline {{ ; what some networks have reached after some iterations
+entry: ; of each network's progress, first the numbers of the endings, then the iterations done
+  {store}.v{WIDTH}i64.p0({codes} %reached, ptr %progress, i32 64, {bits} %which)
+  %done.at = getelementptr i64, ptr %progress, i64 {WIDTH}
+  %done = load {codes}, ptr %done.at, align 64
+  %i.first = insertelement {codes} poison, i64 %i, i64 0
+  %i.all = shufflevector {codes} %i.first, {codes} poison, <{WIDTH} x i32> zeroinitializer
+  %done.now = add {codes} %done, %i.all
+  {store}.v{WIDTH}i64.p0({codes} %done.now, ptr %done.at, i32 64, {bits} %which)
+  br label %row
+row:
+  %k = phi i64 [ 0, %entry ], [ %k.next, %row ]
+  {at("old", 1, "results", "%k")}
+  {at("new", 1, "from", "%k")}
+  %kept = load {vector}, ptr %new, align 64
+  {store}.v{WIDTH}{self.suffix}.p0({vector} %kept, ptr %old, i32 64, {bits} %which)
+  %k.next = add i64 %k, 1
+  %k.more = icmp slt i64 %k.next, {results}
+  br i1 %k.more, label %row, label %exit
+exit:
+  ret void
+}}
 define void @run(ptr %job) {{
 entry:
   {load_fields(LanesJob)}
-  %ended = alloca {codes}, align 64
   {enter}
+  %other = getelementptr {self.scalar}, ptr %buffers, i64 {results * WIDTH}
   br label %block
-block: ; of each network's progress, first the numbers of the endings, then the iterations done
+block:
   %n = phi i64 [ 0, %entry ], [ %n.next, %block.end ]
   {at("state", plan.state.size, "states")}
   {at("numbers", plan.numbers.size, "allnumbers")}
-  {at("results", plan.results.size, "allresults")}
-  %progress.k = mul i64 %n, {2 * WIDTH}
-  %progress = getelementptr i64, ptr %allprogress, i64 %progress.k
-  %done.at = getelementptr i64, ptr %progress, i64 {WIDTH}
-  %over = load {codes}, ptr %progress, align 64
-  %going.before = icmp eq {codes} %over, zeroinitializer
-  %some.before = call i1 @llvm.vector.reduce.or.v{WIDTH}i1({bits} %going.before)
-  br i1 %some.before, label %iteration, label %block.end
-iteration:
-  %i = phi i64 [ 0, %block ], [ %i.next, %taken ]
-  br label %example
-example:
-  %j = phi i64 [ 0, %iteration ], [ %j.next, %example ]
-  %sums.k = mul i64 %j, {plan.sums.size * WIDTH}
-  %sums = getelementptr {self.scalar}, ptr %terms, i64 %sums.k
-  call void @example(i64 %j, ptr %examples, ptr %state, ptr %numbers, ptr %scratch, ptr %sums)
-  %j.next = add i64 %j, 1
-  %j.more = icmp slt i64 %j.next, %m
-  br i1 %j.more, label %example, label %follow
-follow:
-  call void @add(i64 %m, ptr %terms)
-  call void @follow(ptr %terms, ptr %state, ptr %numbers, ptr %next, ptr %ended)
-  %reached = load {codes}, ptr %ended, align 64
-  %before = load {codes}, ptr %progress, align 64
-  %active = icmp eq {codes} %before, zeroinitializer
-  %now = select {bits} %active, {codes} %reached, {codes} %before
-  %goes = icmp eq {codes} %now, zeroinitializer
-  store {codes} %now, ptr %progress, align 64
-  %done = load {codes}, ptr %done.at, align 64
-  %one = zext {bits} %goes to {codes}
-  %done.now = add {codes} %done, %one
-  store {codes} %done.now, ptr %done.at, align 64
-  br label %take
-take: ; but for networks whose run ends, the next state
-  %k = phi i64 [ 0, %follow ], [ %k.next, %take ]
-  %k.at = mul i64 %k, {WIDTH}
-  %new.at = getelementptr {self.scalar}, ptr %next, i64 %k.at
-  %old.at = getelementptr {self.scalar}, ptr %{goal}, i64 %k.at
-  %new = load {self.vector}, ptr %new.at, align 64
-  %old = load {self.vector}, ptr %old.at, align 64
-  %kept = select {bits} %goes, {self.vector} %new, {self.vector} %old
-  store {self.vector} %kept, ptr %old.at, align 64
-  %k.next = add i64 %k, 1
-  %k.more = icmp slt i64 %k.next, {plan.results.size}
-  br i1 %k.more, label %take, label %taken
-taken:
+  {at("results", results, "allresults")}
+  {at("progress", 2, "allprogress", kind="i64")}
+  call void @llvm.memcpy.p0.p0.i64(ptr %buffers, ptr %results, i64 {results * WIDTH * self.size}, i1 false)
+  %ended = load {codes}, ptr %progress, align 64
+  %active = icmp eq {codes} %ended, zeroinitializer
+  %some.active = call i1 @llvm.vector.reduce.or.v{WIDTH}i1({bits} %active)
+  br i1 %some.active, label %iteration, label %block.end
+iteration: ; from one buffer to the other, for all networks: what those that have ended do is of no account
+  %i = phi i64 [ 0, %block ], [ %i.next, %more ]
+  %now = phi ptr [ %buffers, %block ], [ %next, %more ]
+  %next = phi ptr [ %other, %block ], [ %now, %more ]
+  %going = phi {bits} [ %active, %block ], [ %left, %more ]
+  %reached = call {codes} @step(ptr %examples, ptr %{"now" if plan.is_step else "state"}, ptr %numbers, ptr %scratch,
+    ptr %sums, ptr %next)
   %i.next = add i64 %i, 1
+  %at.end = icmp ne {codes} %reached, zeroinitializer
+  %ends = and {bits} %at.end, %going
+  %some.end = call i1 @llvm.vector.reduce.or.v{WIDTH}i1({bits} %ends)
+  br i1 %some.end, label %end, label %more
+end: ; before the step, which is left undone
+  call void @keep({bits} %ends, ptr %now, ptr %results, ptr %progress, {codes} %reached, i64 %i)
+  %others = xor {bits} %going, %ends
+  br label %more
+more:
+  %left = phi {bits} [ %going, %iteration ], [ %others, %end ]
   %i.more = icmp slt i64 %i.next, %iterations
-  %some = call i1 @llvm.vector.reduce.or.v{WIDTH}i1({bits} %goes)
-  %more = and i1 %i.more, %some
-  br i1 %more, label %iteration, label %block.end
+  %some.left = call i1 @llvm.vector.reduce.or.v{WIDTH}i1({bits} %left)
+  %go.on = and i1 %i.more, %some.left
+  br i1 %go.on, label %iteration, label %last
+last:
+  call void @keep({bits} %left, ptr %next, ptr %results, ptr %progress, {codes} zeroinitializer, i64 %i.next)
+  br label %block.end
 block.end:
   %n.next = add i64 %n, 1
   %n.more = icmp slt i64 %n.next, %blocks
@@ -240,3 +287,39 @@ exit:
   ret void
 }}
 """
+
+
+def _width(part: Part) -> int:
+    """Return the width of vectors of a part's examples, 3 of them as if they were 4: LLVM is slow at other widths."""
+    return (1 << (part.size - 1).bit_length()) * WIDTH
+
+
+def run_in_lanes(
+    function: Any, plan: Plan, examples: int, arrays: tuple[np.ndarray, ...], iterations: int, threads: int
+) -> None:
+    """Have threads work on blocks of networks that stand side by side: rows of progress, state, numbers and results."""
+    progress, state, numbers, results = arrays
+    networks, blocks = len(state), -(-len(state) // WIDTH)
+
+    def across(rows: np.ndarray, missing: int = 0) -> np.ndarray:
+        padded = np.full((blocks * WIDTH, rows.shape[1]), missing, rows.dtype)
+        padded[:networks] = rows
+        return copied(padded.reshape(blocks, WIDTH, -1).swapaxes(1, 2))
+
+    moved = [across(progress, missing=-1), across(state[:, plan.state.used]), across(numbers)]
+    moved.append(moved[1] if plan.is_step else across(results[:, plan.results.used]))
+    shares = [SIDE * plan.scratch.rows, LANES * plan.sums.size, 2 * plan.results.size]
+    memory = zeros((threads, sum(shares), WIDTH), plan.program.dtype)
+    jobs = []
+    for thread in range(threads):
+        first, last = (blocks * k // threads for k in (thread, thread + 1))
+        job = LanesJob(blocks=last - first, iterations=iterations, examples=examples)
+        job.allprogress, job.states, job.allnumbers, job.allresults = (
+            address(array) + first * array.strides[0] for array in moved
+        )
+        begins = itertools.accumulate(shares, initial=0)
+        job.scratch, job.sums, job.buffers, *_ = (address(memory[thread, begin:]) for begin in begins)
+        jobs.append(job)
+    pool.run(lambda k: function(ctypes.byref(jobs[k])), threads, lambda: None)
+    for rows, array, columns in ((progress, moved[0], slice(None)), (results, moved[-1], plan.results.used)):
+        rows[:, columns] = array.swapaxes(1, 2).reshape(blocks * WIDTH, -1)[:networks]

@@ -6,18 +6,17 @@ cuts into the processor's registers. Variables are allocas: LLVM's pass ``sroa``
 """
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 import numpy as np
 
 from nn_backend.compiler.loops import Index, Loops
+from nn_backend.compiler.memory import LINE
 from nn_backend.compiler.plan import Part, Plan
 from nn_backend.compiler.program import LANES, PAD, STRIP, Value
 from nn_backend.compiler.threads import print_run
-
-LINE = 64  # bytes of a cache line, at which arrays begin
 
 _TYPES = {"float64": ("double", "i64", "f64"), "float32": ("float", "i32", "f32")}
 _TEMPLATES = {
@@ -65,6 +64,7 @@ class Printer(Loops):
 
     def __init__(self, plan: Plan, target: Target) -> None:
         super().__init__(plan)
+        self.target = target
         self.architecture = target.triple.partition("-")[0]
         vector_bytes = target.vector_bytes
         self.scalar, self.integer, self.suffix = _TYPES[self.program.dtype]
@@ -263,12 +263,7 @@ class Printer(Loops):
 
     def print(self) -> str:
         """Return the module."""
-        intrinsics = [f"declare i1 @llvm.vector.reduce.or.v{PAD}i1(<{PAD} x i1>)"]
-        for width in sorted({self.lanes_width, PAD, STRIP}):
-            self.wide(width)
-            kind, suffix = self.types["f"], self.types["suffix"]
-            for f, n in (("fabs", 1), ("sqrt", 1), ("fma", 3)):
-                intrinsics.append(f"declare {kind} @llvm.{f}.{suffix}({', '.join([kind] * n)})")
+        intrinsics = self.intrinsics({self.lanes_width, PAD, STRIP})
         names = ("examples", "own", "outputs", "state", "numbers", "scratch", "sums")
         tile = f"tile(i64 %strips, i64 %left, {', '.join(f'ptr noalias %{name}' for name in names)})"
         follow = "follow(ptr noalias %total, ptr noalias %state, ptr noalias %numbers, ptr noalias %next)"
@@ -278,6 +273,16 @@ class Printer(Loops):
             self.function(f"i32 @{follow}", self.follow),
         ]
         return "\n".join([*intrinsics, *functions, print_run(self.plan, self.scalar, self.size, self.architecture)])
+
+    def intrinsics(self, widths: Iterable[int]) -> list[str]:
+        """Return the declarations of LLVM's functions of vectors of such widths."""
+        lines = [f"declare i1 @llvm.vector.reduce.or.v{PAD}i1(<{PAD} x i1>)"]
+        for width in sorted(widths):
+            self.wide(width)
+            kind, suffix = self.types["f"], self.types["suffix"]
+            for f, n in (("fabs", 1), ("sqrt", 1), ("fma", 3)):
+                lines.append(f"declare {kind} @llvm.{f}.{suffix}({', '.join([kind] * n)})")
+        return lines
 
     def function(self, signature: str, print_body: Callable[[], None]) -> str:
         """Return a function, its variables at its entry."""

@@ -3,7 +3,6 @@
 import ctypes
 import functools
 import itertools
-import math
 import sys
 import time
 import weakref
@@ -14,8 +13,10 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from nn_backend.compiler.cache import lock, machine_code
-from nn_backend.compiler.lanes import WIDTH, LanesJob, LanesPrinter
-from nn_backend.compiler.llvm import LINE, Printer, Target
+from nn_backend.compiler.lanes import LanesPrinter, run_in_lanes
+from nn_backend.compiler.llvm import Printer, Target
+from nn_backend.compiler.memory import LINE, address, zeros
+from nn_backend.compiler.memory import copied as copied  # which engines ask this module for
 from nn_backend.compiler.plan import Plan
 from nn_backend.compiler.pool import pool
 from nn_backend.compiler.program import LANES, STRIP, TILE, Program, in_strips, place
@@ -39,27 +40,6 @@ def host() -> Target:
     features = llvm.get_host_cpu_features()
     registers, size = (32, 64) if features.get("avx512f") else (16, 32) if features.get("avx2") else (16, 16)
     return Target(llvm.get_process_triple(), llvm.get_host_cpu_name(), features.flatten(), registers, size)
-
-
-def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Return an array of zeros that begins where a cache line does."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.zeros(size + LINE, np.uint8)
-    first = -address(memory) % LINE
-    array: np.ndarray = memory[first : first + size].view(dtype).reshape(shape)
-    return array
-
-
-def address(array: np.ndarray) -> int:
-    """Return where the numbers of a contiguous array are; ``array.ctypes.data`` takes four times as long."""
-    return ctypes.addressof(ctypes.c_byte.from_buffer(array.data)) if array.size else 0
-
-
-def copied(array: np.ndarray) -> np.ndarray:
-    """Return an aligned copy."""
-    copy = zeros(array.shape, array.dtype)
-    copy[...] = array
-    return copy
 
 
 class Examples:
@@ -97,17 +77,19 @@ class Kernel:
     def __init__(self, program: Program, target: Target | None = None) -> None:
         self.plan = Plan(program)
         self._target = target or host()
-        self.function = self._compiled(Printer)
+        self.function = self._compiled(Printer(self.plan, self._target))
+        self._in_lanes: dict[int, Any] = {}
 
-    @functools.cached_property
-    def in_lanes(self) -> Any:
-        """The function for very little data, whose lanes are networks."""
+    def in_lanes(self, m: int) -> Any:
+        """Return the function for so few examples that the lanes are networks."""
         with lock:
-            return self._compiled(LanesPrinter)
+            if m not in self._in_lanes:
+                self._in_lanes[m] = self._compiled(LanesPrinter(self.plan, self._target, m))
+            return self._in_lanes[m]
 
-    def _compiled(self, printer: type[Printer]) -> Any:
+    def _compiled(self, printer: Printer) -> Any:
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(self._target))
-        engine.add_object_file(llvm.ObjectFileRef.from_data(object_code(self.plan, self._target, printer)))
+        engine.add_object_file(llvm.ObjectFileRef.from_data(object_code(printer)))
         engine.finalize_object()
         weakref.finalize(self, _close, engine).atexit = False
         signature = ctypes.CFUNCTYPE(None, ctypes.c_void_p)  # its calls release the GIL
@@ -184,7 +166,8 @@ class Run:
         worth = int(self._operations * self.networks * iterations // WORTH_STARTING)
         available = pool.ready(min(worth, max(self._threads, min(self.examples.threads, self.networks))))
         if self._is_tiny:
-            self._in_lanes(arrays, iterations, max(1, available))
+            function = self.kernel.in_lanes(self.examples.m)
+            run_in_lanes(function, self.kernel.plan, self.given, arrays, iterations, max(1, available))
             return arrays[-1], self.outputs
         together, apart = min(self._threads, available), max(1, min(self.networks, available))
         if apart < together:
@@ -194,33 +177,6 @@ class Run:
             edges = self._edges(apart, progress)
             self._go([self._team(first, last, 1) for first, last in itertools.pairwise(edges)], arrays, iterations)
         return arrays[-1], self.outputs
-
-    def _in_lanes(self, arrays: tuple[np.ndarray, ...], iterations: int, threads: int) -> None:
-        """Have threads work on blocks of networks that stand side by side."""
-        plan, blocks = self.kernel.plan, -(-self.networks // WIDTH)
-
-        def across(rows: np.ndarray, missing: int = 0) -> np.ndarray:
-            padded = np.full((blocks * WIDTH, rows.shape[1]), missing, rows.dtype)
-            padded[: self.networks] = rows
-            return copied(padded.reshape(blocks, WIDTH, -1).swapaxes(1, 2))
-
-        moved = [across(arrays[0], missing=-1), *map(across, arrays[1:3])]
-        moved.append(moved[1] if plan.is_step else zeros((blocks, plan.results.size, WIDTH), plan.program.dtype))
-        shares = [plan.scratch.rows, LANES * plan.sums.size, plan.results.size]
-        memory = zeros((threads, sum(shares), WIDTH), plan.program.dtype)
-        jobs = []
-        for thread in range(threads):
-            first, last = (blocks * k // threads for k in (thread, thread + 1))
-            job = LanesJob(blocks=last - first, m=self.examples.m, iterations=iterations, examples=self.given)
-            job.allprogress, job.states, job.allnumbers, job.allresults = (
-                address(array) + first * array.strides[0] for array in moved
-            )
-            begins = itertools.accumulate(shares, initial=0)
-            job.scratch, job.terms, job.next, *_ = (address(memory[thread, begin:]) for begin in begins)
-            jobs.append(job)
-        pool.run(lambda k: self.kernel.in_lanes(ctypes.byref(jobs[k])), threads, lambda: None)
-        for rows, array in zip((arrays[0], arrays[-1]), (moved[0], moved[-1]), strict=True):
-            rows[...] = array.swapaxes(1, 2).reshape(blocks * WIDTH, -1)[: self.networks]
 
     def _edges(self, parts: int, progress: np.ndarray) -> list[int]:
         """Return where to cut the networks into parts with as many examples of networks that go on."""
@@ -345,9 +301,9 @@ def assembly(plan: Plan, target: Target) -> str:
     return str(machine.emit_assembly(_optimised(Printer(plan, target).print(), machine)))
 
 
-def object_code(plan: Plan, target: Target, printer: type[Printer] = Printer) -> bytes:
-    """Return a plan's machine code as an object file, which is kept on disk for the next process."""
-    ir = printer(plan, target).print()
+def object_code(printer: Printer) -> bytes:
+    """Return machine code as an object file, which is kept on disk for the next process."""
+    ir, target = printer.print(), printer.target
 
     def compiled() -> bytes:
         machine = _machine(target)

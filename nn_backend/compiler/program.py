@@ -167,6 +167,11 @@ class Layout:
         rows, columns = self.shapes[key]
         return slice(self.offsets[key], self.offsets[key] + rows * columns)
 
+    @property
+    def used(self) -> np.ndarray:
+        """Where elements of arrays are, without what pads them."""
+        return np.concatenate([np.arange(self.size)[self.slice(key)] for key in self.shapes] or [np.arange(0)])
+
     def pack(self, arrays: Mapping[Any, Any], row: Any) -> None:
         """Write arrays (..., rows, columns), or numbers (...), into rows (..., size) of any array module."""
         for key in self.shapes:
