@@ -16,10 +16,10 @@ import numpy as np
 
 from nn_backend.compiler.llvm import Printer, Target
 from nn_backend.compiler.loops import Index
-from nn_backend.compiler.memory import address, copied, zeros
+from nn_backend.compiler.memory import address, zeros
 from nn_backend.compiler.plan import Group, Part, Plan, Slots, split
 from nn_backend.compiler.pool import pool
-from nn_backend.compiler.program import LANES, PAD, STRIP, Layout, Value
+from nn_backend.compiler.program import LANES, PAD, STRIP, Layout, Value, in_strips
 from nn_backend.compiler.threads import environment, load_fields
 
 WIDTH = PAD
@@ -55,6 +55,8 @@ class LanesPrinter(Printer):
     Examples stand side by side that the halving of lanes adds first: of 16, the first group is 0, 4, 8, 12. So most of
     the terms of a sum meet in registers. Some groups may have one example more than others.
     """
+
+    stride = 1
 
     def __init__(self, plan: Plan, target: Target, m: int) -> None:
         plan = copy.copy(plan)
@@ -120,17 +122,6 @@ class LanesPrinter(Printer):
     @contextmanager
     def strip(self) -> Iterator[Index]:
         yield Index()
-
-    @contextmanager
-    def elements(self, size: int) -> Iterator[Index]:
-        with self.counted(size) as k:
-            yield k
-
-    def test(self, number: int, truth: str, at: Index, size: int) -> None:
-        bits, failed = self.types["b"], self._failed[number]
-        wrong = self.name(f"xor {bits} {truth}, splat (i1 true)")
-        before = self.name(f"load {bits}, ptr {failed}")
-        self.do(f"store {bits} {self.name(f'or {bits} {before}, {wrong}')}, ptr {failed}")
 
     # ---- the functions
 
@@ -299,21 +290,20 @@ def run_in_lanes(
 ) -> None:
     """Have threads work on blocks of networks that stand side by side: rows of progress, state, numbers and results."""
     progress, state, numbers, results = arrays
-    networks, blocks = len(state), -(-len(state) // WIDTH)
 
-    def across(rows: np.ndarray, missing: int = 0) -> np.ndarray:
-        padded = np.full((blocks * WIDTH, rows.shape[1]), missing, rows.dtype)
-        padded[:networks] = rows
-        return copied(padded.reshape(blocks, WIDTH, -1).swapaxes(1, 2))
+    def across(rows: np.ndarray) -> np.ndarray:
+        return in_strips({"": rows.T}, zeros, WIDTH)  # type: ignore[no-any-return]
 
-    moved = [across(progress, missing=-1), across(state[:, plan.state.used]), across(numbers)]
+    moved = [across(progress), across(state[:, plan.state.used]), across(numbers)]
     moved.append(moved[1] if plan.is_step else across(results[:, plan.results.used]))
+    blocks, last = len(moved[0]), len(state) % WIDTH or WIDTH
+    moved[0][-1, 0, last:] = -1  # there are no networks
     shares = [SIDE * plan.scratch.rows, LANES * plan.sums.size, 2 * plan.results.size]
     memory = zeros((threads, sum(shares), WIDTH), plan.program.dtype)
     jobs = []
     for thread in range(threads):
-        first, last = (blocks * k // threads for k in (thread, thread + 1))
-        job = LanesJob(blocks=last - first, iterations=iterations, examples=examples)
+        first, end = (blocks * k // threads for k in (thread, thread + 1))
+        job = LanesJob(blocks=end - first, iterations=iterations, examples=examples)
         job.allprogress, job.states, job.allnumbers, job.allresults = (
             address(array) + first * array.strides[0] for array in moved
         )
@@ -322,4 +312,4 @@ def run_in_lanes(
         jobs.append(job)
     pool.run(lambda k: function(ctypes.byref(jobs[k])), threads, lambda: None)
     for rows, array, columns in ((progress, moved[0], slice(None)), (results, moved[-1], plan.results.used)):
-        rows[:, columns] = array.swapaxes(1, 2).reshape(blocks * WIDTH, -1)[:networks]
+        rows[:, columns] = array.swapaxes(1, 2).reshape(blocks * WIDTH, -1)[: len(state)]

@@ -62,6 +62,8 @@ class Printer(Loops):
         The processor.
     """
 
+    stride = PAD  # elements of an array that one operation works on, in what follows from the sums
+
     def __init__(self, plan: Plan, target: Target) -> None:
         super().__init__(plan)
         self.target = target
@@ -206,13 +208,13 @@ class Printer(Loops):
 
     @contextmanager
     def elements(self, size: int) -> Iterator[Index]:
-        with self.counted(-(-size // PAD)) as k:  # whole vectors: what is behind an array's end is of no account
-            yield k * PAD
+        with self.counted(-(-size // self.stride)) as k:  # whole vectors: what is behind an array's end does not matter
+            yield k * self.stride
 
     def test(self, number: int, truth: str, at: Index, size: int) -> None:
         bits, lanes = self.types["b"], f"<{PAD} x i64>"
         failed = self.name(f"xor {bits} {truth}, splat (i1 true)")
-        if size % PAD:  # what is behind an array's end has no say
+        if size % self.stride:  # what is behind an array's end has no say
             ramp = ", ".join(f"i64 {lane}" for lane in range(PAD))
             first = self.splat(self.index(at), "i64")
             element = self.name(f"add {lanes} {first}, <{ramp}>")

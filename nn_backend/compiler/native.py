@@ -119,10 +119,8 @@ class Run:
         self.kernel, self.examples, self.networks = kernel, examples, networks
         plan = kernel.plan
         self.places, strips = place(networks, examples.m, spans)
-        counts = (-(-self.places[:, 1] // TILE)).tolist()
-        self.tiles = tuple(dict.fromkeys(counts))  # networks of as many tiles share their instructions
-        numbers = {count: number for number, count in enumerate(self.tiles)}
-        self.places[:, 3] = [numbers[count] for count in counts]
+        counts, self.places[:, 3] = np.unique(-(-self.places[:, 1] // TILE), return_inverse=True)
+        self.tiles = tuple(counts.tolist())  # networks of as many tiles share their instructions
         self._operations = plan.work * int(self.places[:, 1].max())
         self._threads = min(examples.threads, max(self.tiles), int(self._operations // WORTH_A_THREAD))
         allocate = zeros if plan.outputs.rows else np.empty

@@ -284,18 +284,18 @@ def _letter(value: Value) -> str:
     return "v" if value.varies else "r" if value.follows else "u"
 
 
-def in_strips(arrays: Mapping[str, Any], zeros: Callable[..., Any]) -> Any:
-    """Return arrays (..., rows, m) of one dtype in strips (..., strips, rows of all, 32), ended by zeros."""
+def in_strips(arrays: Mapping[str, Any], zeros: Callable[..., Any], size: int = STRIP) -> Any:
+    """Return arrays (..., rows, m) of one dtype in strips (..., strips, rows of all, size), ended by zeros."""
     first = next(iter(arrays.values()))
     *lead, _, m = first.shape
-    whole, rest = divmod(m, STRIP)
-    data = zeros((*lead, whole + (rest > 0), sum(array.shape[-2] for array in arrays.values()), STRIP), first.dtype)
+    whole, rest = divmod(m, size)
+    data = zeros((*lead, whole + (rest > 0), sum(array.shape[-2] for array in arrays.values()), size), first.dtype)
     row = 0
     for array in arrays.values():
         rows = slice(row, row + array.shape[-2])
-        strips = array[..., : whole * STRIP].reshape(*array.shape[:-1], whole, STRIP)
+        strips = array[..., : whole * size].reshape(*array.shape[:-1], whole, size)
         data[..., :whole, rows, :] = strips.swapaxes(-3, -2)
-        data[..., whole:, rows, :rest] = array[..., None, :, whole * STRIP :]
+        data[..., whole:, rows, :rest] = array[..., None, :, whole * size :]
         row = rows.stop
     return data
 
