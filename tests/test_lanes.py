@@ -6,6 +6,9 @@ import pytest
 import nn_backend as nn
 from nn_backend.compiler import native
 from nn_backend.compiler.lanes import WIDTH
+from nn_backend.compiler.native import Kernel, copied
+from nn_backend.compiler.plan import Plan
+from nn_backend.engines.compiled import program
 
 NETWORKS = 5 * WIDTH + 3
 
@@ -20,7 +23,7 @@ def data(output: str, m: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("output", ["sigmoid", "softmax", "identity"])
 @pytest.mark.parametrize("optimizer", ["gd", "nesterov", "adam", "rprop"])
-@pytest.mark.parametrize("m", [1, 4, 7, 8, 9, 16])
+@pytest.mark.parametrize("m", [1, 4, 7, 11])
 def test_lanes_are_tiles(m: int, optimizer: str, output: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = data(output, m)
     start = nn.init_params(3, 5, len(y), seed=range(NETWORKS), factor=1.0, dtype=dtype)
@@ -44,6 +47,19 @@ def test_lanes_are_tiles(m: int, optimizer: str, output: str, dtype: str, monkey
             assert one.tobytes() == other.tobytes()
         for row, other in zip(lanes.rows, tiles.rows, strict=True):
             np.testing.assert_array_equal(row.score, other.score)
+
+
+@pytest.mark.parametrize("m", [3, 11])
+def test_examples_stand_side_by_side_as_registers_allow(m: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = data("sigmoid", m)
+    recorded, draw, results = program("step", 3, 5, 1, "float64"), np.random.default_rng(0), []
+    start, numbers = draw.standard_normal((NETWORKS, Plan(recorded).state.size)), np.full((NETWORKS, 2), float(m))
+    for least, vector_bytes in ((NETWORKS + 1, 64), (NETWORKS, 16), (NETWORKS, 32), (NETWORKS, 64)):
+        monkeypatch.setattr(native, "WORTH_LANES", least)
+        kernel, state = Kernel(recorded, native.host()._replace(vector_bytes=vector_bytes)), copied(start)
+        kernel.bind(native.Examples({"X": X, "y": y}), NETWORKS)(state, copied(numbers), 3)
+        results.append(state[:, kernel.plan.state.used].tobytes())
+    assert results[1:] == [results[0]] * 3
 
 
 def test_what_has_no_place_in_lanes_goes_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:

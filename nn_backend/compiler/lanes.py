@@ -168,11 +168,11 @@ class LanesPrinter(Printer):
                                 self.store("sums", sums + place, self.emit("mul", factor, x))
 
     def add(self) -> None:
-        """Print the rest of the halving: to the first groups' sums are added those of others, where they exist."""
+        """Print the rest of the halving: to the first groups' sums are added those of others, or zeros."""
         row, half = self.plan.sums.size, 1 << (self.groups - 1).bit_length()
         while half > 1 and row:
             half //= 2
-            with self.counted(min(half, self.groups - half) * row) as k:
+            with self.counted(half * row) as k:
                 self.store("sums", k, self.emit("add", self.load("sums", k), self.load("sums", k + half * row)))
 
     def follow(self) -> None:
