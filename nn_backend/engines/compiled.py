@@ -120,11 +120,12 @@ class CompiledEngine:
         state = self._network(state)
         with self.backend.current():
             layout = self._kernel("score").plan.results
+            columns = [layout.offsets["cost"], *range(layout.size)[layout.slice("errors")]]
             for first in range(0, self._m, span):
                 run = self._run("score", first, min(span, self._m - first))
-                parts.append(self.backend.to_numpy(self._call(run, state, {}, 1)[0]))
+                parts.append(self.backend.to_numpy(self._call(run, state, {}, 1)[0])[:, columns])  # a copy
         results = np.stack(parts)
-        cost, errors = results[..., layout.offsets["cost"]], results[..., layout.slice("errors")]
+        cost, errors = results[..., 0], results[..., 1:]
         return Score.of(
             self._examples,
             add_tree(cost).astype(np.float64).reshape(self._lead),
