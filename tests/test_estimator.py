@@ -335,7 +335,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         seen.append({"X": X, "y": y, "start": start, "result": result, **options})
         return result
 
-    monkeypatch.setattr("nn_backend.estimator.fit", recorded)
+    monkeypatch.setattr("nn_backend.shallow_net.fit", recorded)
     return seen
 
 
@@ -375,7 +375,7 @@ def test_a_start_that_diverged_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> N
         kept = [np.array_equal(w1, best.w1) for w1 in result.params.w1]
         return dataclasses.replace(result, status=np.where(kept, "diverged", result.status))
 
-    monkeypatch.setattr("nn_backend.estimator.fit", diverging)
+    monkeypatch.setattr("nn_backend.shallow_net.fit", diverging)
     other = ShallowNetClassifier(n_init=3, random_state=0).fit(X, y)
     assert other.status_ == "tol"
     assert not np.array_equal(other.params_.w1, best.w1)
@@ -447,7 +447,7 @@ def test_ctrl_c_is_passed_on_and_the_network_kept(monkeypatch: pytest.MonkeyPatc
 
         return nn.fit(*args, callback=interrupt, **options)
 
-    monkeypatch.setattr("nn_backend.estimator.fit", interrupted_fit)
+    monkeypatch.setattr("nn_backend.shallow_net.fit", interrupted_fit)
     X, y = marks()
     classifier = ShallowNetClassifier(random_state=0, max_iter=10**9, tol=0)
     with pytest.raises(KeyboardInterrupt):

@@ -216,8 +216,9 @@ FLOORS = [
     ["grids"],
     ["tasks"],
     ["many"],
-    ["estimator", "export", "plots", "timings", "worked_example"],
-    ["lesson"],
+    ["export", "plots", "shallow_net", "timings", "worked_example"],
+    ["estimator"],
+    ["search"],
     ["commands"],
     ["train", "__main__"],
 ]

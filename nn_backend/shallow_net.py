@@ -1,0 +1,376 @@
+"""What scikit-learn's classifier and regressor share: all but what y means. Needs the extra ``sklearn``."""
+
+import math
+import numbers
+import warnings
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from nn_backend import equations
+from nn_backend.backend import get_backend
+from nn_backend.descent import fit
+from nn_backend.engines.engine import Score
+from nn_backend.equations import Params
+from nn_backend.errors import ArgumentError, DataError, DivergenceError, MissingPackageError
+from nn_backend.model import Model
+from nn_backend.network import compute_layer, init_params
+from nn_backend.optimizers import OPTIMIZERS, Optimizer, State
+from nn_backend.run import FitResult
+from nn_backend.tables import standardization
+
+try:
+    from sklearn.base import BaseEstimator
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.model_selection import train_test_split
+    from sklearn.utils import check_random_state
+    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+except ImportError as error:
+    raise MissingPackageError(
+        'nn_backend.estimator needs scikit-learn 1.7 or newer: run "pip install nn-backend[sklearn]"'
+    ) from error
+
+LOOK_EVERY = 100
+OUT_ACTIVATIONS = {"sigmoid": "logistic", "softmax": "softmax", "identity": "identity"}
+
+
+class Rows(NamedTuple):
+    """Examples as the network takes them, X (n0, m) and y (n2, m), and how often each counts."""
+
+    X: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray | None
+
+    def part(self, chosen: Any) -> "Rows":
+        """Return some of the examples."""
+        weights = None if self.weights is None else self.weights[chosen]
+        return Rows(self.X[:, chosen], self.y[:, chosen], weights)
+
+
+class ShallowNet(BaseEstimator):  # type: ignore[misc]
+    """A network of one hidden layer that scales its examples, trains on them, and can be asked."""
+
+    def _set(self, settings: Mapping[str, Any]) -> None:
+        """Keep what the initialiser was given, as scikit-learn wants it: under its name, and checked by `fit` only."""
+        self.__dict__.update({name: value for name, value in settings.items() if name != "self"})
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array (m, n_features)
+            One example per row.
+        y : array (m,)
+            Labels, or numbers to predict; of numbers also (m, n_outputs).
+        sample_weight : array (m,), optional
+            How often each example counts; one of weight 0 is left out.
+
+        Raises
+        ------
+        DivergenceError
+            If parameters or cost stop being finite.
+        ValueError, BackendUnavailableError
+            If a parameter or the data are not accepted, or the device cannot be used here.
+        KeyboardInterrupt
+            On Ctrl-C; what was reached until then is kept.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If ``max_iter`` updates were done before ``tol`` was met.
+        """
+        result = self._train(
+            X,
+            y,
+            sample_weight,
+            iterations=self.max_iter,
+            tol=self.tol,
+            going_on=self.warm_start and hasattr(self, "params_"),
+        )
+        if result.interrupted:
+            raise KeyboardInterrupt
+        if self.tol and self.status_ == "done":
+            warnings.warn(
+                f"max_iter={self.max_iter} was reached before the largest gradient fell below tol={self.tol:g}: take a "
+                f"larger max_iter, or another solver or learning_rate_init",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _train(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        *,
+        iterations: int,
+        tol: float,
+        going_on: bool,
+        memory: Mapping[str, Any] = MappingProxyType({}),
+        classes: Any = None,
+    ) -> FitResult:
+        """Train from a new start or from the parameters reached, and keep what is reached then."""
+        self._check_parameters()
+        if not going_on:
+            self.__dict__.pop("params_", None)  # training that fails must leave nothing to predict with
+        rows, labels = self._read(X, y, sample_weight, going_on, classes)
+        generator = check_random_state(self.random_state)
+        start = self._resume() if going_on else self._draw(len(rows.X), len(rows.y), generator)
+        held = None
+        trained: Any = slice(None)
+        if self.early_stopping:
+            trained, held = train_test_split(
+                np.arange(len(labels)),
+                test_size=self.validation_fraction,
+                random_state=generator,
+                stratify=None if self._output == "identity" else labels,
+            )
+        if not going_on:
+            self._learn_scales(rows.part(trained))
+        rows = self._scaled(rows)
+        examples = rows.part(trained)
+        result = fit(
+            examples.X,
+            examples.y,
+            State(start, memory),
+            output=self._output,
+            optimizer=self.solver,
+            learning_rate=self.learning_rate_init,
+            alpha=self.alpha,
+            weights=examples.weights,
+            tol=tol,
+            iterations=iterations,
+            validation=None if held is None else rows.part(held),
+            patience=self.n_iter_no_change,
+            check_every=1,
+            backend=self.device,
+            engine=self.engine,
+            log_every=LOOK_EVERY,
+            callback=_show if self.verbose else None,
+        )
+        self._keep(result, examples)
+        return result
+
+    def _read(self, X: Any, y: Any, sample_weight: Any, going_on: bool, classes: Any) -> tuple[Rows, np.ndarray]:
+        """Return checked examples without those of weight 0, and the labels or numbers they were given with."""
+        several = self.__sklearn_tags__().target_tags.multi_output
+        X, y = validate_data(self, X, y, dtype=np.float64, reset=not going_on, multi_output=several, y_numeric=several)
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+            counts = weights > 0
+            if not counts.any():
+                raise DataError(
+                    "Sample weights must contain at least one non-zero number; all are 0"
+                )  # scikit-learn's words
+            X, y, weights = X[counts], y[counts], weights[counts]
+        target, weights = self._encode(y, weights, getattr(self, "classes_", None) if going_on else classes)
+        return Rows(np.ascontiguousarray(X.T), target, weights), y
+
+    def _learn_scales(self, rows: Rows) -> None:
+        """Keep what features, and numbers to predict, are scaled by."""
+        self.standardization_ = standardization(rows.X, rows.weights) if self.standardize else None
+        self.target_scale_ = standardization(rows.y, rows.weights, what="y") if self._output == "identity" else None
+
+    def _scaled(self, rows: Rows) -> Rows:
+        """Return examples as the network takes them."""
+        X = rows.X if self.standardization_ is None else self.standardization_.apply(rows.X)
+        y = rows.y if self.target_scale_ is None else self.target_scale_.apply(rows.y)
+        return Rows(X, y, rows.weights)
+
+    def _resume(self) -> Params:
+        """Return the parameters reached."""
+        n1 = len(self.params_.w1)
+        if n1 != self.n_hidden:
+            raise ArgumentError(f"n_hidden is {self.n_hidden}; expected {n1}, that of the network that goes on")
+        return Params(*(array.astype(self.dtype) for array in self.params_))
+
+    def _draw(self, n0: int, n2: int, generator: np.random.RandomState) -> Params:
+        """Draw the initial parameters, with a leading axis where there are several starts."""
+        seeds = generator.randint(2**31 - 1, size=(self.n_init,)).tolist()
+        if isinstance(self.random_state, numbers.Integral):
+            seeds[0] = self.random_state
+        factor = 2 / n0**0.5 if self.factor is None else self.factor
+        starts = [init_params(n0, self.n_hidden, n2, seed=seed, factor=factor, dtype=self.dtype) for seed in seeds]
+        return Params(*map(np.stack, zip(*starts, strict=True))) if len(starts) > 1 else starts[0]
+
+    def _best(self, result: FitResult, examples: Rows) -> tuple[int]:
+        """Return which of several starts reached the lowest cost."""
+        if self.early_stopping:
+            cost = np.min([row.validation.cost for row in result.rows if row.validation is not None], axis=0)
+        else:
+            m = examples.X.shape[1] if examples.weights is None else math.fsum(examples.weights)
+            share, cost = (self.alpha / (2 * m)) ** 0.5, result.score.cost
+            with np.errstate(over="ignore"):
+                for w in (result.params.w1, result.params.w2):
+                    cost = cost + ((share * w.astype(np.float64)) ** 2).sum(axis=(-2, -1))
+        cost = np.where(result.status == "diverged", np.inf, cost)
+        if not np.isfinite(cost).any():
+            raise DivergenceError(
+                f"none of {self.n_init} starts stayed finite: take a smaller learning_rate_init, or standardise"
+            )
+        return (int(np.argmin(cost)),)
+
+    def _keep(self, result: FitResult, examples: Rows) -> None:
+        """Keep what was reached."""
+        at = self._best(result, examples) if np.ndim(result.status) else ()
+        state = State.of({name: array[at] for name, array in result.state.arrays().items()})
+        self.params_, self._memory = Params(*(array[at] for array in result.params)), state.memory
+        self.n_iter_ = int(np.asarray(result.iterations)[at])
+        self.status_ = str(np.asarray(result.status)[at])
+        own = [row for row in result.rows if row.iteration < self.n_iter_]
+        rows = [*own, result.rows[len(own)]]  # another start may have gone on
+        self.loss_curve_ = [float(np.asarray(row.score.cost)[at]) for row in rows]
+        self.validation_loss_curve_ = [float(np.asarray(row.validation.cost)[at]) for row in rows if row.validation]
+        self._score = Score(*(float(np.asarray(value)[at]) for value in result.score))
+        self.device_, self.engine_ = result.backend, result.engine
+
+    def _go_on(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
+        """Do one update, with what the update rule remembers."""
+        if self.early_stopping:
+            raise ArgumentError("early_stopping is True; partial_fit does one update and cannot stop early: use fit")
+        going_on = hasattr(self, "params_")
+        n_iter, curve, memory = (self.n_iter_, self.loss_curve_, self._memory) if going_on else (0, [], {})
+        self._train(X, y, sample_weight, iterations=1, tol=0.0, going_on=going_on, memory=memory, classes=classes)
+        self.n_iter_ += n_iter
+        self.loss_curve_ = [*curve, self.loss_]
+        return self
+
+    def _check_parameters(self) -> None:
+        """Raise an error that names all parameters that are not accepted."""
+
+        def is_real(value: Any) -> bool:
+            return isinstance(value, numbers.Real) and math.isfinite(value)
+
+        def is_whole(value: Any) -> bool:
+            return isinstance(value, numbers.Integral) and int(value) >= 1
+
+        def is_solver(value: Any) -> bool:
+            return isinstance(value, Optimizer) or (isinstance(value, str) and value in OPTIMIZERS)
+
+        accepted = {
+            "a whole number, at least 1": (("n_hidden", "max_iter", "n_iter_no_change", "n_init"), is_whole),
+            "a finite number, at least 0": (("alpha", "tol"), lambda value: is_real(value) and value >= 0),
+            "a finite number above 0, or None": (
+                ("learning_rate_init",),
+                lambda value: value is None or (is_real(value) and value > 0),
+            ),
+            "a number above 0 and below 1": (("validation_fraction",), lambda value: is_real(value) and 0 < value < 1),
+            "a finite number, or None": (("factor",), lambda value: value is None or is_real(value)),
+            f"{', '.join(OPTIMIZERS)}, or an Optimizer such as nn.adam(beta1=0.8)": (("solver",), is_solver),
+        }
+        wrong = [
+            f"{name} is {getattr(self, name)!r}; expected {expected}"
+            for expected, (names, holds) in accepted.items()
+            for name in names
+            if not holds(getattr(self, name))
+        ]
+        if wrong:
+            raise ArgumentError(". ".join(wrong))
+
+    def _ask(self, X: Any) -> np.ndarray:
+        """Return z2 (n2, m) for the rows of X, in float64."""
+        check_is_fitted(self, "params_")
+        return self._compute(self.params_, self._scale_features(X))
+
+    def _scale_features(self, X: Any) -> np.ndarray:
+        """Check rows to predict for, and return them as the network takes them."""
+        features = np.ascontiguousarray(validate_data(self, X, dtype=np.float64, reset=False).T)
+        return features if self.standardization_ is None else self.standardization_.apply(features)
+
+    def _compute(self, params: Params, features: np.ndarray) -> np.ndarray:
+        """Return z2 (..., n2, m) of one network or of several."""
+        # float64 after any training: where a GPU rounds an example's result by its row, scikit-learn allows for 1e-7.
+        params = Params(*(array.astype(np.float64) for array in params))
+        return compute_layer("z2", params, features, get_backend(self.device), equations.OUTPUTS[self._output])
+
+    @property
+    def coefs_(self) -> list[np.ndarray]:
+        """Weights of both layers, (n_features, n_hidden) and (n_hidden, n_outputs)."""
+        return [self.params_.w1.T, self.params_.w2.T]
+
+    @property
+    def intercepts_(self) -> list[np.ndarray]:
+        """Biases of both layers, (n_hidden,) and (n_outputs,)."""
+        return [self.params_.b1[:, 0], self.params_.b2[:, 0]]
+
+    @property
+    def n_outputs_(self) -> int:
+        """Units of the output layer."""
+        return len(self.params_.w2)
+
+    @property
+    def out_activation_(self) -> str:
+        """What the output layer is, as scikit-learn calls it."""
+        check_is_fitted(self, "params_")
+        return OUT_ACTIVATIONS[self._output]
+
+    @property
+    def loss_(self) -> float:
+        """Cost of the parameters, without the penalty; in the regressor that of the scaled target."""
+        return float(self._score.cost)
+
+    def to_model(self) -> Model:
+        """Return the fitted network and what its numbers mean, as `nn_backend.save` keeps it."""
+        check_is_fitted(self, "params_")
+        ran = {"iterations": self.n_iter_, "status": self.status_, "backend": self.device_, "engine": self.engine_}
+        settings = {name: value for name, value in self.get_params().items() if name in self._settings()}
+        return Model(
+            self.params_,
+            self._output,
+            features=getattr(self, "feature_names_in_", None),
+            labels=getattr(self, "classes_", None),
+            standardization=self.standardization_,
+            target_scale=self.target_scale_,
+            training={**ran, **{name: value for name, value in settings.items() if _is_json(value)}},
+            **{name: value for name, value in self._score._asdict().items() if not np.isnan(value)},
+        )
+
+    @classmethod
+    def from_model(cls, model: Model) -> Self:
+        """Return a fitted estimator that predicts as the model does.
+
+        Parameters
+        ----------
+        model : Model
+            A network with the estimator's kind of output. Parameters of the estimator that stand in its ``training``
+            are taken over, but for engine and device.
+        """
+        if model.output not in cls._outputs or (model.output == "sigmoid" and len(model.params.w2) > 1):
+            raise ArgumentError(
+                f"the model has {len(model.params.w2)} {model.output} outputs; expected {cls._expected}"
+            )
+        estimator = cls(**{name: model.training[name] for name in cls._settings() if name in model.training})
+        dtype, standardize = model.params.w1.dtype.name, model.standardization is not None
+        estimator.set_params(n_hidden=len(model.params.w1), dtype=dtype, standardize=standardize)
+        estimator.params_, estimator._memory = model.params, {}
+        estimator.standardization_, estimator.target_scale_ = model.standardization, model.target_scale
+        estimator.n_features_in_ = model.params.w1.shape[1]
+        if model.features is not None:
+            estimator.feature_names_in_ = np.array(model.features, dtype=object)
+        if model.output != "identity":
+            estimator.classes_ = np.array(range(max(2, len(model.params.w2))) if model.labels is None else model.labels)
+        known = (getattr(model, name) for name in Score._fields)
+        estimator._score = Score(*(np.nan if value is None else value for value in known))
+        estimator.n_iter_, estimator.status_ = model.training.get("iterations", 0), model.training.get("status", "")
+        estimator.device_, estimator.engine_ = (model.training.get(name, "") for name in ("backend", "engine"))
+        estimator.loss_curve_ = estimator.validation_loss_curve_ = []
+        return estimator
+
+    @classmethod
+    def _settings(cls) -> list[str]:
+        """Return the names of the parameters that a model keeps; engine and device depend on the machine."""
+        return [name for name in cls._get_param_names() if name not in ("engine", "device")]
+
+
+def _show(iteration: int, score: Score) -> None:
+    """Print a row of the history, of several starts the lowest cost."""
+    print(f"Iteration {iteration}, loss = {np.min(score.cost):.8f}")
+
+
+def _is_json(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
