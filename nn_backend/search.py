@@ -152,10 +152,11 @@ class ShallowNetSearchCV(GridSearchCV):  # type: ignore[misc]
 
 
 class _Fold(NamedTuple):
-    """A fold as some candidates read it: a model that has, its scaled examples, and those that it leaves out."""
+    """A fold as some candidates read it: a model that has, and what it learned; scaled examples, and those left out."""
 
     number: int
     reader: ShallowNet
+    learned: Mapping[str, Any]
     rows: Rows
     left_out: np.ndarray
     X: Any
@@ -209,8 +210,8 @@ class _Stack:
         """Return a model with what its network reached."""
         if np.all(result.status[n] == "diverged"):
             return None
-        model = copy.copy(fold.reader)
-        model._set(self.models[n].get_params(deep=False))
+        model = copy.copy(self.models[n])
+        model.__dict__.update(fold.learned)
         rows = [Row(row.iteration, Score(*(values[n] for values in row.score)), None) for row in result.rows]
         own = replace(
             result,
@@ -339,7 +340,9 @@ class _Task:
                 try:
                     rows, _ = reader._read(X, y, weights, going_on=False, classes=None)
                     reader._learn_scales(rows)
-                    known[key] = _Fold(k, reader, reader._scaled(rows), reader._scale_features(asked[0]), *asked)
+                    learned = {name: value for name, value in vars(reader).items() if name.endswith("_")}
+                    scaled = reader._scaled(rows), reader._scale_features(asked[0])
+                    known[key] = _Fold(k, reader, learned, *scaled, *asked)
                 except Exception:
                     known[key] = None  # `_alone` reports it
             if (fold := known[key]) is not None:
