@@ -17,7 +17,7 @@ from nn_backend.descent import fit
 from nn_backend.engines.engine import Score
 from nn_backend.engines.machine import count_threads
 from nn_backend.equations import Params
-from nn_backend.errors import ArgumentError
+from nn_backend.errors import ArgumentError, NNBackendError
 from nn_backend.estimator import ShallowNetClassifier, ShallowNetRegressor
 from nn_backend.optimizers import State
 from nn_backend.run import FitResult
@@ -37,7 +37,7 @@ from sklearn.model_selection._validation import (
 from sklearn.utils import _safe_indexing, check_random_state, indexable
 from sklearn.utils.validation import _check_method_params
 
-NUMBERS = ("alpha", "tol", "random_state", "factor")  # in these, networks of one call may differ
+NUMBERS = ("alpha", "tol", "random_state")  # in these, networks of one call may differ
 WITHOUT_EFFECT = ("warm_start", "validation_fraction", "n_iter_no_change")  # in a new network without early stopping
 READING = ("class_weight", "standardize")  # by these, candidates see the examples differently
 AT_ONCE = 16  # networks of a call: few enough for all threads to have calls, many enough for these to be worth it
@@ -174,8 +174,8 @@ class _Stack:
     def _draw(self, n0: int, n2: int) -> Params:
         """Draw where the networks begin, which is the same for each fold."""
         generators = [check_random_state(copy.deepcopy(model.random_state)) for model in self.models]
-        starts = [model._draw(n0, n2, generator) for model, generator in zip(self.models, generators, strict=True)]
-        return Params(*map(np.stack, zip(*starts, strict=True)))
+        seeds = [model._draw_seed(generator) for model, generator in zip(self.models, generators, strict=True)]
+        return self.models[0]._start(n0, n2, seeds)
 
     def train(self, fold: _Fold, **options: Any) -> tuple[list[ShallowNet | None], float]:
         """Return models trained on a fold, ``None`` for one that diverged, and the seconds of each."""
@@ -343,7 +343,7 @@ class _Task:
                     learned = {name: value for name, value in vars(reader).items() if name.endswith("_")}
                     scaled = reader._scaled(rows), reader._scale_features(asked[0])
                     known[key] = _Fold(k, reader, learned, *scaled, *asked)
-                except Exception:
+                except (NNBackendError, ValueError):
                     known[key] = None  # `_alone` reports it
             if (fold := known[key]) is not None:
                 yield stack, fold
@@ -353,7 +353,7 @@ class _Task:
         for stack, fold, call in calls:
             try:
                 models, seconds = call.result()
-            except Exception:
+            except (NNBackendError, ValueError):
                 continue  # `_alone` reports it
             trained = [(place, model) for place, model in zip(stack.places, models, strict=True) if model is not None]
             began = time.perf_counter()

@@ -126,7 +126,7 @@ class ShallowNet(BaseEstimator):  # type: ignore[misc]
             self.__dict__.pop("params_", None)  # training that fails must leave nothing to predict with
         rows, labels = self._read(X, y, sample_weight, going_on, classes)
         generator = check_random_state(self.random_state)
-        start = self._resume() if going_on else self._draw(len(rows.X), len(rows.y), generator)
+        start = self._resume() if going_on else self._start(len(rows.X), len(rows.y), self._draw_seed(generator))
         held = None
         trained: Any = slice(None)
         if self.early_stopping:
@@ -196,14 +196,17 @@ class ShallowNet(BaseEstimator):  # type: ignore[misc]
             raise ArgumentError(f"n_hidden is {self.n_hidden}; expected {n1}, that of the network that goes on")
         return Params(*(array.astype(self.dtype) for array in self.params_))
 
-    def _draw(self, n0: int, n2: int, generator: np.random.RandomState) -> Params:
-        """Draw the initial parameters, with a leading axis where there are several starts."""
+    def _draw_seed(self, generator: np.random.RandomState) -> Any:
+        """Draw the seed of the initial parameters, or a list of as many as there are starts."""
         seeds = generator.randint(2**31 - 1, size=(self.n_init,)).tolist()
         if isinstance(self.random_state, numbers.Integral):
             seeds[0] = self.random_state
+        return seeds if self.n_init > 1 else seeds[0]
+
+    def _start(self, n0: int, n2: int, seed: Any) -> Params:
+        """Return initial parameters, with leading axes where there are several seeds."""
         factor = 2 / n0**0.5 if self.factor is None else self.factor
-        starts = [init_params(n0, self.n_hidden, n2, seed=seed, factor=factor, dtype=self.dtype) for seed in seeds]
-        return Params(*map(np.stack, zip(*starts, strict=True))) if len(starts) > 1 else starts[0]
+        return init_params(n0, self.n_hidden, n2, seed=seed, factor=factor, dtype=self.dtype)
 
     def _best(self, result: FitResult, examples: Rows) -> tuple[int]:
         """Return which of several starts reached the lowest cost."""
