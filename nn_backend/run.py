@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,6 +73,32 @@ class FitResult:
         fields = (np.stack([row.score[k] for row in self.rows]) for k in range(len(Score._fields)))
         picked = [np.take_along_axis(values, at[None], 0)[0] if at.ndim else values[at] for values in fields]
         return Score(*picked) if at.ndim else Score(*map(float, picked))
+
+    def one(self, *at: int) -> "FitResult":
+        """Return what one of several networks reached, as `fit` gives it for that one alone.
+
+        Parameters
+        ----------
+        *at : int
+            Its place in the leading axes of the parameters.
+        """
+        iterations = int(self.iterations[at])
+        ended = next(k for k, row in enumerate(self.rows) if row.iteration >= iterations)  # others may have gone on
+        rows = [
+            Row(
+                min(row.iteration, iterations), *(score and Score(*(value[at] for value in score)) for score in row[1:])
+            )
+            for row in self.rows[: ended + 1]
+        ]
+        return replace(
+            self,
+            params=Params(*(array[at] for array in self.params)),
+            rows=rows,
+            iterations=iterations,
+            status=str(self.status[at]),
+            best_iteration=None if self.best_iteration is None else int(self.best_iteration[at]),
+            state=State.of({name: array[at] for name, array in self.state.arrays().items()}),
+        )
 
     @functools.cached_property
     def history(self) -> "pd.DataFrame":

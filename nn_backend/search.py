@@ -7,19 +7,15 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from nn_backend.checkpoint import Row
 from nn_backend.descent import fit
-from nn_backend.engines.engine import Score
 from nn_backend.engines.machine import count_threads
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, NNBackendError
 from nn_backend.estimator import ShallowNetClassifier, ShallowNetRegressor
-from nn_backend.optimizers import State
 from nn_backend.run import FitResult
 from nn_backend.shallow_net import LOOK_EVERY, Rows, ShallowNet
 
@@ -164,6 +160,27 @@ class _Fold(NamedTuple):
     score_params: Mapping[str, Any]
 
 
+class _Reached(NamedTuple):
+    """What the candidates of a stack reached on a fold.
+
+    ``at`` are the places of their networks in the result's leading axes, of several starts those of the best.
+    """
+
+    result: FitResult
+    at: tuple[np.ndarray, ...]
+    seconds: float
+
+    @property
+    def params(self) -> Params:
+        """The networks, (candidates, ...)."""
+        return Params(*(array[self.at] for array in self.result.params))
+
+    @property
+    def status(self) -> np.ndarray:
+        """Why each network's training ended."""
+        return np.asarray(self.result.status[self.at])
+
+
 class _Stack:
     """Candidates that one call trains: their places in the search, and models with their parameters."""
 
@@ -177,8 +194,8 @@ class _Stack:
         seeds = [model._draw_seed(generator) for model, generator in zip(self.models, generators, strict=True)]
         return self.models[0]._start(n0, n2, seeds)
 
-    def train(self, fold: _Fold, **options: Any) -> tuple[list[ShallowNet | None], float]:
-        """Return models trained on a fold, ``None`` for one that diverged, and the seconds of each."""
+    def train(self, fold: _Fold, **options: Any) -> _Reached:
+        """Train all on a fold."""
         began, first, rows = time.perf_counter(), self.models[0], fold.rows
         starts = self._starts(len(rows.X), len(rows.y))
         lead = starts.w1.shape[:-2]
@@ -203,25 +220,15 @@ class _Stack:
             log_every=LOOK_EVERY,
             **options,
         )
-        models = [self._fitted(n, fold, result) for n in range(len(self.models))]
-        return models, (time.perf_counter() - began) / len(models)
+        every = np.arange(len(self.models))
+        at = (every, first._best(result, rows, each("alpha"))) if first.n_init > 1 else (every,)
+        return _Reached(result, at, (time.perf_counter() - began) / len(every))
 
-    def _fitted(self, n: int, fold: _Fold, result: FitResult) -> ShallowNet | None:
-        """Return a model with what its network reached."""
-        if np.all(result.status[n] == "diverged"):
-            return None
+    def fitted(self, n: int, fold: _Fold, reached: _Reached) -> ShallowNet:
+        """Return a candidate's model as its own ``fit`` would leave it."""
         model = copy.copy(self.models[n])
         model.__dict__.update(fold.learned)
-        rows = [Row(row.iteration, Score(*(values[n] for values in row.score)), None) for row in result.rows]
-        own = replace(
-            result,
-            params=Params(*(array[n] for array in result.params)),
-            rows=rows,
-            iterations=result.iterations[n],
-            status=result.status[n],
-            state=State.of({name: array[n] for name, array in result.state.arrays().items()}),
-        )
-        model._keep(own, fold.rows)
+        model._keep(reached.result.one(*(int(places[n]) for places in reached.at)))
         return model
 
 
@@ -348,43 +355,45 @@ class _Task:
             if (fold := known[key]) is not None:
                 yield stack, fold
 
-    def _collect(self, calls: Sequence[tuple[_Stack, _Fold, Future[Any]]]) -> None:
+    def _collect(self, calls: Sequence[tuple[_Stack, _Fold, Future[_Reached]]]) -> None:
         """Wait for calls, and score what they trained."""
         for stack, fold, call in calls:
             try:
-                models, seconds = call.result()
+                reached = call.result()
             except (NNBackendError, ValueError):
                 continue  # `_alone` reports it
-            trained = [(place, model) for place, model in zip(stack.places, models, strict=True) if model is not None]
-            began = time.perf_counter()
-            scores = self._score([model for _, model in trained], fold)
-            for (place, model), score in zip(trained, scores, strict=True):
-                self._unfinished += bool(model.tol and model.status_ == "done")
-                self._found[place * len(self._folds) + fold.number] = {
+            began, status = time.perf_counter(), reached.status
+            scores = self._score(stack, fold, reached)
+            seconds = (time.perf_counter() - began) / len(scores)
+            for n, score in scores.items():
+                self._unfinished += bool(stack.models[n].tol and status[n] == "done")
+                self._found[stack.places[n] * len(self._folds) + fold.number] = {
                     "fit_error": None,
                     "test_scores": score,
                     "n_test_samples": fold.left_out.shape[1],
-                    "fit_time": seconds,
-                    "score_time": (time.perf_counter() - began) / len(trained),
+                    "fit_time": reached.seconds,
+                    "score_time": seconds,
                 }
 
-    def _score(self, models: list[ShallowNet], fold: _Fold) -> list[Any]:
-        """Return the scores of models on the examples that their fold leaves out."""
-        m = fold.left_out.shape[1]
-        if not models or not self._is_usual or m < 2:  # scikit-learn has a word on R² of one example
-            return [
-                _score(model, fold.X, fold.y, self._scorer, fold.score_params, self._error_score) for model in models
-            ]
-        params = Params(*map(np.stack, zip(*(model.params_ for model in models), strict=True)))
-        answers = fold.reader._answer(fold.reader._compute(params, fold.left_out))
+    def _score(self, stack: _Stack, fold: _Fold, reached: _Reached) -> dict[int, Any]:
+        """Return the scores, on the examples that a fold leaves out, of those candidates that did not diverge."""
+        m, sound = fold.left_out.shape[1], np.flatnonzero(reached.status != "diverged")
+        if not self._is_usual or m < 2:  # scikit-learn has a word on R² of one example
+            return {
+                n: _score(
+                    stack.fitted(n, fold, reached), fold.X, fold.y, self._scorer, fold.score_params, self._error_score
+                )
+                for n in sound.tolist()
+            }
+        answers = fold.reader._answer(fold.reader._compute(reached.params, fold.left_out))
         weights, y = fold.score_params.get("sample_weight"), np.asarray(fold.y).reshape(m, -1)
         if is_classifier(fold.reader):
             scores = np.average(answers == y[:, 0], axis=1, weights=weights)
         else:
             columns = np.moveaxis(answers, 1, 0).reshape(m, -1)  # each network's outputs
-            scores = r2_score(np.tile(y, len(models)), columns, sample_weight=weights, multioutput="raw_values")
-            scores = scores.reshape(len(models), -1).mean(axis=1)
-        return [*map(float, scores)]
+            scores = r2_score(np.tile(y, len(answers)), columns, sample_weight=weights, multioutput="raw_values")
+            scores = scores.reshape(len(answers), -1).mean(axis=1)
+        return dict(zip(sound.tolist(), scores[sound].tolist(), strict=True))
 
     def _alone(self, place: int, k: int) -> dict[str, Any]:
         """Return what a candidate that is trained by itself reaches on a fold."""

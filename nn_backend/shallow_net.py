@@ -159,7 +159,13 @@ class ShallowNet(BaseEstimator):  # type: ignore[misc]
             log_every=LOOK_EVERY,
             callback=_show if self.verbose else None,
         )
-        self._keep(result, examples)
+        if self.n_init > 1 and not going_on:
+            result = result.one(int(self._best(result, examples, self.alpha)))
+            if result.status == "diverged":
+                raise DivergenceError(
+                    f"none of {self.n_init} starts stayed finite: take a smaller learning_rate_init, or standardise"
+                )
+        self._keep(result)
         return result
 
     def _read(self, X: Any, y: Any, sample_weight: Any, going_on: bool, classes: Any) -> tuple[Rows, np.ndarray]:
@@ -208,35 +214,25 @@ class ShallowNet(BaseEstimator):  # type: ignore[misc]
         factor = 2 / n0**0.5 if self.factor is None else self.factor
         return init_params(n0, self.n_hidden, n2, seed=seed, factor=factor, dtype=self.dtype)
 
-    def _best(self, result: FitResult, examples: Rows) -> tuple[int]:
-        """Return which of several starts reached the lowest cost."""
+    def _best(self, result: FitResult, examples: Rows, alpha: Any) -> np.ndarray:
+        """Return which start, by its place in the last leading axis, reached the lowest cost."""
         if self.early_stopping:
             cost = np.min([row.validation.cost for row in result.rows if row.validation is not None], axis=0)
         else:
             m = examples.X.shape[1] if examples.weights is None else math.fsum(examples.weights)
-            share, cost = (self.alpha / (2 * m)) ** 0.5, result.score.cost
+            share, cost = np.sqrt(np.asarray(alpha) / (2 * m))[..., None, None], result.score.cost
             with np.errstate(over="ignore"):
                 for w in (result.params.w1, result.params.w2):
                     cost = cost + ((share * w.astype(np.float64)) ** 2).sum(axis=(-2, -1))
-        cost = np.where(result.status == "diverged", np.inf, cost)
-        if not np.isfinite(cost).any():
-            raise DivergenceError(
-                f"none of {self.n_init} starts stayed finite: take a smaller learning_rate_init, or standardise"
-            )
-        return (int(np.argmin(cost)),)
+        return np.where(result.status == "diverged", np.inf, cost).argmin(axis=-1)
 
-    def _keep(self, result: FitResult, examples: Rows) -> None:
-        """Keep what was reached."""
-        at = self._best(result, examples) if np.ndim(result.status) else ()
-        state = State.of({name: array[at] for name, array in result.state.arrays().items()})
-        self.params_, self._memory = Params(*(array[at] for array in result.params)), state.memory
-        self.n_iter_ = int(np.asarray(result.iterations)[at])
-        self.status_ = str(np.asarray(result.status)[at])
-        own = [row for row in result.rows if row.iteration < self.n_iter_]
-        rows = [*own, result.rows[len(own)]]  # another start may have gone on
-        self.loss_curve_ = [float(np.asarray(row.score.cost)[at]) for row in rows]
-        self.validation_loss_curve_ = [float(np.asarray(row.validation.cost)[at]) for row in rows if row.validation]
-        self._score = Score(*(float(np.asarray(value)[at]) for value in result.score))
+    def _keep(self, result: FitResult) -> None:
+        """Keep what a network reached."""
+        self.params_, self._memory = result.params, result.state.memory
+        self.n_iter_, self.status_ = result.iterations, result.status
+        self.loss_curve_ = [float(row.score.cost) for row in result.rows]
+        self.validation_loss_curve_ = [float(row.validation.cost) for row in result.rows if row.validation]
+        self._score = Score(*map(float, result.score))
         self.device_, self.engine_ = result.backend, result.engine
 
     def _go_on(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
