@@ -8,7 +8,7 @@ from nn_backend import equations
 from nn_backend.descent import ALPHA, MAX_ITERATIONS, TOL
 from nn_backend.errors import ArgumentError
 from nn_backend.optimizers import Optimizer
-from nn_backend.shallow_net import ShallowNet  # before scikit-learn, as it says what to do where that is missing
+from nn_backend.shallow_net import ShallowNet  # before scikit-learn: it says what to do where that is missing
 
 # isort: split
 from sklearn.base import ClassifierMixin, RegressorMixin

@@ -84,11 +84,12 @@ class FitResult:
         """
         iterations = int(self.iterations[at])
         ended = next(k for k, row in enumerate(self.rows) if row.iteration >= iterations)  # others may have gone on
+
+        def own(score: Score | None) -> Any:
+            return None if score is None else Score(*(value[at] for value in score))
+
         rows = [
-            Row(
-                min(row.iteration, iterations), *(score and Score(*(value[at] for value in score)) for score in row[1:])
-            )
-            for row in self.rows[: ended + 1]
+            Row(min(row.iteration, iterations), own(row.score), own(row.validation)) for row in self.rows[: ended + 1]
         ]
         return replace(
             self,

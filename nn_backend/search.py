@@ -1,23 +1,21 @@
 """A search over the estimators' parameters that trains candidates together; needs the extra ``sklearn``."""
 
-import copy
-import functools
+import contextlib
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple, Self
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
-from nn_backend.descent import fit
 from nn_backend.engines.machine import count_threads
-from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, NNBackendError
 from nn_backend.estimator import ShallowNetClassifier, ShallowNetRegressor
-from nn_backend.run import FitResult
-from nn_backend.shallow_net import LOOK_EVERY, Rows, ShallowNet
+from nn_backend.shallow_net import ShallowNet
+from nn_backend.stacks import Fold, Reached, Stack, reading, stack
 
 # isort: split
 from sklearn.base import clone, is_classifier
@@ -30,13 +28,8 @@ from sklearn.model_selection._validation import (
     _score,
     _warn_or_raise_about_fit_failures,
 )
-from sklearn.utils import _safe_indexing, check_random_state, indexable
+from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.validation import _check_method_params
-
-NUMBERS = ("alpha", "tol", "random_state")  # in these, networks of one call may differ
-WITHOUT_EFFECT = ("warm_start", "validation_fraction", "n_iter_no_change")  # in a new network without early stopping
-READING = ("class_weight", "standardize")  # by these, candidates see the examples differently
-AT_ONCE = 16  # networks of a call: few enough for all threads to have calls, many enough for these to be worth it
 
 
 class ShallowNetSearchCV(GridSearchCV):  # type: ignore[misc]
@@ -147,133 +140,25 @@ class ShallowNetSearchCV(GridSearchCV):  # type: ignore[misc]
                 self.best_score_ = self.cv_results_[f"mean_test_{metric}"][self.best_index_]
 
 
-class _Fold(NamedTuple):
-    """A fold as some candidates read it: a model that has, and what it learned; scaled examples, and those left out."""
+@dataclass
+class _Task:
+    """Candidates to be trained and scored on folds, pairs of rows to train on and rows to leave out."""
 
-    number: int
-    reader: ShallowNet
-    learned: Mapping[str, Any]
-    rows: Rows
-    left_out: np.ndarray
+    search: ShallowNetSearchCV
     X: Any
     y: Any
+    folds: list[tuple[Any, Any]]
+    candidates: list[dict[str, Any]]
+    scorer: Any
+    fit_params: Mapping[str, Any]
     score_params: Mapping[str, Any]
-
-
-class _Reached(NamedTuple):
-    """What the candidates of a stack reached on a fold.
-
-    ``at`` are the places of their networks in the result's leading axes, of several starts those of the best.
-    """
-
-    result: FitResult
-    at: tuple[np.ndarray, ...]
-    seconds: float
-
-    @property
-    def params(self) -> Params:
-        """The networks, (candidates, ...)."""
-        return Params(*(array[self.at] for array in self.result.params))
-
-    @property
-    def status(self) -> np.ndarray:
-        """Why each network's training ended."""
-        return np.asarray(self.result.status[self.at])
-
-
-class _Stack:
-    """Candidates that one call trains: their places in the search, and models with their parameters."""
-
-    def __init__(self, places: Sequence[int], models: Sequence[ShallowNet]) -> None:
-        self.places, self.models = places, models
-        self._starts = functools.cache(self._draw)
-
-    def _draw(self, n0: int, n2: int) -> Params:
-        """Draw where the networks begin, which is the same for each fold."""
-        generators = [check_random_state(copy.deepcopy(model.random_state)) for model in self.models]
-        seeds = [model._draw_seed(generator) for model, generator in zip(self.models, generators, strict=True)]
-        return self.models[0]._start(n0, n2, seeds)
-
-    def train(self, fold: _Fold, **options: Any) -> _Reached:
-        """Train all on a fold."""
-        began, first, rows = time.perf_counter(), self.models[0], fold.rows
-        starts = self._starts(len(rows.X), len(rows.y))
-        lead = starts.w1.shape[:-2]
-
-        def each(name: str) -> np.ndarray:
-            values = np.array([float(getattr(model, name)) for model in self.models])
-            return np.broadcast_to(values.reshape(-1, *[1] * (len(lead) - 1)), lead)
-
-        result = fit(
-            rows.X,
-            rows.y,
-            starts,
-            output=fold.reader._output,
-            optimizer=first.solver,
-            learning_rate=None if first.learning_rate_init is None else each("learning_rate_init"),
-            alpha=each("alpha"),
-            weights=rows.weights,
-            tol=each("tol"),
-            iterations=first.max_iter,
-            backend=first.device,
-            engine=first.engine,
-            log_every=LOOK_EVERY,
-            **options,
-        )
-        every = np.arange(len(self.models))
-        at = (every, first._best(result, rows, each("alpha"))) if first.n_init > 1 else (every,)
-        return _Reached(result, at, (time.perf_counter() - began) / len(every))
-
-    def fitted(self, n: int, fold: _Fold, reached: _Reached) -> ShallowNet:
-        """Return a candidate's model as its own ``fit`` would leave it."""
-        model = copy.copy(self.models[n])
-        model.__dict__.update(fold.learned)
-        model._keep(reached.result.one(*(int(places[n]) for places in reached.at)))
-        return model
-
-
-class _Task:
-    """Candidates to be trained and scored on folds.
-
-    Parameters
-    ----------
-    search : ShallowNetSearchCV
-        Whose candidates they are.
-    X, y
-        All examples.
-    folds : list of tuple
-        Rows to train on, and rows that are left out.
-    candidates : list of dict
-        Parameters.
-    scorer : callable
-        One of scikit-learn's, or what the user gave.
-    fit_params, score_params : mapping
-        Further arguments of ``fit`` and of the scorer.
-    """
-
-    def __init__(
-        self,
-        search: ShallowNetSearchCV,
-        X: Any,
-        y: Any,
-        folds: list[tuple[Any, Any]],
-        candidates: list[dict[str, Any]],
-        scorer: Any,
-        fit_params: Mapping[str, Any],
-        score_params: Mapping[str, Any],
-    ) -> None:
-        self._estimator, self._error_score = search.estimator, search.error_score
-        self._X, self._y, self._folds, self._candidates = X, y, folds, candidates
-        self._scorer, self._params = scorer, (fit_params, score_params)
-        usual = "accuracy" if is_classifier(search.estimator) else "r2"
-        self._is_usual = search.scoring is None or search.scoring == usual
-        self._found: list[dict[str, Any] | None] = [None] * (len(folds) * len(candidates))
-        self._unfinished = 0
 
     def run(self) -> list[dict[str, Any]]:
         """Return what scikit-learn makes its tables of: of each candidate, its score and times on each fold."""
-        stacks = self._stacks()
-        on_cpu = all(model.device == "cpu" for stack in stacks for model in stack.models)
+        self._found: list[dict[str, Any] | None] = [None] * (len(self.folds) * len(self.candidates))
+        self._unfinished = 0
+        stacks = stack(self._stackable())
+        on_cpu = all(each.models[0].device == "cpu" for each in stacks)
         workers = count_threads() if on_cpu else 1
         threads = max(1, workers // max(1, len(stacks)))
         stopped = threading.Event()
@@ -284,10 +169,12 @@ class _Task:
 
         pool = ThreadPoolExecutor(workers)
         try:
-            ahead: list[tuple[_Stack, _Fold, Future[Any]]] = []
-            for k in range(len(self._folds)):
-                read = self._read(k, stacks)
-                calls = [(*pair, pool.submit(pair[0].train, pair[1], threads=threads, progress=look)) for pair in read]
+            ahead: list[tuple[int, Stack, Future[Reached]]] = []
+            for k in range(len(self.folds)):
+                calls = [
+                    (k, each, pool.submit(each.train, fold, threads=threads, progress=look))
+                    for each, fold in self._read(k, stacks)
+                ]
                 self._collect(ahead)  # while those of this fold are being trained
                 ahead = calls
             self._collect(ahead)
@@ -301,93 +188,65 @@ class _Task:
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        return [self._alone(*divmod(n, len(self._folds))) if one is None else one for n, one in enumerate(self._found)]
+        return [self._alone(*divmod(n, len(self.folds))) if one is None else one for n, one in enumerate(self._found)]
 
-    def _stacks(self) -> list[_Stack]:
-        """Return the candidates that can be trained together, the largest networks first."""
-        alike: dict[str, list[tuple[int, ShallowNet]]] = {}
-        for place, candidate in enumerate(self._candidates):
-            model = clone(self._estimator).set_params(**clone(candidate, safe=False))
-            if type(model) in (ShallowNetClassifier, ShallowNetRegressor) and self._can_be_stacked(model):
-                settings = model.get_params(deep=False)
-                rate = settings.pop("learning_rate_init")
-                kept = {name: value for name, value in settings.items() if name not in NUMBERS + WITHOUT_EFFECT}
-                alike.setdefault(repr((kept, rate is None)), []).append((place, model))
-        stacks = []
-        for members in sorted(alike.values(), key=lambda members: -members[0][1].n_hidden):
-            at_once = max(1, AT_ONCE // members[0][1].n_init)
-            for first in range(0, len(members), at_once):
-                stacks.append(_Stack(*zip(*members[first : first + at_once], strict=True)))
-        return stacks
+    def _stackable(self) -> Iterator[tuple[int, ShallowNet]]:
+        """Yield the candidates that can be trained with others, with their places."""
+        for place, candidate in enumerate(self.candidates):
+            model = clone(self.search.estimator).set_params(**clone(candidate, safe=False))
+            if type(model) not in (ShallowNetClassifier, ShallowNetRegressor) or model.early_stopping or model.verbose:
+                continue
+            if set(self.fit_params) <= {"sample_weight"}:
+                with contextlib.suppress(ArgumentError):  # `_alone` reports it
+                    model._check_parameters()
+                    yield place, model
 
-    def _can_be_stacked(self, model: ShallowNet) -> bool:
-        """Return whether a candidate can be trained with others."""
-        if model.early_stopping or model.verbose or not set(self._params[0]) <= {"sample_weight"}:
-            return False
-        try:
-            model._check_parameters()
-        except ArgumentError:
-            return False  # `_alone` reports it
-        return True
-
-    def _read(self, k: int, stacks: list[_Stack]) -> Iterator[tuple[_Stack, _Fold]]:
+    def _read(self, k: int, stacks: Sequence[Stack]) -> Iterator[tuple[Stack, Fold]]:
         """Yield each stack with a fold as it reads that; without one where the fold cannot be read."""
-        train, left_out = self._folds[k]
-        X, y = _safe_indexing(self._X, train), _safe_indexing(self._y, train)
-        fit_params, score_params = self._params
-        weights = _check_method_params(self._X, fit_params, indices=train).get("sample_weight")
-        asked = [_safe_indexing(given, left_out) for given in (self._X, self._y)]
-        asked.append(_check_method_params(self._X, score_params, indices=left_out))
-        known: dict[str, _Fold | None] = {}
-        for stack in stacks:
-            settings = stack.models[0].get_params(deep=False)
-            key = repr([settings.get(name) for name in READING])
+        train, left_out = self.folds[k]
+        X, y, asked = (_safe_indexing(*given) for given in ((self.X, train), (self.y, train), (self.X, left_out)))
+        weights = _check_method_params(self.X, self.fit_params, indices=train).get("sample_weight")
+        known: dict[str, Fold | None] = {}
+        for each in stacks:
+            key = repr(reading(each.models[0]))
             if key not in known:
-                reader = clone(stack.models[0])
-                try:
-                    rows, _ = reader._read(X, y, weights, going_on=False, classes=None)
-                    reader._learn_scales(rows)
-                    learned = {name: value for name, value in vars(reader).items() if name.endswith("_")}
-                    scaled = reader._scaled(rows), reader._scale_features(asked[0])
-                    known[key] = _Fold(k, reader, learned, *scaled, *asked)
-                except (NNBackendError, ValueError):
-                    known[key] = None  # `_alone` reports it
+                known[key] = None
+                with contextlib.suppress(NNBackendError, ValueError):  # `_alone` reports it
+                    known[key] = Fold.read(each.models[0], X, y, weights, asked)
             if (fold := known[key]) is not None:
-                yield stack, fold
+                yield each, fold
 
-    def _collect(self, calls: Sequence[tuple[_Stack, _Fold, Future[_Reached]]]) -> None:
-        """Wait for calls, and score what they trained."""
-        for stack, fold, call in calls:
+    def _collect(self, calls: Iterable[tuple[int, Stack, Future[Reached]]]) -> None:
+        """Wait for calls on a fold, and score what they trained."""
+        for k, each, call in calls:
             try:
                 reached = call.result()
             except (NNBackendError, ValueError):
                 continue  # `_alone` reports it
-            began, status = time.perf_counter(), reached.status
-            scores = self._score(stack, fold, reached)
-            seconds = (time.perf_counter() - began) / len(scores)
+            began, scores = time.perf_counter(), self._score(k, each, reached)
+            seconds = (time.perf_counter() - began) / max(1, len(scores))
             for n, score in scores.items():
-                self._unfinished += bool(stack.models[n].tol and status[n] == "done")
-                self._found[stack.places[n] * len(self._folds) + fold.number] = {
+                self._unfinished += bool(each.models[n].tol and reached.status[n] == "done")
+                self._found[each.places[n] * len(self.folds) + k] = {
                     "fit_error": None,
                     "test_scores": score,
-                    "n_test_samples": fold.left_out.shape[1],
+                    "n_test_samples": reached.fold.asked.shape[1],
                     "fit_time": reached.seconds,
                     "score_time": seconds,
                 }
 
-    def _score(self, stack: _Stack, fold: _Fold, reached: _Reached) -> dict[int, Any]:
+    def _score(self, k: int, each: Stack, reached: Reached) -> dict[int, Any]:
         """Return the scores, on the examples that a fold leaves out, of those candidates that did not diverge."""
-        m, sound = fold.left_out.shape[1], np.flatnonzero(reached.status != "diverged")
-        if not self._is_usual or m < 2:  # scikit-learn has a word on R² of one example
-            return {
-                n: _score(
-                    stack.fitted(n, fold, reached), fold.X, fold.y, self._scorer, fold.score_params, self._error_score
-                )
-                for n in sound.tolist()
-            }
-        answers = fold.reader._answer(fold.reader._compute(reached.params, fold.left_out))
-        weights, y = fold.score_params.get("sample_weight"), np.asarray(fold.y).reshape(m, -1)
-        if is_classifier(fold.reader):
+        left_out, m, scoring = self.folds[k][1], reached.fold.asked.shape[1], self.search.scoring
+        y, params = _safe_indexing(self.y, left_out), _check_method_params(self.X, self.score_params, indices=left_out)
+        sound, is_class = np.flatnonzero(reached.status != "diverged"), is_classifier(self.search.estimator)
+        if not (scoring is None or scoring == ("accuracy" if is_class else "r2")) or m < 2:  # R² warns of one example
+            X = _safe_indexing(self.X, left_out)
+            models = {n: each.fitted(n, reached) for n in sound.tolist()}
+            options = params, self.search.error_score
+            return {n: _score(model, X, y, self.scorer, *options) for n, model in models.items()}
+        answers, weights, y = reached.answer(), params.get("sample_weight"), np.asarray(y).reshape(m, -1)
+        if is_class:
             scores = np.average(answers == y[:, 0], axis=1, weights=weights)
         else:
             columns = np.moveaxis(answers, 1, 0).reshape(m, -1)  # each network's outputs
@@ -397,20 +256,19 @@ class _Task:
 
     def _alone(self, place: int, k: int) -> dict[str, Any]:
         """Return what a candidate that is trained by itself reaches on a fold."""
-        fit_params, score_params = self._params
-        train, left_out = self._folds[k]
+        train, left_out = self.folds[k]
         found: dict[str, Any] = _fit_and_score(
-            clone(self._estimator),
-            self._X,
-            self._y,
-            scorer=self._scorer,
+            clone(self.search.estimator),
+            self.X,
+            self.y,
+            scorer=self.scorer,
             train=train,
             test=left_out,
             verbose=0,
-            parameters=self._candidates[place],
-            fit_params=fit_params,
-            score_params=score_params,
-            error_score=self._error_score,
+            parameters=self.candidates[place],
+            fit_params=self.fit_params,
+            score_params=self.score_params,
+            error_score=self.search.error_score,
             return_n_test_samples=True,
             return_times=True,
         )
