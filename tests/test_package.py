@@ -219,7 +219,7 @@ FLOORS = [
     ["export", "fitted", "plots", "timings", "worked_example"],
     ["shallow_net"],
     ["estimator", "stacks"],
-    ["search"],
+    ["lesson", "search"],
     ["commands"],
     ["train", "__main__"],
 ]
