@@ -76,7 +76,7 @@ class ShallowNetSearchCV(GridSearchCV):  # type: ignore[misc]
     ) -> None:
         super().__init__(estimator, param_grid, scoring=scoring, refit=refit, cv=cv)
 
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+    def fit(self, X: Any, y: Any, **params: Any) -> Self:
         """Train and score each candidate on each fold, and the best on all examples.
 
         Parameters
@@ -196,10 +196,12 @@ class _Task:
             model = clone(self.search.estimator).set_params(**clone(candidate, safe=False))
             if type(model) not in (ShallowNetClassifier, ShallowNetRegressor) or model.early_stopping or model.verbose:
                 continue
+            try:
+                model._check_parameters()
+            except ArgumentError:
+                continue  # `_alone` reports it
             if set(self.fit_params) <= {"sample_weight"}:
-                with contextlib.suppress(ArgumentError):  # `_alone` reports it
-                    model._check_parameters()
-                    yield place, model
+                yield place, model
 
     def _read(self, k: int, stacks: Sequence[Stack]) -> Iterator[tuple[Stack, Fold]]:
         """Yield each stack with a fold as it reads that; without one where the fold cannot be read."""
@@ -240,12 +242,14 @@ class _Task:
         left_out, m, scoring = self.folds[k][1], reached.fold.asked.shape[1], self.search.scoring
         y, params = _safe_indexing(self.y, left_out), _check_method_params(self.X, self.score_params, indices=left_out)
         sound, is_class = np.flatnonzero(reached.status != "diverged"), is_classifier(self.search.estimator)
-        if not (scoring is None or scoring == ("accuracy" if is_class else "r2")) or m < 2:  # R² warns of one example
+        weights = params.get("sample_weight")
+        is_usual = scoring is None or scoring == ("accuracy" if is_class else "r2")
+        if not is_usual or m < 2 or (weights is not None and not np.any(weights)):  # scikit-learn warns of few examples
             X = _safe_indexing(self.X, left_out)
             models = {n: each.fitted(n, reached) for n in sound.tolist()}
             options = params, self.search.error_score
             return {n: _score(model, X, y, self.scorer, *options) for n, model in models.items()}
-        answers, weights, y = reached.answer(), params.get("sample_weight"), np.asarray(y).reshape(m, -1)
+        answers, y = reached.answer(), np.asarray(y).reshape(m, -1)
         if is_class:
             scores = np.average(answers == y[:, 0], axis=1, weights=weights)
         else:
