@@ -78,7 +78,8 @@ def fit(
     weights : array (m,), optional
         How often each example counts; of several networks also (networks, m), each network's own.
     network : array (m,) of int, optional
-        Which network each example trains, by its number in the leading axis; by default each trains all.
+        Which network each example trains, by its number in the last leading axis, of all further ones; by default each
+        trains all.
     fold, held_out : array (m,) of int, array (networks,) of int, optional
         Each example's fold, and the fold whose examples do not count in a network; -1: none.
     tol : float

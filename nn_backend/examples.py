@@ -74,7 +74,7 @@ def _shared_out(
     held_out: Any,
 ) -> Examples:
     """Return examples with all that says which of them count how often in which network."""
-    m, networks, dtype = examples.X.shape[1], math.prod(lead), dtype_name(examples.X)
+    m, dtype = examples.X.shape[1], dtype_name(examples.X)
     if (fold is None) != (held_out is None):
         given, missing = ("held_out", "fold") if fold is None else ("fold", "held_out")
         raise ArgumentError(f"{given} is given without {missing}; expected both or neither")
@@ -89,6 +89,7 @@ def _shared_out(
     is_number = output.name == "identity" and examples.y is not None
     y = backend.to_numpy(examples.y).astype(np.float64) if is_number else None
     if network is not None:
+        networks = lead[-1] if lead else 1
         order, spans = _in_order(whole_numbers("network", network, (m,), networks), networks)
 
         def sorted_out(array: np.ndarray) -> np.ndarray:
@@ -96,7 +97,8 @@ def _shared_out(
 
         arrays = examples.arrays().items()
         placed = {name: backend.asarray(sorted_out(backend.to_numpy(array))) for name, array in arrays}
-        examples = examples._replace(**placed, spans=spans, order=order)
+        all_spans = np.broadcast_to(spans, (*lead, 2)).reshape(-1, 2)
+        examples = examples._replace(**placed, spans=all_spans, order=order)
         ends, shares = np.cumsum(spans, axis=1).tolist(), sorted_out(shares)
         totals = (
             np.array([math.fsum(shares[0, first:last]) for first, last in ends]) if weights is not None else spans[:, 1]
@@ -121,10 +123,12 @@ def _shared_out(
         n = int(np.argmin(fits))
         whose = f" of network {n}" if len(totals) > 1 else ""
         raise DataError(f"the weights' sum{whose} is {totals[n]:g}; expected a number above 0 that {dtype} can hold")
-    alone = len(totals) == 1
+    if len(totals) == 1:
+        return examples._replace(total=float(totals[0]), spread=None if y is None else spreads[0])
+    if network is None:
+        totals, spreads = totals.reshape(lead), spreads.reshape(*lead, -1)
     return examples._replace(
-        total=float(totals[0]) if alone else totals.reshape(lead),
-        spread=None if y is None else spreads[0] if alone else spreads.reshape(*lead, -1),
+        total=np.broadcast_to(totals, lead), spread=None if y is None else np.broadcast_to(spreads, (*lead, len(y)))
     )
 
 

@@ -199,7 +199,7 @@ class _Training:
         report = None if progress is None else lambda done: progress(done, len(self))
         with contextlib.suppress(KeyboardInterrupt):
             for reached in tasks.run(self._tasks(at_most), executor, report):
-                stack = self._sizes[int(self._columns["n_hidden"][reached.networks[0]])]
+                stack = self._sizes[int(self._columns["n_hidden"][reached.networks.flat[0]])]
                 for array, trained in zip(stack, reached.params, strict=True):
                     array[self._at[reached.networks]] = trained
                 for name in self._reached:
@@ -209,10 +209,7 @@ class _Training:
                     break
 
     def _tasks(self, at_most: int) -> Iterator[Task]:
-        """Yield what is trained together, of at most so many networks: all of one size, rule and number of iterations.
-
-        Either settings share the rows of a part, or parts of a setting stand one after the other: what takes fewer.
-        """
+        """Yield what is trained together, at most so many networks: of one size, rule and number of iterations."""
         sizes, rules, iterations = (self._settings[name] for name in ("n_hidden", "optimizer", "iterations"))
         kinds: dict[tuple[int, ...], list[int]] = {}
         for setting, kind in enumerate(zip(sizes.tolist(), map(id, rules), iterations.tolist(), strict=True)):
@@ -220,17 +217,17 @@ class _Training:
         parts = self._parts
         taught = self._taught()
         for chosen in kinds.values():
-            first = np.array(chosen) * self._each
+            first = np.array(chosen)[:, None] * self._each
             if not parts.have_rows:
-                yield from self._shared(first[:, None] + np.arange(self._each), [0], at_most)
-            elif len(chosen) >= len(taught):
-                for part in taught:
-                    yield from self._shared(first + part, [part], at_most)
-            else:
-                for some in parts.chunks(taught, at_most, sum(map(len, self._data[:2]))):
-                    rows = self._rows(some)
-                    for setting in first:
-                        yield self._task(setting + np.array(some), *rows)
+                rows = self._rows([0])
+                networks = (first + np.arange(self._each)).ravel()
+                for some in np.array_split(networks, -(-networks.size // at_most)):
+                    yield self._task(some, *rows)
+                continue
+            for own in parts.chunks(taught, at_most, sum(map(len, self._data[:2]))):
+                rows = self._rows(own)
+                for some in np.array_split(first, -(-first.size * len(own) // at_most)):
+                    yield self._task(some + np.array(own), *rows)
 
     def _taught(self) -> list[int]:
         """Return the parts that have something to learn, and write down which do not."""
@@ -239,12 +236,6 @@ class _Training:
         differ = np.array([_differ(self._data.y[:, rows]) for rows in self._parts.trained])
         self._reached["status"].reshape(-1, self._each)[:, ~differ] = "one_class"
         return np.flatnonzero(differ).tolist()
-
-    def _shared(self, networks: np.ndarray, part: list[int], at_most: int) -> Iterator[Task]:
-        """Yield tasks of networks that share the rows of a part."""
-        rows = self._rows(part)
-        for some in np.array_split(networks.ravel(), -(-networks.size // at_most)):
-            yield self._task(some, *rows)
 
     def _rows(self, parts: list[int]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the scaled rows that parts are trained on, and those held out."""
@@ -261,7 +252,7 @@ class _Training:
 
     def _task(self, networks: np.ndarray, rows: dict[str, Any], held: dict[str, Any]) -> Task:
         """Return the task of training networks."""
-        setting = {name: values[networks[0] // self._each] for name, values in self._settings.items()}
+        setting = {name: values[networks.flat[0] // self._each] for name, values in self._settings.items()}
         settings = {
             "output": self._data.output,
             "optimizer": setting["optimizer"],

@@ -108,15 +108,15 @@ def predict_proba(
     output : str
         What kind of network it is: ``"sigmoid"``, ``"softmax"`` or ``"identity"``.
     network : array (m,) of int, optional
-        Which network each example asks, by its number in the leading axis; by default each asks all.
+        Which network each example asks, by its number in the last leading axis; by default each asks all.
     backend : str or Backend, optional
         Where to compute, as in `get_backend`.
 
     Returns
     -------
     ndarray (..., n2, m)
-        Probability that the true value is 1, or of each class, or the number predicted, after the leading axes; of one
-        network for each example (n2, m). Computed in chunks of bounded memory.
+        Probability that the true value is 1, or of each class, or the number predicted, after the leading axes; with
+        ``network``, without the last of these. Computed in chunks of bounded memory.
 
     Raises
     ------
@@ -132,18 +132,18 @@ def compute_layer(
     """Check what `predict_proba` takes, and return ``"yhat"`` or ``"z2"`` of all examples."""
     params = place_params(params, backend)
     if network is not None:  # those that no example asks are left out
-        flat = Params(*(array.reshape(-1, *array.shape[-2:]) for array in params))
-        asked = whole_numbers("network", network, np.shape(X)[-1:], len(flat.w1))
+        several = params if params.w1.ndim > 2 else Params(*(array[None] for array in params))
+        asked = whole_numbers("network", network, np.shape(X)[-1:], several.w1.shape[-3])
         asked, network = np.unique(asked, return_inverse=True)
-        params = Params(*(array[asked] for array in flat))
+        params = Params(*(array[..., asked, :, :] for array in several))
     examples = place_examples(params, X, None, backend, network=network)
     engine = engines.bind("auto", examples, params, backend=backend, method=Method(output), tasks=(layer,))
     values = engine.predict(engine.start(State(params, {})), layer)
     if examples.order is None:
         return values
     stands = examples.order >= 0
-    given = np.empty((len(values), np.count_nonzero(stands)), values.dtype)
-    given[:, examples.order[stands]] = values[:, stands]
+    given = np.empty((*values.shape[:-1], np.count_nonzero(stands)), values.dtype)
+    given[..., examples.order[stands]] = values[..., stands]
     return given
 
 
@@ -204,7 +204,7 @@ def score(
     weights : array (m,), optional
         How often each example counts.
     network : array (m,) of int, optional
-        Which network each example asks, by its number in the leading axis; by default each asks all.
+        Which network each example asks, by its number in the last leading axis; by default each asks all.
     backend : str or Backend, optional
         Where to compute, as in `get_backend`.
 

@@ -232,7 +232,7 @@ class Networks:
             for networks, params, scales, asked in self._alike(own):
                 inputs = part if scales.features is None else scales.features.apply(part)
                 yhat = predict_proba(params, inputs, output=self.output, **asked, backend=backend)
-                at: Any = networks if own is None else networks[0] // each
+                at = networks if own is None else networks[:, 0] // each
                 values[at] = yhat if scales.target is None else scales.target.undo(yhat)
             yield chunk, values
 
@@ -248,8 +248,8 @@ class Networks:
                 parts = self.scales.parts
                 calls = [(slice(part, None, parts), self.scales.of(part), {}) for part in range(parts)]
             else:
-                firsts = range(0, len(networks), self._parts)
-                calls = [(first + present, own_scales, {"network": numbers}) for first in firsts]
+                of_groups = np.arange(0, len(networks), self._parts)[:, None] + present
+                calls = [(of_groups, own_scales, {"network": numbers})]
             for own, scales, asked in calls:
                 yield networks[own], Params(*(array[own] for array in stack)), scales, asked
 

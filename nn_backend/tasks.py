@@ -23,11 +23,11 @@ class Task(NamedTuple):
     Attributes
     ----------
     networks : ndarray of int
-        Which they are, by their rows of the table.
+        Which they are, by their rows of the table: (networks,), or (settings, parts) where parts have their own rows.
     start : Params
-        Where they start, with a leading axis.
+        Where they start, with leading axes of that shape.
     rows : mapping
-        ``X``, ``y`` and, where each network has its own, ``network``: scaled, as `fit` takes them.
+        ``X``, ``y`` and, of several parts with their own rows, ``network``: scaled, as `fit` takes them.
     held : mapping
         The same of examples that they are not trained on, but asked about; may be empty.
     watches : bool
@@ -55,7 +55,7 @@ class Reached(NamedTuple):
 
 def train(task: Task, progress: Callable[[float], object] | None = None) -> Reached:
     """Train a task's networks; ``progress`` is called with how many of them that amounts to."""
-    settings, number = task.settings, len(task.networks)
+    settings, number = task.settings, task.networks.size
     every = max(1, settings["iterations"])
     result = fit(
         **task.rows,
@@ -90,7 +90,7 @@ def run(tasks: Iterable[Task], executor: Any, progress: Callable[[float], object
     if executor is None:
         for task in left:
             yield train(task, progress and functools.partial(_add, progress, done))
-            done += len(task.networks)
+            done += task.networks.size
         return
     waiting: set[Future[Reached]] = set()
     failure: BaseException | None = None
@@ -109,7 +109,7 @@ def run(tasks: Iterable[Task], executor: Any, progress: Callable[[float], object
             lost = CancelledError() if future.cancelled() else future.exception()
             if lost is None:
                 yield future.result()
-                done += len(future.result().networks)
+                done += future.result().networks.size
                 if progress is not None:
                     progress(done)
             failure = failure or lost

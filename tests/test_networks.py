@@ -111,23 +111,41 @@ def test_each_example_asks_its_own_network(engine: str, output: str, monkeypatch
     generator, params = np.random.default_rng(0), starts(9, output, "float64")
     X, network = generator.normal(size=(3, 500)), generator.choice([0, 1, 2, 3, 5, 7, 8], 500)  # not all are asked
     monkeypatch.setattr(network_module, "engines", SimpleNamespace(bind=lambda _, *a, **b: bind(engine, *a, **b)))
-    lead = nn.Params(*(array.reshape(3, 3, *array.shape[1:]) for array in params))
-    yhat = nn.predict_proba(lead, X, output=output, network=network)
+    yhat = nn.predict_proba(params, X, output=output, network=network)
     for n in range(9):
         own = nn.Params(*(array[n] for array in params)), X[:, network == n]
         assert not own[1].size or np.array_equal(yhat[:, network == n], nn.predict_proba(*own, output=output))
     monkeypatch.setattr(compiled, "CHUNK_BYTES", 2**13)  # some networks at a time
     assert nn.predict_proba(params, X, output=output, network=network).tobytes() == yhat.tobytes()
+    twice = nn.Params(*(np.stack([array, array[::-1]]) for array in params))
+    found = nn.predict_proba(twice, X, output=output, network=network)
+    assert found[0].tobytes() == yhat.tobytes()
+    assert found[1].tobytes() == nn.predict_proba(params, X, output=output, network=8 - network).tobytes()
 
 
-@KIND
+@OUTPUT
+@pytest.mark.parametrize("kind", ["network", "network weights"])
+@pytest.mark.parametrize("engine", ["eager", "compiled"])
+def test_networks_along_further_axes_share_the_examples(engine: str, kind: str, output: str) -> None:
+    given = case(kind, output)
+    n, options = given.networks, {"output": output, "learning_rate": 0.05, "engine": engine, **given.told, **RUN}
+    both = [starts(n, output, "float64"), nn.Params(*(a[::-1] / 2 for a in starts(n, output, "float64")))]
+    together = nn.fit(given.X, given.y, nn.Params(*map(np.stack, zip(*both, strict=True))), **options)
+    asked = {name: given.told.get(name) for name in ("network", "weights")}
+    scored = nn.score(together.params, given.X, given.y, output=output, **asked)
+    for k, start in enumerate(both):
+        one = nn.fit(given.X, given.y, start, **options)
+        for mine, array in zip((*together.params, *together.score), (*one.params, *one.score), strict=True):
+            np.testing.assert_allclose(mine[k], array, rtol=1e-9 if engine == "eager" else 0)
+        np.testing.assert_allclose(scored.cost[k], one.score.cost, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "network" not in kind])
 @pytest.mark.parametrize("engine", ["eager", "compiled"])
 def test_leading_axes_are_numbered_in_flattened_order(engine: str, kind: str) -> None:
     given = case(kind, "sigmoid")
     lead, told = (given.networks // 2, 2), dict(given.told)
     n = lead[0] * 2  # but for the last of an odd number
-    if "network" in kind:
-        told["network"] = np.minimum(told["network"], n - 1)
     for name, like in (("weights", 2), ("held_out", 1)):
         if np.ndim(told.get(name)) == like:
             told[name] = np.asarray(told[name])[:n]

@@ -133,35 +133,39 @@ class CompiledEngine:
         )
 
     def predict(self, state: Any, layer: str) -> np.ndarray:
-        """Return a layer's values at a state, ``"yhat"`` or ``"z2"``: (..., n2, m), or with spans (n2, m)."""
+        """Return a layer's values at a state, ``"yhat"`` or ``"z2"``; see `Engine`."""
         n2, spans = self._sizes[-1], self._examples.spans
-        result = np.empty((len(state) if spans is None else 1, n2, self._m), self._dtype)
+        lead = self._lead if spans is None else self._lead[:-1]
+        result = np.empty((math.prod(lead), n2, self._m), self._dtype)
         state = self._network(state)
         with self.backend.current():
-            for networks, columns in self._chunks(len(state)):
+            for networks, columns, places in self._chunks(len(state)):
                 rows, X = state[networks], self._examples.X[:, columns]
                 own = None if spans is None else spans[networks] - [columns.start, 0]
                 run = self._kernel(layer).bind(self._pack({"X": X}), len(rows), own)
                 _, outputs = self._call(run, rows, {}, 1)
-                into = result[networks if spans is None else slice(None), :, columns]
+                into = result[places, :, columns]
                 outputs = self.backend.to_numpy(outputs).reshape(len(into), -1, n2, STRIP).swapaxes(1, 2)
                 into[...] = outputs.reshape(*outputs.shape[:2], -1)[:, :, : X.shape[1]]
-        return result.reshape(*self._lead, n2, self._m) if spans is None else result[0]
+        return result.reshape(*lead, n2, self._m)
 
-    def _chunks(self, networks: int) -> Iterator[tuple[slice, slice]]:
-        """Yield some networks and examples at a time, so that what a kernel reads and returns of them is bounded."""
+    def _chunks(self, networks: int) -> Iterator[tuple[slice, slice, slice]]:
+        """Yield some networks and examples at a time, and whose results these are, so that the memory is bounded."""
         (n0, _, n2), spans, size = self._sizes, self._examples.spans, np.dtype(self._dtype).itemsize
         if spans is not None:
-            chunk = spans[:, 0] // (CHUNK_BYTES // ((n0 + n2) * size))
-            edges = [*np.flatnonzero(np.diff(chunk, prepend=-1)).tolist(), networks]
-            firsts = [*spans[:, 0].tolist(), self._m]
-            yield from ((slice(i, j), slice(firsts[i], firsts[j])) for i, j in itertools.pairwise(edges))
+            first = spans[: self._lead[-1], 0]
+            chunk = first // (CHUNK_BYTES // ((n0 + n2) * size))
+            edges = [*np.flatnonzero(np.diff(chunk, prepend=-1)).tolist(), len(first)]
+            firsts = [*first.tolist(), self._m]
+            for place, k in enumerate(range(0, networks, len(first))):
+                for i, j in itertools.pairwise(edges):
+                    yield slice(k + i, k + j), slice(firsts[i], firsts[j]), slice(place, place + 1)
             return
         per_network = max(1, CHUNK_BYTES // (n2 * TILE * size))  # networks of which a tile's results fit
         for k in range(0, networks, per_network):
             rows = slice(k, min(k + per_network, networks))
             columns = CHUNK_BYTES // (((rows.stop - k) * n2 + n0) * size) // TILE * TILE or TILE
-            yield from ((rows, slice(i, i + columns)) for i in range(0, self._m, columns))
+            yield from ((rows, slice(i, i + columns), rows) for i in range(0, self._m, columns))
 
     def _network(self, state: Any) -> Any:
         """Return the rows of a state without its memory."""

@@ -101,7 +101,7 @@ class EagerEngine:
         for n, (first, count) in enumerate(np.asarray(self._examples.spans).tolist()):
             at = np.unravel_index(n, params.w1.shape[:-2])
             mine = {name: array[:, first : first + count] for name, array in self._examples.arrays().items()}
-            total = None if self._examples.total is None else float(self._examples.total[at])
+            total = float(np.broadcast_to(self._examples.m, params.w1.shape[:-2])[at])
             yield Params(*(array[(*at, ...)] for array in params)), self._examples._replace(**mine, total=total)
 
     def _add_blocks(self, params: Params, function: Callable[..., tuple[Any, ...]], examples: Examples) -> list[Any]:
@@ -133,7 +133,7 @@ class EagerEngine:
         return Score.of(self._examples, cost, errors[..., 0])
 
     def predict(self, state: State, layer: str) -> np.ndarray:
-        """Return a layer's values at a state, ``"yhat"`` or ``"z2"``: (..., n2, m), or with spans (n2, m)."""
+        """Return a layer's values at a state, ``"yhat"`` or ``"z2"``; see `Engine`."""
 
         def ask(params: Params, examples: Examples) -> np.ndarray:
             layers = (
@@ -147,10 +147,11 @@ class EagerEngine:
             if spans is None:
                 return ask(params, self._examples)
             parts = [ask(*each) for each in self._apart(params)]
-        result = np.zeros((len(parts[0]), self._examples.X.shape[1]), parts[0].dtype)
-        for (first, count), part in zip(spans.tolist(), parts, strict=True):
-            result[:, first : first + count] = part
-        return result
+        *lead, last = params.w1.shape[:-2]
+        result = np.zeros((math.prod(lead), len(parts[0]), self._examples.X.shape[1]), parts[0].dtype)
+        for n, ((first, count), part) in enumerate(zip(spans.tolist(), parts, strict=True)):
+            result[n // last, :, first : first + count] = part
+        return result.reshape(*lead, *result.shape[1:])
 
     def _blocks(self, params: Params, examples: Examples) -> Iterator[dict[str, Any]]:
         """Cut the examples into blocks of nearly equal size: that can be counted, and on a GPU fit its memory."""

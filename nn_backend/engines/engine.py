@@ -31,7 +31,8 @@ class Examples(NamedTuple):
     held_out : ndarray of the leading shape, or None
         The fold that a network is not trained on.
     spans : ndarray (networks, 2) of int64, or None
-        Each network's first example, a multiple of 32, and how many it has; None: all have all.
+        Each network's first example, a multiple of 32, and how many it has; None: all have all. They are those of the
+        last leading axis, one after the other, and again for each index of further axes.
     total : float, ndarray of the leading shape, or None
         Sum of the weights that count; None: the number of examples.
     spread : ndarray (..., n2) or None
@@ -171,7 +172,10 @@ class Engine(Protocol):
         ...
 
     def predict(self, state: Packed, layer: str) -> np.ndarray:
-        """Return a layer's values at a state, ``"yhat"`` or ``"z2"``: (..., n2, m), or with spans (n2, m)."""
+        """Return a layer's values at a state, ``"yhat"`` or ``"z2"``: (..., n2, m).
+
+        Where networks have examples of their own, they are along the last axis, which takes the place of the networks'.
+        """
         ...
 
     def state(self, state: Packed) -> State:
