@@ -1,10 +1,11 @@
 """What the commands share: options that name data, errors in one line on stderr, and exit codes."""
 
 import argparse
+import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -76,6 +77,30 @@ def read_data(args: argparse.Namespace) -> Table:
         return table
     print(f"target {table.target!r}: {said}", file=sys.stderr)
     return table
+
+
+@contextlib.contextmanager
+def progress_bar(unit: str, total: int | None = None) -> Iterator[Callable[..., object] | None]:
+    """Return a function that shows how much of a training is done, or None where stderr is no terminal.
+
+    It takes how many of the units are done and, where that was not known before, how many there are.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
+    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[rate]}"))  # the default shows what remains
+    # Rows printed to a terminal go above the bar; to a file or pipe they must go where they were sent.
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
+        task = bar.add_task("training", total=total, rate="")
+
+        def show(done: float, total: int | None = None) -> None:
+            speed = bar.tasks[task].speed
+            bar.update(task, completed=done, total=total, rate=f"{speed:.0f} {unit}/s" if speed else "")
+
+        yield show
 
 
 def run(main: Callable[[Sequence[str]], int]) -> NoReturn:

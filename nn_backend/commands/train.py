@@ -1,11 +1,10 @@
 """Command train: train a network. Without arguments, the article's run."""
 
 import argparse
-import contextlib
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from nn_backend import engines
 from nn_backend.backend import Backend, get_backend
-from nn_backend.commands.command_line import DONE, INTERRUPTED, Parser, add_data_options, read_data
+from nn_backend.commands.command_line import DONE, INTERRUPTED, Parser, add_data_options, progress_bar, read_data
 from nn_backend.descent import ALPHA, MAX_ITERATIONS, TOL, fit
 from nn_backend.engines.engine import Score
 from nn_backend.errors import ArgumentError
@@ -74,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
         if iteration % args.log_every == 0 or validation is None:  # early stopping looks more often
             print_row(iteration, reached)
 
-    with _progress_bar(args.iterations) as progress:
+    with progress_bar("iterations", args.iterations) as progress:
         result = fit(
             X[:, trained],
             y[:, trained],
@@ -325,24 +324,3 @@ def _document(
         "test": test or None,
         "params": {name: array.tolist() for name, array in result.params._asdict().items()},
     }
-
-
-@contextlib.contextmanager
-def _progress_bar(iterations: int) -> Iterator[Callable[[int], object] | None]:
-    """Return a function that shows the iteration reached, or None where stderr is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, TextColumn
-
-    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[rate]}"))  # the default shows what remains
-    # Rows printed to a terminal go above the bar; to a file or pipe they must go where they were sent.
-    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
-        task = bar.add_task("training", total=iterations, rate="")
-
-        def show(iteration: int) -> None:
-            speed = bar.tasks[task].speed
-            bar.update(task, completed=iteration, rate=f"{speed:.0f} iterations/s" if speed else "")
-
-        yield show
