@@ -10,6 +10,7 @@ from nn_backend.commands.command_line import WRONG_USE, Parser, run
 
 COMMANDS = {
     "train": "train a network; without arguments, the article's run",
+    "sweep": "train many networks, of each setting and start one, and print the best",
     "predict": "ask a saved network about the rows of a table",
     "explain": "show a training step with the numbers of every equation",
     "compare": "time the engines on the CPU and on the GPU",
