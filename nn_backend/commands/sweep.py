@@ -1,11 +1,10 @@
 """Command sweep: train many networks, of each setting and start one, and say which are best."""
 
 import argparse
-import contextlib
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nn_backend.cluster import workers
 from nn_backend.commands.command_line import DONE, INTERRUPTED, Parser, add_data_options, progress_bar, read_data
 from nn_backend.descent import ALPHA, MAX_ITERATIONS, TOL
 from nn_backend.equations import Params
-from nn_backend.errors import ArgumentError, BackendUnavailableError, DataError, DivergenceError, MissingPackageError
+from nn_backend.errors import ArgumentError, DataError, DivergenceError
 from nn_backend.export import save
 from nn_backend.files import check_output, read_frame, replacing
 from nn_backend.grids import read_settings
@@ -34,23 +34,26 @@ from nn_backend.tensors import digest, import_extra
 if TYPE_CHECKING:  # see files.py
     import pandas as pd
 
-SWEPT = ("n_hidden", "optimizer", "learning_rate", "alpha", "tol", "iterations", "factor")
-SEEDS = 10
-PATIENCE = 10  # seconds for a cluster's scheduler to answer
+SWEPT = {  # as `fit_many` takes them, and as they stand in the table
+    **{name: name for name in ("n_hidden", "optimizer", "learning_rate", "alpha", "tol", "factor")},
+    "iterations": "max_iterations",
+}
+SEEDS, FEW = 10, 5
+_MEASURED = [f"{rows}{name}" for rows in ("", "validation_") for name in MEASURES]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Train as the arguments say, print the best, and return the exit code."""
     args = _parser().parse_args(arguments)
     grid = {name: given for name in SWEPT if (given := getattr(args, name)) is not None}
-    varied = [name for name, values in grid.items() if len(values) > 1]
+    varied = [SWEPT[name] for name, values in grid.items() if len(values) > 1]
     _check_outputs(args, varied)
     groups = _read_groups(args)
     data = read_data(args)
     rows = ARTICLE_TRAIN_ROWS if args.data == ARTICLE else data.X.shape[1]
     X, y = data.X[:, :rows], data.y[:, :rows]
     begun = perf_counter()
-    with _workers(args.cluster) as executor, progress_bar("networks") as bar:
+    with workers(args.cluster) as executor, progress_bar("networks") as bar:
         networks = fit_many(
             X,
             y,
@@ -67,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
             progress=_with_header(lambda count: _describe(args, grid, data, rows, count), bar),
         )
     seconds = perf_counter() - begun
-    meaning = {"features": data.features, "target": data.target, "labels": data.labels}
+    meaning: dict[str, Any] = {"features": data.features, "target": data.target, "labels": data.labels}
     networks = replace(networks, **meaning)
     choices, keys = _choices(networks)
     none = bool(np.isnan(keys).all())
@@ -90,14 +93,14 @@ def main(arguments: Sequence[str]) -> int:
         document |= {"best": [_finite(row) for row in first.to_dict("records")], "test": test or None}
         print(json.dumps(document, indent=2, allow_nan=False))
     else:
-        print(first[_shown(networks, varied)].to_string(index=False, float_format="{:.4g}".format))
+        print(first[_shown(first, networks.part, varied)].to_string(index=False, float_format="{:.4g}".format))
         if test:
             reached = ", ".join(f"{name} {value:.4g}" for name, value in test.items())
             print(f"\nthe first of them on {data.X.shape[1] - rows} test rows: {reached}")
         counts = ", ".join(f"{count} {status}" for status, count in ended.items())
         print(f"\n{len(networks)} networks ({counts}) in {seconds:.2f} seconds")
     if args.plot and not none:
-        plot_sweep(args.plot, networks.table, varied, part=networks.part, output=data.output)
+        plot_sweep(args.plot, choices if networks.part == FOLD else networks.table, varied, output=data.output)
     if args.save and not none:
         save(args.save, best)
     if none and "diverged" in ended:
@@ -139,10 +142,19 @@ def _parser() -> Parser:
     add("--device", help="cpu, gpu, cupy:1 (a device by its number) or auto; else NN_BACKEND, else cpu")
     add("--threads", type=int, help="workers on the CPU; else NN_BACKEND_THREADS, else as many as the process may use")
     add("--cluster", help="address of a Dask scheduler whose workers train, such as tcp://host:8786; else this machine")
-    add("--best", type=_count, default=10, help="networks to print; of folds and resamples their mean, of groups the best")
+    add(
+        "--best",
+        type=_count,
+        default=10,
+        help="how many to print; of folds and resamples their mean, of groups the best",
+    )
     add("--json", action="store_true", help="print one JSON document in full precision instead of text")
     add("--csv", type=Path, help="file for the table of all networks")
-    add("--save", type=Path, help="safetensors file for the best; of groups for all, of resamples for the best setting's")
+    add(
+        "--save",
+        type=Path,
+        help="safetensors file for the best; of groups for all, of resamples for a setting's",
+    )
     add("--plot", type=Path, help=f"file for a picture of the costs, ending in {', '.join(FORMATS)}")
     return parser
 
@@ -152,19 +164,19 @@ def _numbers(text: str, whole: bool = False) -> list[Any]:
     values: list[float] = []
     for part in text.split(","):
         try:
-            low, high, count = part.split(":") if ":" in part else (part, part, "1")
-            ends = [(int if whole and count == "1" else float)(end) for end in (low, high)]
-            if count == "1":
-                values.append(ends[0])
+            if ":" not in part:
+                values.append(int(part) if whole else float(part))
                 continue
-            if not 0 < min(ends) < max(ends) < math.inf or int(count) < 2:
+            low, high, count = part.split(":")
+            ends = float(low), float(high), int(count)
+            if not 0 < min(ends[:2]) < max(ends[:2]) < math.inf or ends[2] < 2:
                 raise ValueError
         except ValueError:
             kind = "whole number" if whole else "number"
             raise argparse.ArgumentTypeError(
                 f"{part[:50]!r} is no {kind} and no range of numbers above 0; expected a list such as 1,2 or 0.01:30:20"
             ) from None
-        numbers = np.geomspace(*ends, int(count))
+        numbers = np.geomspace(*ends)
         values += (np.rint(numbers).astype(int) if whole else numbers).tolist()
     return list(dict.fromkeys(values))
 
@@ -218,30 +230,6 @@ def _read_groups(args: argparse.Namespace) -> "pd.Series[Any] | None":
     return frame.iloc[:, names.index(args.by)].rename(args.by)
 
 
-@contextlib.contextmanager
-def _workers(address: str | None) -> Iterator[Any]:
-    """Return the executor of a Dask cluster, or None for this process."""
-    if address is None:
-        yield None
-        return
-    try:
-        from distributed import Client
-    except ImportError:
-        raise MissingPackageError(
-            '--cluster needs distributed, which is not installed: run "pip install nn-backend[cluster]"'
-        ) from None
-    try:
-        client = Client(address, timeout=PATIENCE, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise BackendUnavailableError(
-            f"no Dask scheduler answers at {address!r} ({error}); expected an address such as tcp://host:8786"
-        ) from None
-    with client:
-        count = len(client.scheduler_info(n_workers=-1)["workers"])
-        print(f"cluster {address}: {count or 'waiting for'} workers", file=sys.stderr)
-        yield client.get_executor()
-
-
 def _with_header(header: Callable[[int], str], bar: Callable[..., object] | None) -> Callable[[float, int], object]:
     """Return a function that prints the header when the first network is on its way, and shows how many are trained."""
     told: list[bool] = []
@@ -272,8 +260,8 @@ def _describe(args: argparse.Namespace, grid: dict[str, list[Any]], data: Table,
         if name == "optimizer":
             described.append(f"{name} {', '.join(values)}")
         elif name != "seed":
-            several = f" to {max(values):.4g} ({len(values)})" if len(values) > 1 else ""
-            described.append(f"{name} {min(values):.4g}{several}")
+            few = ", ".join(f"{value:.4g}" for value in values) if len(values) <= FEW else None
+            described.append(f"{name} {few or f'{min(values):.4g} to {max(values):.4g} ({len(values)} values)'}")
     return f"{count} networks{product and f' ({product})'}: {', '.join(told)}\n{', '.join(described)}"
 
 
@@ -284,16 +272,16 @@ def _choices(networks: Networks) -> tuple["pd.DataFrame", np.ndarray]:
     with its best network.
     """
     table, part = networks.table, networks.part
-    keys = table["validation_cost" if "validation_cost" in table else "cost"].to_numpy(float, copy=True)
-    keys[(table["status"] == "diverged").to_numpy()] = np.nan
+    costs = table["validation_cost" if "validation_cost" in table else "cost"].to_numpy()
+    costs = np.where(table["status"] == "diverged", np.nan, costs)
     if part is None:
-        return table, keys
+        return table, costs
     parts = table[part].nunique()
-    keys = keys.reshape(-1, parts)
+    keys: np.ndarray = costs.reshape(-1, parts)
     if part not in (FOLD, RESAMPLE):
         best = np.where(np.isnan(keys), np.inf, keys).argmin(axis=0)
         return table.iloc[best * parts + np.arange(parts)], keys[best, np.arange(parts)]
-    measured = [name for name in table if name == "iterations" or name.removeprefix("validation_") in MEASURES]
+    measured = [name for name in map(str, table) if name in ("iterations", *_MEASURED)]
     choices = table.iloc[::parts].reset_index(drop=True).drop(columns=part)
     choices[measured] = table[measured].to_numpy(float).reshape(-1, parts, len(measured)).mean(axis=1)
     choices["status"] = [", ".join(dict.fromkeys(each)) for each in table["status"].to_numpy().reshape(-1, parts)]
@@ -314,13 +302,10 @@ def _ensemble(networks: Networks, setting: int) -> Networks:
     return replace(networks, table=own, sizes=sizes, oob_score=float(np.atleast_1d(networks.oob_score)[setting]))
 
 
-def _shown(networks: Networks, varied: Sequence[str]) -> list[str]:
+def _shown(choices: "pd.DataFrame", part: str | None, varied: Sequence[str]) -> list[Any]:
     """Return the columns that are printed: by what networks differ, and what they reached."""
-    names = [networks.part, *("max_iterations" if name == "iterations" else name for name in varied), "seed"]
-    names += [f"{kind}{name}" for kind in ("", "validation_") for name in MEASURES]
-    names += ["oob_score", "iterations", "status"]
-    known = {*networks.table} - ({networks.part} if networks.part in (FOLD, RESAMPLE) else set())
-    return [name for name in names if name in known or (name == "oob_score" and networks.part == RESAMPLE)]
+    names = [part, *varied, "seed", *_MEASURED, "oob_score", "iterations", "status"]
+    return [name for name in names if name in choices]
 
 
 def _finite(values: dict[Any, Any]) -> dict[str, Any]:
