@@ -1,5 +1,6 @@
 """What `fit_many` is asked: rows, settings, and by what the networks of one setting differ."""
 
+import math
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -144,12 +145,12 @@ def read_settings(grid: Any, shared: Mapping[str, Any], n0: int) -> dict[str, An
             if isinstance(values, str) or not np.iterable(values):
                 raise ArgumentError(f"{name} of the grid is {values!r}; expected a sequence of values")
         choices = {name: list(values) for name, values in grid.items()}
-        places = np.indices([*map(len, choices.values())]).reshape(len(choices), -1)
+        count = math.prod(map(len, choices.values()))
+        places = np.indices([*map(len, choices.values())]).reshape(len(choices), count)
         given = {
             name: [values[place] for place in row.tolist()]
             for (name, values), row in zip(choices.items(), places, strict=True)
         }
-        count = places.shape[1]
     else:
         if is_frame(grid):
             grid = grid.astype(object).where(grid.notna(), None).to_dict("records")
