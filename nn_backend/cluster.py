@@ -1,11 +1,13 @@
 """Workers on other machines: a Dask cluster that is there already, by its scheduler's address."""
 
 import contextlib
+import logging
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-from nn_backend.errors import BackendUnavailableError, MissingPackageError
+from nn_backend.errors import ArgumentError, BackendUnavailableError, MissingPackageError
 
 PATIENCE = 10  # seconds for a scheduler to answer
 
@@ -21,8 +23,8 @@ def workers(address: str | None) -> Iterator[Any]:
 
     Raises
     ------
-    BackendUnavailableError
-        If no scheduler answers there.
+    ArgumentError, BackendUnavailableError
+        If this is no address, or no scheduler answers there.
     MissingPackageError
         If distributed is not installed.
     """
@@ -35,14 +37,16 @@ def workers(address: str | None) -> Iterator[Any]:
         raise MissingPackageError(
             'a cluster needs distributed, which is not installed: run "pip install nn-backend[cluster]"'
         ) from None
+    if not re.fullmatch(r"tcp://.+:\d{1,5}", address):
+        raise ArgumentError(f"the cluster's address is {address!r}; expected one such as tcp://host:8786")
     connect: Any = Client
-    try:
-        client = connect(address, timeout=PATIENCE, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise BackendUnavailableError(
-            f"no Dask scheduler answers at {address!r} ({error}); expected an address such as tcp://host:8786"
-        ) from None
-    with client:
+    with contextlib.ExitStack() as stack:
+        logging.disable()  # of Dask, whose every lost connection is a traceback; what it means for us is said by us
+        stack.callback(logging.disable, logging.NOTSET)
+        try:
+            client = stack.enter_context(connect(address, timeout=PATIENCE, set_as_default=False))
+        except OSError as error:
+            raise BackendUnavailableError(f"no Dask scheduler answers at {address}: {error}") from None
         count = len(client.scheduler_info(n_workers=-1)["workers"])
         print(f"cluster {address}: {count or 'waiting for'} workers", file=sys.stderr)
         yield client.get_executor()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # see files.py
 WIDE = 20  # numbers above 0 have a logarithmic axis if the largest is more than so many times the lowest
 LEGIBLE = 150  # cells of a heat map, at most, with their numbers
 KINDS = ("n_hidden", "optimizer")  # whose values stand side by side; those of others have a place on a line
-QUARTILES = [0, 0.25, 0.5, 0.75, 1]
+QUARTILES = np.linspace(0, 1, 5)
 NAMES = {
     "n_hidden": "hidden units",
     "optimizer": "update rule",
@@ -68,7 +68,7 @@ def plot_sweep(path: Path, table: "pd.DataFrame", settings: Sequence[str], *, ou
                 axes.plot(places, training, "k:", marker="x", linewidth=1, label="training, median")
             axes.set(xlabel=_name(settings[0]), ylabel=label)
             axes.grid(visible=True, alpha=0.4)
-        best = medians.idxmin() if len(settings) > 1 else [medians.idxmin()]
+        best: Any = medians.idxmin() if len(settings) > 1 else [medians.idxmin()]
         lowest = ", ".join(f"{_name(name)} {_shown(value)}" for name, value in zip(settings, best, strict=True))
         axes.set_title(
             f"{each.size().max()} networks of each, lowest median {_shown(medians.min())}: {lowest}", fontsize="medium"
@@ -84,7 +84,7 @@ def _draw_distribution(axes: "Axes", costs: np.ndarray, label: str) -> None:
     _set_scale(axes, "x", costs)
     logarithmic = axes.get_xscale() == "log"
     edges = np.histogram_bin_edges(np.log10(costs) if logarithmic else costs, min(60, 10 + len(costs) // 20))
-    axes.hist(costs, 10**edges if logarithmic else edges, color="0.75", edgecolor="black", linewidth=0.5)
+    axes.hist(costs, (10**edges if logarithmic else edges).tolist(), color="0.75", edgecolor="black", linewidth=0.5)
     axes.axvline(float(np.median(costs)), color="black", linestyle="--", label=f"median {_shown(np.median(costs))}")
     axes.plot([], [], " ", label=f"lowest {_shown(costs.min())}, highest {_shown(costs.max())}")
     axes.set(xlabel=label, ylabel="networks")
