@@ -48,7 +48,7 @@ def check_plot(path: Path, *sources: Path) -> None:
         accepted = ", ".join(f".{name}" for name in FORMATS)
         raise ArgumentError(f"the plot's file is {str(path)!r}; expected a name ending in {accepted}")
     check_output(path, *sources)
-    _figure([["any"]])
+    new_figure([["any"]])
 
 
 def plot_training(
@@ -95,7 +95,7 @@ def plot_training(
     small = params is not None and max(params.w1.shape + params.w2.shape) <= _SMALL
     if small:
         mosaic.append(["network", "network"])
-    figure, axes = _figure(mosaic)
+    figure, axes = new_figure(mosaic)
     if params is not None and small:
         _draw_network(axes["network"], params._asdict())
         axes["network"].set_title("Network", fontsize="large")
@@ -111,7 +111,7 @@ def plot_training(
         else:
             _draw_roc(axes["roc"], y[0], yhat[0])
             _draw_confusion(axes["test"], y[0], yhat[0] >= 0.5, labels or range(2))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_times(path: Path, times: Mapping[str, Iterable[tuple[int, float]]], title: str) -> None:
@@ -132,7 +132,7 @@ def plot_times(path: Path, times: Mapping[str, Iterable[tuple[int, float]]], tit
         As `plot_training`.
     """
     check_plot(path)
-    figure, axes = _figure([["times"]])
+    figure, axes = new_figure([["times"]])
     place = axes["times"]
     styles = zip(itertools.cycle(_MARKERS), itertools.cycle(_LINES), strict=True)  # both without end
     for (name, points), (marker, line) in zip(times.items(), styles, strict=False):
@@ -141,7 +141,7 @@ def plot_times(path: Path, times: Mapping[str, Iterable[tuple[int, float]]], tit
     place.set(xlabel="rows (examples)", ylabel="time per iteration (µs)", title=title)
     place.grid(visible=True, which="major", alpha=0.4)
     figure.legend(loc="outside lower center", ncols=3, fontsize="small")  # beside the lines, however many
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_network(
@@ -167,13 +167,13 @@ def plot_network(
         As `plot_training`.
     """
     check_plot(path)
-    figure, axes = _figure([[*networks]])
+    figure, axes = new_figure([[*networks]])
     most = max(min(max(array.shape), DRAWN) for arrays in networks.values() for array in arrays.values() if array.ndim)
     figure.set_size_inches(5.5 * len(networks), 1.5 + 0.75 * most)
     for title, arrays in networks.items():
         _draw_network(axes[title], arrays, features)
         axes[title].set_title(title, fontsize="medium")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_network(axes: "Axes", arrays: Mapping[str, np.ndarray], features: Sequence[str] | None = None) -> None:
@@ -279,7 +279,7 @@ def _shown(label: str) -> str:
     return label if len(label) <= 30 else f"{label[:29]}…"
 
 
-def _figure(mosaic: list[Any]) -> tuple["Figure", dict[str, "Axes"]]:
+def new_figure(mosaic: list[Any]) -> tuple["Figure", dict[str, "Axes"]]:
     """Return an empty figure, and its axes by their names in the mosaic."""
     try:
         import sklearn.metrics  # noqa: F401
@@ -293,7 +293,7 @@ def _figure(mosaic: list[Any]) -> tuple["Figure", dict[str, "Axes"]]:
     return figure, figure.subplot_mosaic(mosaic)
 
 
-def _save(figure: "Figure", path: Path) -> None:
+def save_figure(figure: "Figure", path: Path) -> None:
     import matplotlib as mpl
 
     kind = path.suffix.lower().removeprefix(".")

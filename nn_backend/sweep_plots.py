@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nn_backend.plots import _figure, _save, check_plot
+from nn_backend.plots import check_plot, new_figure, save_figure
 
 if TYPE_CHECKING:  # see files.py
     import pandas as pd
@@ -50,7 +50,7 @@ def plot_sweep(path: Path, table: "pd.DataFrame", settings: Sequence[str], *, ou
         If the file cannot be written.
     """
     check_plot(path)
-    figure, mosaic = _figure([["sweep"]])
+    figure, mosaic = new_figure([["sweep"]])
     axes = mosaic["sweep"]
     validated = "validation_cost" in table
     unit = "half the squared error" if output == "identity" else "nats per example"
@@ -77,7 +77,7 @@ def plot_sweep(path: Path, table: "pd.DataFrame", settings: Sequence[str], *, ou
         _draw_distribution(axes, costs.dropna().to_numpy(), label)
     if len(settings) < 2:
         axes.legend(fontsize="small")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_distribution(axes: "Axes", costs: np.ndarray, label: str) -> None:

@@ -184,7 +184,7 @@ def test_ctrl_c_while_it_trains(folder, run_here, monkeypatch):
 @pytest.mark.parametrize("iterations", [0, 1, 3])
 def test_the_drawing_has_the_numbers_of_explain(folder, run_here, monkeypatch, iterations):
     figures: list[Any] = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure))
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: figures.append(figure))
     typed = f"explain --iterations {iterations}"
     assert run_here(f"{typed} --plot a.svg") == (0, "", "")
     steps = json.loads(run_here(f"{typed} --json").out)["steps"]
@@ -210,7 +210,7 @@ def first_of(steps: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 def test_a_small_network_is_drawn_beside_its_training(folder, run_here, monkeypatch):
     figures: list[Any] = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.append(figure))
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: figures.append(figure))
     for hidden in (6, 7):
         assert run_here(f"train --iterations 1 --hidden {hidden} --plot a.svg").code == 0
     assert ["Network" in [panel.get_title() for panel in figure.axes] for figure in figures] == [True, False]

@@ -29,7 +29,7 @@ END = {"png": b"IEND\xaeB`\x82", "svg": b"</svg>\n", "pdf": b"%%EOF\n"}
 def figures(monkeypatch) -> list:
     """Give the figures that are drawn, which are then not written."""
     drawn = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: drawn.append(figure))
     return drawn
 
 
