@@ -1,0 +1,264 @@
+"""Command sweep: its table, files and pictures against single fits, pandas and NumPy."""
+
+import io
+import json
+import re
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from commands import Run
+
+import nn_backend as nn
+from nn_backend import sweep_plots
+from nn_backend.commands import sweep
+
+X, Y = nn.load_marks()
+TRAINED, TESTED = slice(300), slice(300, None)
+
+
+@pytest.fixture
+def run_sweep(run_main, folder):
+    """Return a function that runs the command and returns its table, or document, and all of the run."""
+
+    def run_once(typed: str, code: int = 0) -> tuple[Any, Run]:
+        done = run_main(sweep.main, *typed.split())
+        assert done.code == code, done.err
+        if "--json" in typed:
+            return json.loads(done.out), done
+        lines = done.out[: done.out.index("\n\n")]
+        return pd.read_csv(io.StringIO(lines), sep=r"\s+"), done
+
+    return run_once
+
+
+@pytest.fixture
+def stores(folder) -> pd.DataFrame:
+    """A file of three stores, whose name is in a column."""
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": draw.normal(size=90), "store": [*"pqr"] * 30, "b": draw.normal(size=90)})
+    frame["sold"] = np.where(frame["a"] + frame["b"] + draw.normal(size=90) > 0, "yes", "no")
+    frame.to_csv("stores.csv", index=False)
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("typed", "values"),
+    [
+        ("--learning-rate 0.5", [0.5]),
+        ("--learning-rate 3,1,3", [3, 1]),
+        ("--learning-rate 0.01:100:5", [0.01, 0.1, 1, 10, 100]),
+        ("--learning-rate 8:1:4,0.5", [8, 4, 2, 1, 0.5]),
+        ("--alpha 0,0.25:1:3", [0, 0.25, 0.5, 1]),
+        ("--hidden 1:8:4,8", [1, 2, 4, 8]),
+        ("--hidden 1:3:4", [1, 2, 3]),
+    ],
+)
+def test_lists_and_ranges(typed, values):
+    args = vars(sweep._parser().parse_args(typed.split()))
+    (given,) = [args[name] for name in ("learning_rate", "alpha", "n_hidden") if args[name] is not None]
+    assert given == pytest.approx(values, rel=1e-14)
+    assert (given[0], given[-1]) == (values[0], values[-1])
+    assert all(type(number) is (int if "hidden" in typed else float) for number in given)
+
+
+def test_the_table_is_that_of_single_fits(run_sweep):
+    typed = "--learning-rate 0.5,5 --hidden 2,3 --seeds 2 --alpha 0.1 --tol 0 --iterations 20 --csv all.csv --save best"
+    shown, done = run_sweep(f"{typed} --best 3")
+    scale = nn.standardization(X[:, TRAINED])
+    rows = []
+    for n_hidden in (2, 3):
+        for learning_rate in (0.5, 5):
+            for seed in (0, 1):
+                start = nn.init_params(3, n_hidden, seed=seed, factor=2 / 3**0.5)
+                settings = {"learning_rate": learning_rate, "alpha": 0.1, "iterations": 20}
+                result = nn.fit(scale.apply(X[:, TRAINED]), Y[:, TRAINED], start, **settings)
+                rows.append((n_hidden, learning_rate, seed, *result.score[:2], result))
+    written = pd.read_csv("all.csv")
+    columns = ["n_hidden", "learning_rate", "seed", "cost", "accuracy"]
+    expected = pd.DataFrame([row[:5] for row in rows], columns=columns)
+    pd.testing.assert_frame_equal(written[columns], expected, check_dtype=False, check_exact=True)
+    assert set(written["optimizer"]) == {"gd"}
+    ranked = expected.sort_values("cost")
+    assert [*shown] == [*columns, "iterations", "status"]
+    np.testing.assert_allclose(shown[columns], ranked[:3], rtol=1e-3)
+    best = rows[ranked.index[0]][-1]
+    model = nn.load("best")
+    for array, trained in zip(model.params, best.params, strict=True):
+        np.testing.assert_array_equal(array, trained)
+    assert (model.features, model.target) == (("x1", "x2", "x3"), "y")
+    test = nn.score(best.params, scale.apply(X[:, TESTED]), Y[:, TESTED])
+    assert f"\nthe first of them on 95 test rows: cost {test.cost:.4g}, accuracy {test.accuracy:.4g}\n" in done.out
+    assert re.search(r"^8 networks \(8 done\) in \d+\.\d\d seconds$", done.out, re.MULTILINE)
+    assert done.err.splitlines() == [
+        "8 networks (4 settings × 2 seeds): marks, 300 rows (95 more to test), sigmoid output, features standardised",
+        "n_hidden 2, 3, optimizer gd, learning_rate 0.5, 5, alpha 0.1, tol 0, iterations 20, factor 1.155",
+    ]
+
+
+def test_folds_are_ranked_by_their_mean_and_the_best_is_trained_on_all_rows(run_sweep):
+    document, _ = run_sweep(
+        "--hidden 1,3 --seeds 2 --folds 3 --iterations 30 --json --best 9 --csv all.csv --save best"
+    )
+    written = pd.read_csv("all.csv")
+    means = written.groupby(["n_hidden", "seed"])[["validation_cost", "cost", "iterations"]].mean()
+    ranked = means.sort_values("validation_cost").reset_index()
+    found = pd.DataFrame(document["best"])[[*ranked]]
+    pd.testing.assert_frame_equal(found, ranked, check_dtype=False, rtol=1e-14)
+    assert written["fold"].tolist() == [0, 1, 2] * 4
+    first = {name: int(ranked[name][0]) for name in ("n_hidden", "seed")}
+    alone = nn.fit_many(X[:, TRAINED], Y[:, TRAINED], iterations=30, **first)[0]
+    np.testing.assert_array_equal(nn.load("best").params.w1, alone.params.w1)
+    assert document["test"]["cost"] == alone.score(X[:, TESTED], Y[:, TESTED]).cost
+    assert (document["rows"], document["test_rows"], document["networks"]) == (300, 95, 12)
+
+
+def test_each_group_has_its_best(run_sweep, stores):
+    typed = "--data stores.csv --target sold --by store --hidden 1,2 --iterations 30 --save all --csv all.csv"
+    shown, done = run_sweep(typed)
+    written = pd.read_csv("all.csv")
+    best = written.loc[written.groupby("store")["cost"].idxmin()].sort_values("cost")
+    assert shown["store"].tolist() == best["store"].tolist()
+    assert shown["n_hidden"].tolist() == best["n_hidden"].tolist()
+    networks = nn.load("all")
+    assert len(networks) == 6
+    assert (networks.features, networks.labels) == (("a", "b"), ("no", "yes"))
+    own = stores[stores["store"] == "q"]
+    reached = networks["q"].score(own[["a", "b"]].to_numpy().T, own["sold"].eq("yes").to_numpy()[None])
+    assert reached.cost == pytest.approx(best.set_index("store")["cost"]["q"], rel=1e-12)
+    assert "6 networks (2 settings × 3 groups by store): stores.csv, 90 rows," in done.err
+
+
+def test_resamples_are_ranked_by_what_they_did_not_draw(run_sweep):
+    document, _ = run_sweep("--hidden 1,3 --bootstrap 6 --alpha 0.1 --iterations 30 --json --save ensemble")
+    shared = {"alpha": 0.1, "iterations": 30, "seed": 0}
+    scores = {size: nn.fit_many(X[:, TRAINED], Y[:, TRAINED], bootstrap=6, n_hidden=size, **shared) for size in (1, 3)}
+    ranked = sorted(scores, key=lambda size: -scores[size].oob_score)
+    assert [row["n_hidden"] for row in document["best"]] == ranked
+    assert [row["oob_score"] for row in document["best"]] == [scores[size].oob_score for size in ranked]
+    saved = nn.load("ensemble")
+    np.testing.assert_array_equal(saved.params.w2, scores[ranked[0]].params.w2)
+    assert saved.oob_score == scores[ranked[0]].oob_score
+
+
+def interrupting(after: float):
+    @contextmanager
+    def bar(unit: str):
+        yield lambda done, total: done >= after and signal.raise_signal(signal.SIGINT)
+
+    return bar
+
+
+def test_ctrl_c_keeps_what_is_done(run_sweep, monkeypatch):
+    monkeypatch.setattr(sweep, "progress_bar", interrupting(1.5))
+    typed = "--hidden 2,3,4 --seeds 1 --iterations 40 --tol 0 --csv all.csv --save best --plot a.svg"
+    shown, done = run_sweep(typed, 130)
+    written = pd.read_csv("all.csv")
+    assert written["status"].tolist() == ["done", "interrupted", "interrupted"]
+    assert written["cost"].isna().tolist() == [False, False, True]
+    assert shown["n_hidden"].tolist() == written.sort_values("cost")["n_hidden"].tolist()
+    assert nn.load("best").cost == written["cost"].min()
+    assert done.err.splitlines()[-1] == "interrupted: 2 of 3 networks have not ended"
+    assert Path("a.svg").exists()
+
+
+def test_that_all_have_diverged_is_said(run_sweep, stores):
+    typed = "--data stores.csv --target a --features b --learning-rate 1e300 --optimizer gd --seeds 3 --json"
+    document, done = run_sweep(f"{typed} --csv all.csv --save best --plot a.svg", 2)
+    assert done.err.splitlines()[-1].startswith("error: every network has diverged: take lower learning rates")
+    assert document["status"] == {"diverged": 3}
+    assert pd.read_csv("all.csv")["status"].tolist() == ["diverged"] * 3
+    assert not Path("best").exists()
+    assert not Path("a.svg").exists()
+
+
+# Pictures
+
+COSTS = pd.DataFrame(
+    {
+        "learning_rate": np.repeat([0.01, 1.0, 100.0, 1e4], 6),
+        "n_hidden": [2, 4, 8] * 8,
+        "cost": np.random.default_rng(0).uniform(0.01, 0.9, 24),
+        "status": ["done"] * 18 + ["diverged"] * 6,
+    }
+)
+
+
+@pytest.fixture
+def draw(monkeypatch, folder):
+    """Return a function that draws a picture, and returns its axes without writing it."""
+    drawn: list[Any] = []
+    monkeypatch.setattr(sweep_plots, "save_figure", lambda figure, path: drawn.append(figure))
+
+    def draw_once(*settings: str, table: pd.DataFrame = COSTS) -> Any:
+        sweep_plots.plot_sweep(Path("a.svg"), table, settings)
+        drawn[-1].draw_without_rendering()
+        return drawn[-1].axes[0]
+
+    return draw_once
+
+
+def test_a_line_has_its_spread(draw):
+    axes = draw("learning_rate")
+    line, marks = axes.lines
+    values, known = np.unique(COSTS["learning_rate"]), COSTS["cost"].to_numpy().reshape(4, 6)[:3]
+    np.testing.assert_array_equal(line.get_xdata(), values)
+    np.testing.assert_allclose(line.get_ydata(), [*np.median(known, axis=1), np.nan])
+    half, ends = (band.get_paths()[0].vertices for band in axes.collections)
+    for low, high, band in ((25, 75, half), (0, 100, ends)):
+        edges = np.percentile(known, [low, high], axis=1)
+        for rate, *edge in zip(values, *edges, strict=False):
+            there = band[band[:, 0] == rate][:, 1]
+            assert [there.min(), there.max()] == pytest.approx(edge)
+    assert marks.get_xdata().tolist() == [1e4]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("learning rate", "training cost (nats per example)")
+
+
+def test_hidden_units_have_boxes(draw):
+    table = COSTS.assign(validation_cost=COSTS["cost"] + 1)
+    axes = draw("n_hidden", table=table)
+    known = table[:18].groupby("n_hidden")
+    medians = [line for line in axes.lines if line.get_linewidth() == 2]
+    assert [line.get_ydata()[0] for line in medians] == pytest.approx(known["validation_cost"].median().tolist())
+    boxes = [patch.get_path().vertices[:, 1] for patch in axes.patches]
+    quarters = known["validation_cost"].quantile([0.25, 0.75]).unstack().to_numpy()
+    assert [(box.min(), box.max()) for box in boxes] == [pytest.approx(pair) for pair in quarters]
+    training = axes.lines[-1]
+    assert training.get_ydata().tolist() == pytest.approx(table.groupby("n_hidden")["cost"].median().tolist())
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "4", "8"]
+    assert axes.get_ylabel() == "validation cost (nats per example)"
+
+
+def test_two_settings_have_a_map(draw):
+    axes = draw("learning_rate", "n_hidden")
+    expected = COSTS["cost"].to_numpy().reshape(4, 2, 3).mean(axis=1).T  # the median of two
+    cells = axes.images[0].get_array()
+    np.testing.assert_allclose(cells[:, :3], expected[:, :3])
+    assert np.ma.getmaskarray(cells)[:, 3].all()
+    texts = [text.get_text() for text in axes.texts]
+    assert texts == [f"{value:.2g}" if column < 3 else "×" for row in expected for column, value in enumerate(row)]
+    row, column = np.unravel_index(expected[:, :3].argmin(), (3, 3))
+    (frame,) = axes.patches
+    assert frame.get_xy() == (column - 0.5, row - 0.5)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0.01", "1", "100", "1e+04"]
+    assert f"lowest median {expected[row, column]:.3g}: learning rate" in axes.get_title()
+
+
+def test_seeds_alone_have_a_distribution(draw):
+    axes = draw()
+    costs = COSTS["cost"][:18]
+    assert sum(bar.get_height() for bar in axes.patches) == 18
+    assert axes.patches[0].get_x() == pytest.approx(costs.min())
+    assert axes.lines[0].get_xdata() == pytest.approx([np.median(costs)] * 2)
+
+
+@pytest.mark.parametrize("settings", [(), ("learning_rate",), ("n_hidden",), ("n_hidden", "learning_rate")])
+def test_one_network_of_each_can_be_drawn(folder, settings):
+    for kind in ("svg", "png"):
+        sweep_plots.plot_sweep(Path(f"a.{kind}"), COSTS[:3].assign(learning_rate=[1.0, 2.0, 3.0]), settings)
+    assert "</svg>" in Path("a.svg").read_text(encoding="utf-8")
