@@ -243,5 +243,8 @@ def _folds(cv: Any, data: Data, groups: Any) -> Any:
             raise MissingPackageError(
                 'cv as a number needs scikit-learn: run "pip install nn-backend[sklearn]", or pass pairs of rows'
             ) from None
-        cv = check_cv(cv, true, classifier=data.output != "identity")
+        try:
+            return [*check_cv(cv, true, classifier=data.output != "identity").split(data.X.T, true, groups)]
+        except ValueError as error:
+            raise ArgumentError(f"cv is {cv!r}, which scikit-learn refuses: {error}") from None
     return cv.split(data.X.T, true, groups)
