@@ -294,6 +294,7 @@ def new_figure(mosaic: list[Any]) -> tuple["Figure", dict[str, "Axes"]]:
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure; the same one gives the same bytes."""
     import matplotlib as mpl
 
     kind = path.suffix.lower().removeprefix(".")

@@ -25,6 +25,9 @@ OPTIONS = {
     "train": "--device --engine --data --target --task --features --train-rows --hidden --optimizer --learning-rate "
     "--alpha --tol --iterations --early-stopping --factor --seed --dtype --standardize --log-every --threads --json "
     "--checkpoint --checkpoint-every --resume --save --onnx --plot",
+    "sweep": "--data --target --task --features --hidden --optimizer --learning-rate --alpha --tol --iterations "
+    "--factor --seeds --folds --by --bootstrap --standardize --dtype --device --threads --cluster --best --json --csv "
+    "--save --plot",
     "predict": "--model --data --output --target --device",
     "explain": "--data --target --task --features --row --hidden --learning-rate --iterations --factor --seed --json "
     "--html --plot",
@@ -54,7 +57,7 @@ def model(folder: Path) -> nn.Model:
 @pytest.fixture
 def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail where work is begun."""
-    for name, begin in (("train", "fit"), ("compare", "compare"), ("predict", "read_frames")):
+    for name, begin in (("train", "fit"), ("sweep", "fit_many"), ("compare", "compare"), ("predict", "read_frames")):
         monkeypatch.setattr(COMMANDS[name], begin, lambda *_, **__: pytest.fail("it was begun"))
 
 
@@ -138,7 +141,7 @@ def test_help_documents_every_option(run_here, monkeypatch, command):
 
 
 @POSIX
-@pytest.mark.parametrize("command", ["train", "predict", "explain", "compiler"])  # compare: test_compare.py
+@pytest.mark.parametrize("command", ["train", "sweep", "predict", "explain", "compiler"])  # compare: test_compare.py
 def test_the_example_works_when_pasted(run_here, folder, command):
     example = re.search(r"^example: (.*)$", run_here(f"{command} --help").out, re.MULTILINE)[1]
     beside = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
@@ -200,6 +203,46 @@ WRONG = {
             "--data simulated:99999999999999",
             "error: data is 'simulated:99999999999999'; expected simulated:ROWS with 1",
         ),
+    ],
+    "sweep": [
+        (
+            "--learning-rate 0.1:1",
+            "error: argument --learning-rate: '0.1:1' is no number and no range of numbers above",
+        ),
+        ("--learning-rate 0:1:3", "argument --learning-rate: '0:1:3' is no number and no range of numbers above 0"),
+        ("--learning-rate 1,,2", "argument --learning-rate: '' is no number"),
+        ("--learning-rate 1:2:1", "'1:2:1' is no number and no range"),
+        ("--learning-rate 1:inf:3", "'1:inf:3' is no number and no range"),
+        ("--learning-rate 0,1", "error: learning_rate is [0. 0. 0. "),
+        (
+            "--hidden 1.5",
+            "argument --hidden: '1.5' is no whole number and no range of numbers above 0; expected",
+        ),
+        ("--hidden 0,2", "error: n_hidden is 0; expected 1 to 2147483647"),
+        ("--iterations=-1", "error: iterations is -1; expected at least 0"),
+        ("--factor nan", "error: factor is "),
+        ("--alpha=-1,1", "error: alpha is "),
+        ("--optimizer gd,newton", "argument --optimizer: 'newton' is not known; accepted: gd, nesterov, adam, rprop"),
+        ("--seeds 0", "argument --seeds: '0' is no whole number from 1 on"),
+        ("--best many", "argument --best: 'many' is no whole number from 1 on"),
+        ("--folds 5 --bootstrap 9", "argument --bootstrap: not allowed with argument --folds"),
+        (
+            "--folds 1",
+            "error: cv is 1, which scikit-learn refuses: k-fold cross-validation requires at least one",
+        ),
+        ("--folds 301", "error: cv is 301, which scikit-learn refuses: Cannot have number of splits n_splits=301"),
+        ("--bootstrap 0", "error: bootstrap is 0; expected a number of resamples, at least 1"),
+        ("--by y", "error: marks is of no kind that is known; expected a file ending in .csv"),
+        ("--cluster nonsense", "error: the cluster's address is 'nonsense'; expected one such as tcp://host:8786"),
+        (
+            "--hidden 1,2 --alpha 0,1 --tol 0,1 --plot a.svg",
+            "error: --plot shows one or two settings that differ",
+        ),
+        ("--save a --csv a", "error: --save, --csv and --plot name the same file; choose a name for each"),
+        ("--plot a.jpg", "error: the plot's file is 'a.jpg'; expected a name ending in .png, .svg, .pdf"),
+        ("--csv missing/a.csv", "error: missing/a.csv cannot be written: there is no folder missing; create it"),
+        ("--threads 0", "error: threads is 0; expected 1 to 1024"),
+        ("marks.csv", "unrecognized arguments: marks.csv"),
     ],
     "predict": [
         ("", "the following arguments are required: --model, --data"),
@@ -266,7 +309,7 @@ WRONG = {
     ("typed", "said"), [(f"{name} {typed}", said) for name, cases in WRONG.items() for typed, said in cases]
 )
 def test_wrong_use(run_here, typed, said):
-    with_json = typed.startswith(("train", "explain", "compare"))
+    with_json = typed.startswith(("train", "sweep", "explain", "compare"))
     for text in (typed, f"{typed} --json") if with_json else (typed,):
         done = run_here(text)
         assert (done.code, done.out) == (2, "")
@@ -315,6 +358,8 @@ def test_a_gpu_that_cannot_be_used(run_here, model, folder, monkeypatch, typed):
         ("train --onnx a", "onnx", "export"),
         ("train --plot a.png", "matplotlib", "plot"),
         ("train --plot a.png", "sklearn", "plot"),
+        ("sweep --save a", "safetensors", "export"),
+        ("sweep --cluster tcp://a:1", "distributed", "cluster"),
         ("compare --plot a.png", "matplotlib", "plot"),
         ("compare --plot a.png", "sklearn", "plot"),
         ("explain --plot a.png", "matplotlib", "plot"),

@@ -30,8 +30,7 @@ def run_sweep(run_main, folder):
         assert done.code == code, done.err
         if "--json" in typed:
             return json.loads(done.out), done
-        lines = done.out[: done.out.index("\n\n")]
-        return pd.read_csv(io.StringIO(lines), sep=r"\s+"), done
+        return pd.read_csv(io.StringIO(done.out.split("\n\n")[1]), sep=r"\s+"), done
 
     return run_once
 
@@ -94,7 +93,7 @@ def test_the_table_is_that_of_single_fits(run_sweep):
     test = nn.score(best.params, scale.apply(X[:, TESTED]), Y[:, TESTED])
     assert f"\nthe first of them on 95 test rows: cost {test.cost:.4g}, accuracy {test.accuracy:.4g}\n" in done.out
     assert re.search(r"^8 networks \(8 done\) in \d+\.\d\d seconds$", done.out, re.MULTILINE)
-    assert done.err.splitlines() == [
+    assert done.out.splitlines()[:2] == [
         "8 networks (4 settings × 2 seeds): marks, 300 rows (95 more to test), sigmoid output, features standardised",
         "n_hidden 2, 3, optimizer gd, learning_rate 0.5, 5, alpha 0.1, tol 0, iterations 20, factor 1.155",
     ]
@@ -130,7 +129,7 @@ def test_each_group_has_its_best(run_sweep, stores):
     own = stores[stores["store"] == "q"]
     reached = networks["q"].score(own[["a", "b"]].to_numpy().T, own["sold"].eq("yes").to_numpy()[None])
     assert reached.cost == pytest.approx(best.set_index("store")["cost"]["q"], rel=1e-12)
-    assert "6 networks (2 settings × 3 groups by store): stores.csv, 90 rows," in done.err
+    assert "6 networks (2 settings × 3 groups by store): stores.csv, 90 rows," in done.out
 
 
 def test_resamples_are_ranked_by_what_they_did_not_draw(run_sweep):

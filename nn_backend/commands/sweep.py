@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
             backend=args.device,
             threads=args.threads,
             executor=executor,
-            progress=_with_header(lambda count: _describe(args, grid, data, rows, count), bar),
+            progress=_with_header(lambda count: args.json or print(_describe(args, grid, data, rows, count)), bar),
         )
     seconds = perf_counter() - begun
     meaning: dict[str, Any] = {"features": data.features, "target": data.target, "labels": data.labels}
@@ -230,13 +230,13 @@ def _read_groups(args: argparse.Namespace) -> "pd.Series[Any] | None":
     return frame.iloc[:, names.index(args.by)].rename(args.by)
 
 
-def _with_header(header: Callable[[int], str], bar: Callable[..., object] | None) -> Callable[[float, int], object]:
-    """Return a function that prints the header when the first network is on its way, and shows how many are trained."""
+def _with_header(header: Callable[[int], object], bar: Callable[..., object] | None) -> Callable[[float, int], object]:
+    """Return a function that calls for the header when the first networks are trained, and shows how many are."""
     told: list[bool] = []
 
     def show(done: float, total: int) -> None:
         if not told:
-            print(header(total), file=sys.stderr)
+            header(total)
             told.append(True)
         if bar is not None:
             bar(done, total)
@@ -262,7 +262,7 @@ def _describe(args: argparse.Namespace, grid: dict[str, list[Any]], data: Table,
         elif name != "seed":
             few = ", ".join(f"{value:.4g}" for value in values) if len(values) <= FEW else None
             described.append(f"{name} {few or f'{min(values):.4g} to {max(values):.4g} ({len(values)} values)'}")
-    return f"{count} networks{product and f' ({product})'}: {', '.join(told)}\n{', '.join(described)}"
+    return f"{count} networks{product and f' ({product})'}: {', '.join(told)}\n{', '.join(described)}\n"
 
 
 def _choices(networks: Networks) -> tuple["pd.DataFrame", np.ndarray]:
