@@ -1,0 +1,76 @@
+"""Sweeps by workers elsewhere: the same bytes as here, whoever is killed in the middle."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import nn_backend as nn
+from nn_backend import cluster
+from nn_backend.commands import sweep
+
+dask = pytest.importorskip("dask", reason="needs the extra cluster")
+distributed = pytest.importorskip("distributed", reason="needs the extra cluster")
+
+TYPED = "--seeds 300 --hidden 2,4 --iterations 60 --best 3"
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[distributed.LocalCluster]:
+    """A cluster of two processes on this machine."""
+    processes = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with dask.config.set({"distributed.comm.timeouts.connect": "2s"}):  # for a worker that is no more
+        with distributed.LocalCluster(**processes) as running:
+            yield running
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a worker by a signal")
+def test_a_worker_that_is_killed_changes_no_byte(run_main, folder, monkeypatch, scheduler):
+    with distributed.Client(scheduler, set_as_default=False) as client:
+        process = next(iter(client.run(os.getpid).values()))
+    seen: list[float] = []
+
+    @contextmanager
+    def killing(unit: str):
+        def show(done: float, total: int) -> None:
+            if not seen:
+                os.kill(process, signal.SIGKILL)
+            seen.append(done)
+
+        yield show
+
+    monkeypatch.setattr(sweep, "progress_bar", killing)
+    address = scheduler.scheduler_address
+    there = run_main(sweep.main, *TYPED.split(), *f"--cluster {address} --save there --csv there.csv".split())
+    assert (there.code, there.err) == (0, f"cluster {address}: 2 workers\n")
+    assert 0 < seen[0] < seen[-1] == 600
+    monkeypatch.setattr(sweep, "progress_bar", lambda unit: contextmanager(lambda: iter([None]))())
+    here = run_main(sweep.main, *TYPED.split(), *["--save", "here", "--csv", "here.csv"])
+    assert Path("there").read_bytes() == Path("here").read_bytes()
+    assert Path("there.csv").read_bytes() == Path("here.csv").read_bytes()
+    assert there.out.splitlines()[:-1] == here.out.splitlines()[:-1]  # but for the seconds
+
+
+def test_loky_gives_the_same_bytes():
+    loky = pytest.importorskip("loky")
+    X, y = nn.load_marks()
+    executor = loky.get_reusable_executor(2)
+    try:
+        there, here = (
+            nn.fit_many(X, y, {"seed": range(100)}, iterations=30, executor=given) for given in (executor, None)
+        )
+    finally:
+        executor.shutdown()
+    assert there.table.equals(here.table)
+    assert [array.tobytes() for array in there.params] == [array.tobytes() for array in here.params]
+
+
+def test_a_scheduler_that_does_not_answer_is_one_line(run_main, monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 0.3)
+    done = run_main(sweep.main, "--cluster", "tcp://127.0.0.1:1")
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith("error: no Dask scheduler answers at tcp://127.0.0.1:1: Timed out")
+    assert done.err.count("\n") == 1
