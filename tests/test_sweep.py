@@ -133,15 +133,15 @@ def test_each_group_has_its_best(run_sweep, stores):
 
 
 def test_resamples_are_ranked_by_what_they_did_not_draw(run_sweep):
-    document, _ = run_sweep("--hidden 1,3 --bootstrap 6 --alpha 0.1 --iterations 30 --json --save ensemble")
-    shared = {"alpha": 0.1, "iterations": 30, "seed": 0}
-    scores = {size: nn.fit_many(X[:, TRAINED], Y[:, TRAINED], bootstrap=6, n_hidden=size, **shared) for size in (1, 3)}
-    ranked = sorted(scores, key=lambda size: -scores[size].oob_score)
-    assert [row["n_hidden"] for row in document["best"]] == ranked
-    assert [row["oob_score"] for row in document["best"]] == [scores[size].oob_score for size in ranked]
+    document, _ = run_sweep("--alpha 99,0.1 --bootstrap 6 --iterations 30 --json --save ensemble")
+    shared = {"bootstrap": 6, "iterations": 30, "seed": 0}
+    scores = {alpha: nn.fit_many(X[:, TRAINED], Y[:, TRAINED], alpha=alpha, **shared) for alpha in (0.1, 99)}
+    assert scores[0.1].oob_score > scores[99].oob_score
+    assert [row["alpha"] for row in document["best"]] == [*scores]
+    assert [row["oob_score"] for row in document["best"]] == [one.oob_score for one in scores.values()]
     saved = nn.load("ensemble")
-    np.testing.assert_array_equal(saved.params.w2, scores[ranked[0]].params.w2)
-    assert saved.oob_score == scores[ranked[0]].oob_score
+    np.testing.assert_array_equal(saved.params.w2, scores[0.1].params.w2)
+    assert saved.oob_score == scores[0.1].oob_score
 
 
 def interrupting(after: float):
