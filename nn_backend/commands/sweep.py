@@ -87,16 +87,19 @@ def main(arguments: Sequence[str]) -> int:
     if args.csv:
         with replacing(args.csv) as file:
             networks.table.to_csv(file, index=False, mode="wb")
+    tested = data.X.shape[1] - rows
     if args.json:
-        document = {"data": args.data, "rows": rows, "test_rows": data.X.shape[1] - rows, **meaning}
-        document |= {"output": data.output, "networks": len(networks), "seconds": seconds, "status": ended}
+        document = {"data": args.data, "rows": rows, "test_rows": tested, **meaning, "output": data.output}
+        document |= {"networks": len(networks), "seconds": seconds, "status": ended}
         document |= {"best": [_finite(row) for row in first.to_dict("records")], "test": test or None}
         print(json.dumps(document, indent=2, allow_nan=False))
     else:
-        print(first[_shown(first, networks.part, varied)].to_string(index=False, float_format="{:.4g}".format))
+        columns = [networks.part, *varied, "seed", *_MEASURED, "oob_score", "iterations", "status"]
+        shown = first[[name for name in columns if name in first]]
+        print(shown.to_string(index=False, float_format="{:.4g}".format))
         if test:
             reached = ", ".join(f"{name} {value:.4g}" for name, value in test.items())
-            print(f"\nthe first of them on {data.X.shape[1] - rows} test rows: {reached}")
+            print(f"\nthe first of them on {tested} test rows: {reached}")
         counts = ", ".join(f"{count} {status}" for status, count in ended.items())
         print(f"\n{len(networks)} networks ({counts}) in {seconds:.2f} seconds")
     if args.plot and not none:
@@ -300,12 +303,6 @@ def _ensemble(networks: Networks, setting: int) -> Networks:
     at = int((table["n_hidden"].iloc[: setting * parts] == size).sum())
     sizes = {size: Params(*(array[at : at + parts] for array in networks.sizes[size]))}
     return replace(networks, table=own, sizes=sizes, oob_score=float(np.atleast_1d(networks.oob_score)[setting]))
-
-
-def _shown(choices: "pd.DataFrame", part: str | None, varied: Sequence[str]) -> list[Any]:
-    """Return the columns that are printed: by what networks differ, and what they reached."""
-    names = [part, *varied, "seed", *_MEASURED, "oob_score", "iterations", "status"]
-    return [name for name in names if name in choices]
 
 
 def _finite(values: dict[Any, Any]) -> dict[str, Any]:
