@@ -201,7 +201,7 @@ def test_the_reader_of_crossings_knows_them_from_look_ups():
 
 FLOORS = [
     ["errors", "equations", "gpu", "measures"],
-    ["backend", "files", "optimizers"],
+    ["backend", "cluster", "files", "optimizers"],
     ["tables", "tensors"],
     ["marks"],
     ["compiler"],
@@ -219,7 +219,7 @@ FLOORS = [
     ["export", "fitted", "plots", "timings", "worked_example"],
     ["shallow_net"],
     ["estimator", "stacks"],
-    ["lesson", "search"],
+    ["lesson", "search", "sweep_plots"],
     ["commands"],
     ["train", "__main__"],
 ]
