@@ -47,6 +47,6 @@ def workers(address: str | None) -> Iterator[Any]:
             client = stack.enter_context(connect(address, timeout=PATIENCE, set_as_default=False))
         except OSError as error:
             raise BackendUnavailableError(f"no Dask scheduler answers at {address}: {error}") from None
-        count = len(client.scheduler_info(n_workers=-1)["workers"])
+        count = len(client.nthreads())
         print(f"cluster {address}: {count or 'waiting for'} workers", file=sys.stderr)
         yield client.get_executor()

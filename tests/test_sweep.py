@@ -132,6 +132,13 @@ def test_each_group_has_its_best(run_sweep, stores):
     assert "6 networks (2 settings × 3 groups by store): stores.csv, 90 rows," in done.out
 
 
+@pytest.mark.parametrize(("by", "what"), [("sold", "the target"), ("shop", "in stores.csv 0 times")])
+def test_a_column_that_has_no_groups_is_refused(run_main, stores, by, what):
+    done = run_main(sweep.main, *f"--data stores.csv --target sold --by {by}".split())
+    said = f"error: --by {by!r} is {what}; expected one other column of 'a', 'store', 'b', 'sold'\n"
+    assert done == (2, "", said)
+
+
 def test_resamples_are_ranked_by_what_they_did_not_draw(run_sweep):
     document, _ = run_sweep("--alpha 99,0.1 --bootstrap 6 --iterations 30 --json --save ensemble")
     shared = {"bootstrap": 6, "iterations": 30, "seed": 0}
