@@ -13,12 +13,12 @@ from nn_backend.errors import ArrayTypeError, DataError
 from nn_backend.model import Model
 from nn_backend.networks import Networks, Scales
 from nn_backend.run import FitResult
-from nn_backend.tables import Standardization
-from nn_backend.tensors import import_extra
+from nn_backend.tables import Encoding, Standardization
+from nn_backend.tensors import FORMAT, import_extra
 
 # What torch.nn.Sequential(Linear, Sigmoid, Linear) calls them.
 TENSORS = {"w1": "0.weight", "b1": "0.bias", "w2": "2.weight", "b2": "2.bias"}
-ONNX_OPSET, ONNX_IR = 17, 8  # of 2022: read by every runtime in use
+ONNX_OPSET, ONNX_ML_OPSET, ONNX_IR = 17, 3, 8  # of 2022: read by every runtime in use
 ONNX_OUTPUTS = {"sigmoid": "Sigmoid", "softmax": "Softmax", "identity": "Identity"}  # Softmax over the last axis
 
 
@@ -79,6 +79,8 @@ def save(path: str | Path, result: FitResult | Model | Fitted | Networks) -> Non
         "r2": model.r2,
         "data_sha256": model.data_sha256,
     }
+    if model.encoding is not None:
+        meaning["encoding"] = model.encoding.to_json()
     files.write(path, "model", tensors, meaning)
 
 
@@ -121,8 +123,10 @@ def to_onnx(result: FitResult | Model | Fitted) -> Any:
     Returns
     -------
     onnx.ModelProto
-        Input ``X`` (m, n0), one example per row, features in their own units, float64 where they are standardised;
-        output ``probabilities`` (m, n2), or ``predictions`` (m, n2) where the output is ``"identity"``, in the target's
+        Input ``X`` (m, n0), one example per row, features in their own units, float64 where they are standardised. A
+        model with an encoding has instead an input (m, 1) for each column of the table, by its name: text, ``""`` where
+        a word is missing, or float64, NaN where a number is missing; a word that the training had not is refused.
+        Output ``probabilities`` (m, n2), or ``predictions`` (m, n2) where the output is ``"identity"``, in the target's
         own units, float64 where it was scaled. All else is in the dtype of the parameters.
 
     Raises
@@ -131,23 +135,35 @@ def to_onnx(result: FitResult | Model | Fitted) -> Any:
         If onnx is not installed.
     """
     onnx = import_extra("onnx")
+    import_extra("onnx.compose")
     model = _model(result)
     w1, b1, w2, b2 = model.params
     make, from_array = onnx.helper, onnx.numpy_helper.from_array
     kind = make.np_dtype_to_tensor_dtype(w1.dtype)
     constants = {"w1": w1, "b1": b1[:, 0], "w2": w2, "b2": b2[:, 0]}
-    nodes, inputs, kind_of_X, kind_of_yhat = [], "X", kind, kind
+    inputs, kind_of_X, kind_of_yhat = "X", kind, kind
+    nodes: list[Any] = []
+    given = [make.make_tensor_value_info("X", kind, ["m", w1.shape[1]])]
+    opsets = [make.make_opsetid("", ONNX_OPSET)]
     yhat = "predictions" if model.output == "identity" else "probabilities"
-    if model.standardization is not None:
-        mean, deviation = model.standardization
-        constants |= {"mean": mean.T, "deviation": deviation.T}
-        nodes = [
-            make.make_node("Sub", ["X", "mean"], ["centred"]),
-            make.make_node("Div", ["centred", "deviation"], ["scaled64"]),
-            make.make_node("Cast", ["scaled64"], ["scaled"], to=kind),
-        ]
+    if model.standardization is not None or model.encoding is not None:
         # Float64 as in training: float32 would round off what sets features apart that are far from 0.
         inputs, kind_of_X = "scaled", onnx.TensorProto.DOUBLE
+        given = [make.make_tensor_value_info("X", kind_of_X, ["m", w1.shape[1]])]
+    if model.encoding is not None:
+        nodes, given = _encode(onnx, model.encoding, constants)
+        opsets.append(make.make_opsetid("ai.onnx.ml", ONNX_ML_OPSET))
+    unscaled = "X"
+    if model.standardization is not None:
+        unscaled = "scaled64"
+        mean, deviation = model.standardization
+        constants |= {"mean": mean.T, "deviation": deviation.T}
+        nodes += [
+            make.make_node("Sub", ["X", "mean"], ["centred"]),
+            make.make_node("Div", ["centred", "deviation"], ["scaled64"]),
+        ]
+    if inputs == "scaled":
+        nodes.append(make.make_node("Cast", [unscaled], [inputs], to=kind))
     nodes += [
         make.make_node("Gemm", [inputs, "w1", "b1"], ["z1"], transB=1),
         make.make_node("Sigmoid", ["z1"], ["f1"]),
@@ -166,17 +182,55 @@ def to_onnx(result: FitResult | Model | Fitted) -> Any:
     graph = make.make_graph(
         nodes,
         "nn_backend",
-        [make.make_tensor_value_info("X", kind_of_X, ["m", w1.shape[1]])],
+        given,
         [make.make_tensor_value_info(yhat, kind_of_yhat, ["m", len(w2)])],
         [from_array(np.ascontiguousarray(array), name) for name, array in constants.items()],
     )
-    proto = make.make_model(
-        graph, producer_name="nn_backend", ir_version=ONNX_IR, opset_imports=[make.make_opsetid("", ONNX_OPSET)]
-    )
+    if model.encoding is not None:  # a column may be called like an array here
+        graph = onnx.compose.add_prefix_graph(graph, f"{FORMAT}/", rename_outputs=False)
+        names = {f"{FORMAT}/column{k}": name for k, name in enumerate(model.encoding.names)}
+        for value in graph.input:
+            value.name = names[value.name]
+        for node in graph.node:
+            node.input[:] = [names.get(name, name) for name in node.input]
+    proto = make.make_model(graph, producer_name="nn_backend", ir_version=ONNX_IR, opset_imports=opsets)
     meaning = {"features": model.features, "target": model.target, "labels": model.labels}
     make.set_model_props(proto, {name: json.dumps(value) for name, value in meaning.items() if value is not None})
     onnx.checker.check_model(proto, full_check=True)
     return proto
+
+
+def _encode(onnx: Any, encoding: Encoding, constants: dict[str, np.ndarray]) -> tuple[list[Any], list[Any]]:
+    """Return the nodes that make X of a table's columns, and the graph's inputs; add the constants that they need."""
+    node, double = onnx.helper.make_node, onnx.TensorProto.DOUBLE
+    nodes, given, parts = [], [], []
+    constants["one_column"] = np.array([1])
+    for k, column in enumerate(encoding.columns):
+        name, part = f"column{k}", f"inputs{k}"
+        parts.append(part)
+        kind = onnx.TensorProto.STRING if column.words else double
+        given.append(onnx.helper.make_tensor_value_info(name, kind, ["m", 1]))
+        if column.words:
+            known = (*[""][: column.fill is not None], *column.words)
+            places = [known.index(word) for word in column.shown] + [0] * (column.fill is not None)
+            constants[f"places{k}"] = np.array(places)
+            nodes += [
+                node("OneHotEncoder", [name], [f"nested{k}"], domain="ai.onnx.ml", cats_strings=known, zeros=0),
+                node("Squeeze", [f"nested{k}", "one_column"], [f"words{k}"]),
+                node("Gather", [f"words{k}", f"places{k}"], [f"shown{k}"], axis=1),
+                node("Cast", [f"shown{k}"], [part], to=double),
+            ]
+        elif column.fill is not None:
+            constants[f"fill{k}"] = np.array([[column.fill]])
+            nodes += [
+                node("IsNaN", [name], [f"missing{k}"]),
+                node("Where", [f"missing{k}", f"fill{k}", name], [f"filled{k}"]),
+                node("Cast", [f"missing{k}"], [f"indicator{k}"], to=double),
+                node("Concat", [f"filled{k}", f"indicator{k}"], [part], axis=1),
+            ]
+        else:
+            nodes.append(node("Identity", [name], [part]))
+    return [*nodes, node("Concat", parts, ["X"], axis=1)], given
 
 
 def _model(result: FitResult | Model | Fitted) -> Model:
@@ -211,6 +265,7 @@ def _read_model(tensors: Mapping[str, np.ndarray], meaning: Mapping[str, Any]) -
         accuracy=meaning["accuracy"],
         r2=meaning.get("r2"),
         data_sha256=meaning["data_sha256"],
+        encoding=Encoding.from_json(encoding) if (encoding := meaning.get("encoding")) else None,
     )
 
 

@@ -2,13 +2,14 @@
 
 import contextlib
 import importlib.resources
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nn_backend.errors import ArgumentError
-from nn_backend.tables import Table, load_table
+from nn_backend.tables import Table, read_table
 
 ARTICLE = "marks"  # as command lines call the article's data, for which alone they have its settings
 ARTICLE_TRAIN_ROWS, ARTICLE_FACTOR, ARTICLE_ITERATIONS = 300, 0.01, 4500
@@ -70,19 +71,19 @@ def simulate_marks(rows: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
     return X, (X[2:] >= _PASS_MARK).astype(np.float64)
 
 
-def load_data(name: str, *, target: str = "y", features: Sequence[str] | None = None, task: str | None = None) -> Table:
-    """Return the data set a command line names.
+def load_data(name: str, target: str = "y", **chosen: Any) -> Table:
+    """Return the data set a command line names, whose missing numbers are not yet filled.
 
     Parameters
     ----------
     name : str
-        ``"marks"`` for `load_marks`, ``"simulated:ROWS"`` for `simulate_marks`, else a file's path for `load_table`.
-    target, features, task
+        ``"marks"`` for `load_marks`, ``"simulated:ROWS"`` for `simulate_marks`, else what `load_table` takes.
+    target, **chosen
         As in `load_table`.
     """
     if name == ARTICLE:
         with marks_file() as path:
-            return load_table(path, target=target, features=features, task=task)
+            return read_table(path, target, **chosen)
     kind, colon, rows = name.partition(":")
     if kind == "simulated" and colon:
         import pandas as pd
@@ -94,8 +95,8 @@ def load_data(name: str, *, target: str = "y", features: Sequence[str] | None = 
             )
         X, y = simulate_marks(int(rows))
         frame = pd.DataFrame({"x1": X[0], "x2": X[1], "x3": X[2], "y": y[0]}, copy=False)
-        return load_table(frame, target=target, features=features, task=task)
-    return load_table(name, target=target, features=features, task=task)
+        return read_table(frame, target, **chosen)
+    return read_table(name, target, **chosen)
 
 
 @contextlib.contextmanager

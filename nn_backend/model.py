@@ -5,7 +5,7 @@ import math
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import array_api_compat
 import numpy as np
@@ -13,10 +13,13 @@ import numpy as np
 from nn_backend.backend import Backend, get_backend
 from nn_backend.engines.engine import Score
 from nn_backend.equations import Params
-from nn_backend.errors import DataError
+from nn_backend.errors import ArrayTypeError, DataError
 from nn_backend.network import get_output, place_params, predict_proba, score
 from nn_backend.run import FitResult
-from nn_backend.tables import Standardization
+from nn_backend.tables import Encoding, Standardization, quoted
+
+if TYPE_CHECKING:  # pandas takes longer to import than a small training
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +36,8 @@ class Model:
         Names of the inputs, in order.
     target : str, optional
         Name of what is predicted.
+    encoding : Encoding, optional
+        How a table's columns become the features; None where these are its columns, all of them numbers.
     labels : tuple of str, int, float or bool, optional
         What 0 and 1 of a sigmoid output stand for, or what each softmax output does; all of one type.
     standardization : Standardization, optional
@@ -59,6 +64,7 @@ class Model:
     accuracy: float | None = None
     r2: float | None = None
     data_sha256: str | None = None
+    encoding: Encoding | None = None
 
     def __post_init__(self) -> None:
         keep = functools.partial(object.__setattr__, self)
@@ -74,6 +80,9 @@ class Model:
         n0, n2 = self.params.w1.shape[1], len(self.params.w2)
         if self.features is not None and not (_are_labels(self.features, n0) and isinstance(self.features[0], str)):
             raise DataError(f"features are {self.features!r}; expected {n0} different names, the inputs of the network")
+        if self.encoding is not None and self.encoding.inputs != self.features:
+            inputs = quoted(self.encoding.inputs)
+            raise DataError(f"the encoding gives the inputs {inputs}; expected the features, {self.features!r}")
         if self.labels is not None:
             count, use = (n2, "one for each output") if self.output == "softmax" else (2, "for 0 and for 1")
             if self.output == "identity":
@@ -132,13 +141,39 @@ class Model:
         reached = {name: value for name, value in result.score._asdict().items() if not np.isnan(value).all()}
         return cls(result.params, result.output, training=training, **reached, **meaning)
 
+    @property
+    def columns(self) -> Encoding | None:
+        """How a table's columns become the features; None where the features have no names."""
+        if self.encoding is None and self.features is not None:
+            return Encoding.of_numbers(self.features)
+        return self.encoding
+
+    def encode(self, frame: "pd.DataFrame", *, unknown: str = "refuse") -> np.ndarray:
+        """Return X (n0, m) from a data frame with an example per row, whose columns are found by name.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            The columns of the training; others may stand beside them.
+        unknown : str
+            What becomes of words that the training had not: ``"refuse"``, or ``"ignore"`` for none of its words.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, or a value does not fit; its row and column are named.
+        """
+        if self.columns is None:
+            raise ArrayTypeError("the model's features have no names; expected an array X (n0, m)")
+        return self.columns.read(frame, "the data frame", unknown=unknown)
+
     def predict_proba(self, X: Any, *, backend: str | Backend | None = None) -> np.ndarray:
         """Return the network's output for each example: probabilities, or the number predicted.
 
         Parameters
         ----------
-        X : array (n0, m)
-            One example per column, features in their own units.
+        X : array (n0, m), or DataFrame
+            One example per column, features in their own units; of a frame, `encode` makes them.
         backend : str or Backend, optional
             Where to compute, as in `get_backend`.
 
@@ -149,7 +184,9 @@ class Model:
             own units, in float64.
         """
         place = get_backend(backend)
-        yhat = predict_proba(self.params, _scaled(X, self.standardization, place), output=self.output, backend=place)
+        yhat = predict_proba(
+            self.params, _scaled(self._rows(X), self.standardization, place), output=self.output, backend=place
+        )
         return yhat if self.target_scale is None else self.target_scale.undo(yhat)
 
     def score(self, X: Any, y: Any, *, backend: str | Backend | None = None) -> Score:
@@ -164,8 +201,11 @@ class Model:
             are scaled as in training.
         """
         place = get_backend(backend)
-        X, y = _scaled(X, self.standardization, place), _scaled(y, self.target_scale, place)
+        X, y = _scaled(self._rows(X), self.standardization, place), _scaled(y, self.target_scale, place)
         return score(self.params, X, y, output=self.output, backend=place)
+
+    def _rows(self, X: Any) -> Any:
+        return self.encode(X) if hasattr(X, "columns") and hasattr(X, "iloc") else X  # without importing pandas
 
 
 def _scaled(values: Any, scale: Standardization | None, place: Backend) -> Any:

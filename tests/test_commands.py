@@ -21,16 +21,17 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and termin
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
 ROOT = Path(nn.__file__).parents[1]
 COMMANDS = {name: importlib.import_module(f"nn_backend.commands.{name}") for name in door.COMMANDS}
+FORM_OPTIONS = "--sep --decimal --thousands --encoding --header --skip-rows --sheet"
+DATA_OPTIONS = f"--data --target --task --features --drop --missing {FORM_OPTIONS}"
 OPTIONS = {
-    "train": "--device --engine --data --target --task --features --train-rows --hidden --optimizer --learning-rate "
+    "train": f"--device --engine {DATA_OPTIONS} --train-rows --test-rows --split --hidden --optimizer --learning-rate "
     "--alpha --tol --iterations --early-stopping --factor --seed --dtype --standardize --log-every --threads --json "
     "--checkpoint --checkpoint-every --resume --save --onnx --plot",
-    "sweep": "--data --target --task --features --hidden --optimizer --learning-rate --alpha --tol --iterations "
+    "sweep": f"{DATA_OPTIONS} --hidden --optimizer --learning-rate --alpha --tol --iterations "
     "--factor --seeds --folds --by --bootstrap --standardize --dtype --device --threads --cluster --best --json --csv "
     "--save --plot",
-    "predict": "--model --data --output --target --device",
-    "explain": "--data --target --task --features --row --hidden --learning-rate --iterations --factor --seed --json "
-    "--html --plot",
+    "predict": f"--model --data --output --keep --target --unknown --device {FORM_OPTIONS}",
+    "explain": f"{DATA_OPTIONS} --row --hidden --learning-rate --iterations --factor --seed --json --html --plot",
     "compare": "--device --rows --hidden --dtype --threads --json --plot",
     "verify": "",
     "compiler": "--features --hidden --outputs --dtype --emit",
@@ -57,7 +58,8 @@ def model(folder: Path) -> nn.Model:
 @pytest.fixture
 def idle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail where work is begun."""
-    for name, begin in (("train", "fit"), ("sweep", "fit_many"), ("compare", "compare"), ("predict", "read_frames")):
+    begun = {"train": "fit", "sweep": "fit_many", "compare": "compare", "predict": "open_source"}
+    for name, begin in begun.items():
         monkeypatch.setattr(COMMANDS[name], begin, lambda *_, **__: pytest.fail("it was begun"))
 
 
@@ -384,17 +386,17 @@ def test_a_missing_package_is_named_before_the_work(run_here, model, folder, idl
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ("missing.csv", " does not exist; expected a file ending in .csv, .csv.gz, .parquet"),
-        ("model", " is of no kind that is known; expected a file ending in .csv, .csv.gz, .parquet"),
-        ("folder.csv", " is a folder; expected a file"),
+        ("missing.csv", " does not exist; expected a table's file"),
+        ("model", " is no text, but binary data; expected a table (--encoding names another)"),
+        ("folder.csv", " has no files; expected parts of a table"),
         ("empty.csv", " is empty; expected a header and one example per row"),
-        ("bad.csv", ", column 'x2', row 2: 'abc' is not a number; expected a number in every row"),
+        ("page.csv", " is a web page; expected a table: download the file itself, such as its raw form"),
     ],
 )
 def test_data_that_cannot_be_read(run_here, typed, data, said):
     Path("folder.csv").mkdir()
     Path("empty.csv").touch()
-    write("bad.csv", ["x1,x2,x3,y", "1,2,3,0", "1,abc,3,1", "3,2,1,0"])
+    write("page.csv", ["<!DOCTYPE html>", "<html></html>"])
     assert run_here(f"{typed} {data}") == (2, "", f"error: {data}{said}\n")
 
 

@@ -1,11 +1,6 @@
-"""Tables read in chunks as read whole, and results that are written whole or not at all."""
+"""Results that are written whole or not at all."""
 
-import contextlib
-import csv
-import gzip
-import io
 import os
-import random
 import stat
 import subprocess
 import sys
@@ -13,11 +8,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 import nn_backend as nn
-from nn_backend.files import check_output, read_frame, read_frames, replacing
+from nn_backend.files import check_output, replacing
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="permissions, links, pipes and signals as POSIX has them")
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="/dev/full and /proc are Linux's")
@@ -27,282 +21,6 @@ def write(name: str, content: str | bytes) -> Path:
     path = Path(name)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
-
-
-def listed(frame: pd.DataFrame) -> list[list]:
-    """Give a frame's rows; None for a missing value, because nan is not equal to nan."""
-    return [[None if pd.isna(cell) else cell for cell in row] for row in frame.to_numpy(dtype=object)]
-
-
-def refusal(path: Path, rows: int | None) -> tuple[type, str]:
-    """Give kind and text of the error that reading ends in, having checked that it is one line of ours."""
-    with pytest.raises(nn.NNBackendError) as caught:
-        list(read_frames(path, rows))
-    assert str(caught.value).isprintable()
-    return caught.type, str(caught.value)
-
-
-# Tables
-
-HEADER = ["x1", "note, long", "y"]
-ROWS = [
-    [0.5, "plain", "no"],
-    [-2.0, "two\nlines", "yes"],
-    [3e8, 'a "quoted" word', "yes"],
-    [0.1, "comma, and\n\nan empty line", "nö"],
-    [7.0, "last", "no"],
-]
-
-
-def as_csv(end: str = "\n") -> str:
-    """Give ROWS as Python's csv module writes them, line ends inside of quotes untouched."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator=end).writerows([HEADER, *ROWS])
-    return text.getvalue()
-
-
-def as_parquet(frame: pd.DataFrame, **options) -> bytes:
-    content = io.BytesIO()
-    frame.to_parquet(content, **options)
-    return content.getvalue()
-
-
-TABLES = {
-    "plain.csv": as_csv().encode(),
-    "no_line_end.csv": as_csv().rstrip("\n").encode(),
-    "blank_lines.csv": as_csv().replace("no\n", "no\n\n").encode(),
-    "bom.csv": b"\xef\xbb\xbf" + as_csv().encode(),
-    "crlf.csv": as_csv("\r\n").encode(),
-    "bom_crlf.csv.gz": gzip.compress(b"\xef\xbb\xbf" + as_csv("\r\n").encode()),
-    "plain.csv.gz": gzip.compress(as_csv().encode()),
-    "UPPER.CSV.GZ": gzip.compress(as_csv().encode()),
-    "plain.parquet": as_parquet(pd.DataFrame(ROWS, columns=HEADER)),
-    "groups.parquet": as_parquet(pd.DataFrame(ROWS, columns=HEADER), row_group_size=2),
-}
-
-
-@pytest.mark.parametrize("rows", [None, 1, 2, 3, 4, 5, 6, 1000])
-@pytest.mark.parametrize("name", TABLES)
-def test_chunks_hold_the_rows_of_the_whole(folder, name, rows):
-    frames = list(read_frames(write(name, TABLES[name]), rows))
-    assert [row for frame in frames for row in listed(frame)] == ROWS
-    assert all(list(frame.columns) == HEADER for frame in frames)
-    size = rows or len(ROWS)
-    assert [len(frame) for frame in frames] == [min(size, len(ROWS) - start) for start in range(0, len(ROWS), size)]
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_read_frame_gives_the_whole(folder, name):
-    frame = read_frame(write(name, TABLES[name]))
-    assert (list(frame.columns), listed(frame)) == (HEADER, ROWS)
-
-
-@pytest.mark.parametrize("rows", [None, 1, 7])
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("a.csv", b"x1,y\n"),
-        ("a.csv", b"x1,y"),
-        ("a.csv", b"\xef\xbb\xbfx1,y\r\n"),
-        ("a.csv.gz", gzip.compress(b"x1,y\n")),
-        ("a.parquet", as_parquet(pd.DataFrame({"x1": [], "y": []}))),
-    ],
-    ids=["csv", "no line end", "BOM CRLF", "gz", "parquet"],
-)
-def test_a_header_alone_is_one_frame_without_rows(folder, name, content, rows):
-    """So that whoever reads in chunks learns the names."""
-    frames = list(read_frames(write(name, content), rows))
-    assert [(list(frame.columns), len(frame)) for frame in frames] == [(["x1", "y"], 0)]
-
-
-@pytest.mark.parametrize("rows", [None, 1, 2])
-def test_a_name_that_stands_twice_is_not_renamed(folder, rows):
-    for frame in read_frames(write("a.csv", "a,a,a.1\n1,2,3\n4,5,6\n7,8,9\n"), rows):
-        assert list(frame.columns) == ["a", "a", "a.1"]
-
-
-def test_random_tables_are_what_pythons_csv_module_reads(folder):
-    draw = random.Random(5)
-    words = ["word", "a,b", "two\nlines", 'say "x"', "nö", "-", "x" * 300, "; ", "'"]
-    for _ in range(60):
-        table = [[draw.choice(words) for _ in range(draw.randint(2, 4))]]
-        table += [[draw.choice(words) for _ in table[0]] for _ in range(draw.randint(1, 12))]
-        text = io.StringIO(newline="")
-        csv.writer(text, lineterminator=draw.choice(["\n", "\r\n"])).writerows(table)
-        path = write("a.csv", text.getvalue())
-        with path.open(encoding="utf-8", newline="") as file:
-            header, *expected = csv.reader(file)
-        for rows in (None, 1, 2, 5):
-            frames = list(read_frames(path, rows))
-            assert [row for frame in frames for row in listed(frame)] == expected
-            assert all(list(frame.columns) == header for frame in frames)
-
-
-def test_many_chunks_of_numbers_are_the_whole(folder):
-    draw = random.Random(6)
-    numbers = [draw.random() * 10.0 ** draw.randint(-300, 300) for _ in range(20_000)]
-    path = write("a.csv.gz", gzip.compress(("x1,y\n" + "".join(f"{x!r},1\n" for x in numbers)).encode(), 1))
-    frames = list(read_frames(path, 999))
-    assert len(frames) == 21
-    assert [x for frame in frames for x in frame["x1"]] == numbers
-
-
-# Tables that are not what they should be
-
-LINES = ["a,b", "0,0", "1,2", "2,4", "3,6", "4,8", "5,10"]
-
-
-@pytest.mark.parametrize("rows", [None, 1, 2, 3, 4])
-@pytest.mark.parametrize("line", range(1, 7))
-@pytest.mark.parametrize("long", ["7,8,9", "7,8,9,10", "7,8,"])
-def test_a_row_longer_than_the_header_is_told_in_whichever_chunk(folder, long, line, rows):
-    path = write("a.csv", "\n".join([*LINES[:line], long, *LINES[line + 1 :]]) + "\n")
-    told = f"Expected 2 fields in line {line + 1}, saw {len(long.split(','))}"
-    expected = f"a.csv is not a table of comma-separated values: {told}"
-    assert refusal(path, rows) == (nn.DataFileError, expected)
-
-
-@pytest.mark.parametrize("rows", [None, 1, 2, 3, 4])
-@pytest.mark.parametrize("line", range(1, 7))
-def test_a_row_shorter_than_the_header_has_missing_values(folder, line, rows):
-    path = write("a.csv", "\n".join([*LINES[:line], "7", *LINES[line + 1 :]]) + "\n")
-    found = [row for frame in read_frames(path, rows) for row in listed(frame)]
-    expected = [list(map(float, text.split(","))) for text in LINES[1:]]
-    expected[line - 1] = [7.0, None]
-    assert found == expected
-
-
-def test_rows_before_the_fault_are_given(folder):
-    path = write("a.csv", "\n".join([*LINES, "7,8,9"]) + "\n")
-    frames = read_frames(path, 4)
-    assert listed(next(frames)) == [[0, 0], [1, 2], [2, 4], [3, 6]]
-    with pytest.raises(nn.DataFileError, match=r"^a\.csv is not a table .*Expected 2 fields in line 8, saw 3$"):
-        next(frames)
-
-
-LONG = "x1,y\n" + "1,ja\n" * 100_000
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.csv", (LONG + "1,nö\n").encode("latin-1"), r"a\.csv is not text in UTF-8 \(.+\); save it as UTF-8"),
-        ("a.csv", LONG + '1,"ja\n', r"a\.csv is not a table of comma-separated values: EOF inside string .*"),
-        ("a.csv.gz", gzip.compress(LONG.encode(), 0)[:-70_000], r"a\.csv\.gz cannot be read: Compressed file ended.*"),
-    ],
-    ids=["latin-1", "open quote", "cut gz"],
-)
-def test_a_fault_far_below_is_told_when_it_is_reached(folder, name, content, message):
-    path = write(name, content)
-    frames = read_frames(path, 1000)
-    assert len(next(frames)) == 1000
-    with pytest.raises(nn.DataFileError) as in_chunks:
-        list(frames)
-    with pytest.raises(nn.DataFileError, match=f"^{message}$") as whole:
-        read_frame(path)
-    assert str(in_chunks.value) == str(whole.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("no.csv", None, "does not exist; expected a file ending in .csv, .csv.gz, .parquet"),
-        ("no/such.parquet", None, "does not exist; expected a file ending in .csv, .csv.gz, .parquet"),
-        ("a.xlsx", "x1,y\n1,0\n", "is of no kind that is known; expected a file ending in .csv, .csv.gz, .parquet"),
-        ("a.csv", b"", "is empty; expected a header and one example per row"),
-        ("a.csv", b"\n\n", "is empty; expected a header and one example per row"),
-        ("a.csv.gz", gzip.compress(b""), "is empty; expected a header and one example per row"),
-        ("a.csv", "x1;y\n1;0\n", "separates its columns by semicolons; expected commas"),
-        ("a.csv", b"x1,y\n\xff,0\n", "is not text in UTF-8 (invalid start byte); save it as UTF-8"),
-        ("a.csv.gz", "x1,y\n1,0\n", "cannot be read: Not a gzipped file"),
-        ("a.parquet", "x1,y\n1,0\n", "is not a Parquet file: "),
-    ],
-)
-def test_refusals_are_those_of_read_frame(folder, name, content, message):
-    path = Path(name) if content is None else write(name, content)
-    with pytest.raises(nn.DataFileError) as whole:
-        read_frame(path)
-    assert str(whole.value).startswith(f"{path} {message}")
-    for rows in (1, 100):
-        kind, told = refusal(path, rows)
-        assert kind is nn.DataFileError
-        assert told == str(whole.value) or (name == "a.parquet" and told.startswith(f"{path} {message}"))
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("no.csv", None),
-        ("a.txt", "x"),
-        ("a.csv", b""),
-        ("a.csv", b"\n\n"),
-        ("a.csv", "x1;y\n"),
-        ("a.csv", b"x1,y\n\xff,0\n"),
-        ("a.csv", "x1,y\n1,0,2\n"),
-        ("a.csv.gz", "x1,y\n"),
-        ("a.parquet", "x1,y\n"),
-    ],
-)
-@pytest.mark.parametrize("rows", [None, 2])
-def test_refusals_call_the_file_as_asked(folder, name, content, rows):
-    path = Path(name) if content is None else write(name, content)
-    with pytest.raises(nn.DataFileError, match=r"^standard input ") as caught:
-        list(read_frames(path, rows, name="standard input"))
-    assert str(caught.value).removeprefix("standard input") == refusal(path, rows)[1].removeprefix(name)
-
-
-@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet"])
-def test_a_folder_is_refused(folder, name):
-    Path(name).mkdir()
-    assert refusal(Path(name), 2) == (nn.DataFileError, f"{name} is a folder; expected a file")
-
-
-def test_parquet_in_chunks_without_pyarrow(folder, monkeypatch):
-    path = write("a.parquet", TABLES["plain.parquet"])
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    kind, message = refusal(path, 2)
-    assert kind is nn.MissingPackageError
-    assert message == 'a.parquet is a Parquet file, which needs pyarrow: run "pip install nn-backend[parquet]"'
-
-
-@pytest.mark.parametrize("rows", [None, 100])
-def test_damage_inside_a_compressed_file_is_told(folder, rows):
-    """Ten flipped bytes after ten others, so that the stream's codes are met and not its checksum alone."""
-    whole = gzip.compress(("a,b\n" + "".join(f"{k},{k * 7919 % 1009}\n" for k in range(3000))).encode())
-    for start in range(20, len(whole) - 20, len(whole) // 20):
-        damaged = bytes(byte ^ (0xA5 * (start <= k < start + 10)) for k, byte in enumerate(whole))
-        kind, message = refusal(write("a.csv.gz", damaged), rows)
-        assert kind is nn.DataFileError
-        assert message.startswith("a.csv.gz ")
-
-
-@pytest.mark.parametrize("rows", [None, 2])
-@pytest.mark.parametrize(
-    ("sound", "damaged"), [(b'"columns"', b'"columns,'), (b'"pandas_type"', b'"p\xffndas_type"')], ids=["JSON", "UTF-8"]
-)
-def test_damage_in_what_pandas_notes_in_a_parquet_file_is_told_or_does_not_matter(folder, sound, damaged, rows):
-    content = TABLES["plain.parquet"]
-    assert sound in content
-    path = write("a.parquet", content.replace(sound, damaged))
-    found = None
-    with contextlib.suppress(nn.DataFileError):
-        found = [row for frame in read_frames(path, rows) for row in listed(frame)]
-    assert found in (None, ROWS)
-
-
-@LINUX
-@pytest.mark.parametrize("name", ["plain.csv", "plain.csv.gz", "plain.parquet"])
-def test_a_table_left_half_read_is_closed(folder, name):
-    path = write(name, TABLES[name])
-
-    def is_open() -> bool:
-        return any(link.exists() and link.samefile(path) for link in Path("/proc/self/fd").iterdir())
-
-    frames = read_frames(path, 2)
-    next(frames)
-    assert is_open()
-    frames.close()
-    assert not is_open()
 
 
 # Writing
@@ -366,7 +84,7 @@ def test_an_exception_leaves_the_old_file_and_no_other(folder, old, error):
 
 def test_an_error_in_reading_is_not_blamed_on_the_file_written(folder):
     with pytest.raises(nn.DataFileError) as caught, replacing(Path("a.csv")):
-        read_frame(Path("no.csv"))
+        nn.load_table("no.csv")
     assert str(caught.value).startswith("no.csv does not exist")
     with pytest.raises(OSError, match=r"model\.bin"), replacing(Path("a.csv")):
         Path("model.bin").read_bytes()

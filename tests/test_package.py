@@ -203,7 +203,7 @@ FLOORS = [
     ["errors", "equations", "gpu", "measures"],
     ["backend", "cluster", "files", "optimizers"],
     ["tables", "tensors"],
-    ["marks"],
+    ["marks", "parts", "predictions"],
     ["compiler"],
     ["engines"],
     ["examples"],

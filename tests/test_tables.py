@@ -1,12 +1,15 @@
 """Files and frames in: what is accepted, and every message that says why something is not."""
 
+import bz2
 import csv
 import decimal
 import gzip
+import io
 import itertools
+import lzma
 import math
 import os
-import sys
+import zipfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -27,6 +30,12 @@ def write(name: str, content: str | bytes) -> str:
 
 def load(name: str, content: str | bytes, **options) -> nn.Table:
     return nn.load_table(write(name, content), **options)
+
+
+def as_parquet() -> bytes:
+    content = io.BytesIO()
+    pd.DataFrame({"x1": [1.5, 2], "y": [0, 1]}).to_parquet(content)
+    return content.getvalue()
 
 
 def refusal(error: type[nn.NNBackendError], source, **options) -> str:
@@ -192,7 +201,7 @@ def test_a_numeric_target_may_have_one_value(folder, target):
         (["yes", "no", "yes"], ("no", "yes"), [1, 0, 1]),
         (["b", "a", "a"], ("a", "b"), [1, 0, 0]),
         (["True", "False", "True"], ("False", "True"), [1, 0, 1]),
-        (["FALSE", "TRUE", "TRUE"], ("False", "True"), [0, 1, 1]),
+        (["FALSE", "TRUE", "TRUE"], ("FALSE", "TRUE"), [0, 1, 1]),
         ([" yes ", "yes", "no "], ("no", "yes"), [1, 1, 0]),
         (["ja", "nö", "ja"], ("ja", "nö"), [0, 1, 0]),
     ],
@@ -395,40 +404,15 @@ def test_standardization_of_other_examples_may_reach_infinity_without_a_warning(
 # Files that are not what they should be
 
 
-@pytest.mark.parametrize("name", ["no.csv", "no.csv.gz", "no.parquet", "no/such.csv"])
+@pytest.mark.parametrize("name", ["no.csv", "no.csv.gz", "no/such.csv"])
 def test_missing_file(folder, name):
-    message = refusal(nn.DataFileError, name)
-    assert message == f"{Path(name)} does not exist; expected a file ending in .csv, .csv.gz, .parquet"
+    assert refusal(nn.DataFileError, name) == f"{Path(name)} does not exist; expected a table's file"
 
 
-@pytest.mark.parametrize("name", ["a.txt", "marks", "a.xlsx", "a.csv.zip", ".gz"])
-def test_unknown_kind_of_file(folder, name):
-    write(name, GOOD)
-    message = refusal(nn.DataFileError, name)
-    assert message == f"{name} is of no kind that is known; expected a file ending in .csv, .csv.gz, .parquet"
-
-
-@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet"])
-def test_folder(folder, name):
-    Path(name).mkdir()
-    assert refusal(nn.DataFileError, name) == f"{name} is a folder; expected a file"
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("a.csv", b""),
-        ("a.csv", b"\n\n"),
-        ("a.csv", b"   \n"),
-        ("a.csv", b"\xef\xbb\xbf"),
-        ("a.csv.gz", b""),
-        ("a.csv.gz", gzip.compress(b"")),
-        ("a.parquet", b""),
-    ],
-)
-def test_empty_file(folder, name, content):
-    write(name, content)
-    assert refusal(nn.DataFileError, name) == f"{name} is empty; expected a header and one example per row"
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"   \n", b"\xef\xbb\xbf", gzip.compress(b"")])
+def test_empty_file(folder, content):
+    write("a.csv", content)
+    assert refusal(nn.DataFileError, "a.csv") == "a.csv is empty; expected a header and one example per row"
 
 
 @pytest.mark.parametrize("content", ["x1,y\n", "x1,y", "\ufeffx1,y\r\n"])
@@ -445,79 +429,48 @@ def test_frame_without_rows():
 @POSIX
 def test_file_where_a_folder_should_be(folder):
     write("a.csv", GOOD)
-    assert refusal(nn.DataFileError, "a.csv/b.csv").startswith("a.csv/b.csv cannot be read: ")
+    assert refusal(nn.DataFileError, "a.csv/b.csv") == "a.csv/b.csv does not exist; expected a table's file"
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read every file; Windows has no chmod")
 def test_unreadable_file(folder):
     write("a.csv", GOOD)
     Path("a.csv").chmod(0)
-    assert refusal(nn.DataFileError, "a.csv") == "a.csv cannot be read: [Errno 13] Permission denied: 'a.csv'"
-
-
-def test_semicolons(folder):
-    write("a.csv", "x1;x2;y\n1,5;2;0\n")
-    assert refusal(nn.DataFileError, "a.csv") == "a.csv separates its columns by semicolons; expected commas"
-
-
-def test_binary_file_named_csv(folder):
-    write("a.csv", bytes(range(256)) * 8)
-    message = refusal(nn.DataFileError, "a.csv")
-    assert message == "a.csv is not text in UTF-8 (invalid start byte); save it as UTF-8"
-
-
-@pytest.mark.parametrize("content", [bytes(300), b"PK\x03\x04\x14" + bytes(60)], ids=["zeros", "zip"])
-def test_binary_file_that_happens_to_be_utf8(folder, content):
-    write("a.csv", content)
-    with pytest.raises(nn.NNBackendError, match=r"^a\.csv ") as caught:
-        nn.load_table("a.csv")
-    assert str(caught.value).isprintable()
+    assert refusal(nn.DataFileError, "a.csv").startswith("a.csv cannot be read: [Errno 13] Permission denied")
 
 
 @pytest.mark.parametrize(
-    "content",
-    ["x1,y\n1,nö\n2,ja\n", "x1,y\n" + "1,ja\n" * 100_000 + "1,nö\n", "höhe,y\n1,0\n"],
-    ids=["first rows", "last row", "header"],
+    ("content", "said"),
+    [
+        (b"<!DOCTYPE html>\n<html><head></head></html>", "is a web page; expected a table: download the file itself"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n", "is a Git LFS pointer"),
+        (b"%PDF-1.7\n", "is a PDF document; expected a table"),
+        (b"% made up\n@relation d\n@attribute a numeric\n@data\n1\n", "is an ARFF file; save it as CSV"),
+        (b"+1 1:0.5 2:1\n-1 1:2 2:0\n", "is an svmlight file; load_svmlight_file of sklearn.datasets reads it"),
+        (bytes(range(256)) * 8, "is no text, but binary data; expected a table"),
+        (bytes(300), "is no text, but binary data; expected a table"),
+        (b"PAR1" + bytes(50) + b"PAR1", "is not a Parquet file: "),
+        (b"PK\x03\x04\x14" + bytes(60), "cannot be read: "),
+        (gzip.compress(as_parquet()), "holds a file of kind parquet, compressed; unpack it first"),
+        (gzip.compress(GOOD.encode() * 1000)[:40], "cannot be read: Compressed file ended"),
+        (
+            b"x1,y\n" + b"1,ja\n" * 100_000 + "1,nö\n".encode("latin-1"),
+            "is not a table of separated values: line 100002",
+        ),
+        (b'x1,y\n1,0\n"1,1\n', "is not a table of separated values: line 3: a quotation mark is not closed"),
+    ],
 )
-def test_latin1(folder, content):
-    write("a.csv", content.encode("latin-1"))
-    message = refusal(nn.DataFileError, "a.csv")
-    assert message.startswith("a.csv is not text in UTF-8 (")
-    assert message.endswith("); save it as UTF-8")
+def test_a_file_that_is_no_table_is_named_for_what_it_is(folder, content, said):
+    write("a.csv", content)
+    assert refusal(nn.DataFileError, "a.csv").startswith(f"a.csv {said}")
 
 
-def test_utf16(folder):
-    write("a.csv", GOOD.encode("utf-16"))
-    assert refusal(nn.DataFileError, "a.csv").startswith("a.csv is not text in UTF-8 (")
-
-
-def test_text_named_gz(folder):
-    write("a.csv.gz", GOOD)
-    assert refusal(nn.DataFileError, "a.csv.gz").startswith("a.csv.gz cannot be read: Not a gzipped file")
-
-
-def test_cut_gz(folder):
-    write("a.csv.gz", gzip.compress(GOOD.encode() * 1000)[:40])
-    message = refusal(nn.DataFileError, "a.csv.gz")
-    assert message.startswith("a.csv.gz cannot be read: Compressed file ended")
-
-
-def test_text_named_parquet(folder):
-    write("a.parquet", GOOD)
-    message = refusal(nn.DataFileError, "a.parquet")
-    assert message.startswith("a.parquet is not a Parquet file: ")
-
-
-def test_damaged_parquet(folder):
-    write("a.parquet", b"PAR1" + bytes(50) + b"PAR1")
-    assert refusal(nn.DataFileError, "a.parquet").startswith("a.parquet ")
-
-
-def test_parquet_without_pyarrow(folder, monkeypatch):
-    write("a.parquet", "x")
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    message = refusal(nn.MissingPackageError, "a.parquet")
-    assert message == 'a.parquet is a Parquet file, which needs pyarrow: run "pip install nn-backend[parquet]"'
+def test_what_gzip_finds_damaged_is_refused(folder):
+    """A digit is changed, which only the checksum shows."""
+    packed = bytearray(gzip.compress(("x1,y\n" + "12,0\n13,1\n" * 100_000).encode(), 0))
+    packed[packed.rindex(b"13") + 1 : packed.rindex(b"13") + 2] = b"4"
+    write("a.csv.gz", bytes(packed))
+    assert refusal(nn.DataFileError, "a.csv.gz").startswith("a.csv.gz cannot be read: CRC check failed")
 
 
 @pytest.mark.parametrize(
@@ -527,36 +480,16 @@ def test_parquet_without_pyarrow(folder, monkeypatch):
         ("1,0,5\n2,1\n", 2, 3),
         ("1,0,5\n2,1,6\n", 2, 3),
         ("0,0,5\n1,1,6\n", 2, 3),
-        ("1,0,\n2,1,\n", 2, 3),
-        ("1,0,5,6\n", 2, 4),
+        ("1,0,5,6\n", 2, 3),
+        ("1\n1,0\n", 2, 1),
+        ("1,0\n1\n", 3, 1),
     ],
-    ids=["second row", "first row", "every row", "every row, from 0 up", "comma at the end", "only row"],
 )
-def test_a_row_with_more_fields_than_the_header(folder, rows, line, fields):
+def test_a_row_with_other_fields_than_the_header(folder, rows, line, fields):
     """Reading on would put numbers under the wrong names, as with a decimal comma."""
     write("a.csv", "x1,y\n" + rows)
-    message = refusal(nn.DataFileError, "a.csv")
-    assert message == (
-        f"a.csv is not a table of comma-separated values: Expected 2 fields in line {line}, saw {fields}"
-    )
-
-
-def test_a_first_row_with_fewer_fields_than_the_others(folder):
-    write("a.csv", "x1,x2,y\n1,0\n1,2,0\n")
-    message = refusal(nn.DataError, "a.csv")
-    assert message == "a.csv, column 'y', row 1: missing value; fill it or drop the row"
-
-
-def test_a_row_with_fewer_fields_than_the_header(folder):
-    write("a.csv", "x1,x2,y\n1,2,0\n1,0\n")
-    message = refusal(nn.DataError, "a.csv")
-    assert message == "a.csv, column 'y', row 2: missing value; fill it or drop the row"
-
-
-def test_unclosed_quote(folder):
-    write("a.csv", 'x1,y\n1,0\n"1,1\n')
-    message = refusal(nn.DataFileError, "a.csv")
-    assert message.startswith("a.csv is not a table of comma-separated values: EOF inside string starting at row 2")
+    said = f"line {line}: {'more than 2' if fields > 2 else fields} fields; expected 2 as in the first row"
+    assert refusal(nn.DataFileError, "a.csv") == f"a.csv is not a table of separated values: {said}"
 
 
 @pytest.mark.parametrize(
@@ -572,20 +505,17 @@ def test_neither_file_nor_frame(source, kind):
 
 # Columns that are not there, or not once
 
+NAME_IT = ": name the one to predict (--target)"
+
 
 def test_missing_target(folder):
     write("a.csv", "x1,z\n1,0\n")
-    assert refusal(nn.DataError, "a.csv") == "a.csv has no target column 'y'; its columns are 'x1', 'z'"
-
-
-def test_missing_target_in_parquet(folder):
-    pd.DataFrame({"x1": [1], "z": [0]}).to_parquet("a.parquet")
-    assert refusal(nn.DataError, "a.parquet") == "a.parquet has no target column 'y'; its columns are 'x1', 'z'"
+    assert refusal(nn.DataError, "a.csv") == "a.csv has no target column 'y'; its columns are 'x1', 'z'" + NAME_IT
 
 
 def test_missing_target_in_a_frame():
     message = refusal(nn.DataError, pd.DataFrame({"x1": [1], "z": [0]}))
-    assert message == "the data frame has no target column 'y'; its columns are 'x1', 'z'"
+    assert message == "the data frame has no target column 'y'; its columns are 'x1', 'z'" + NAME_IT
 
 
 def test_missing_feature(folder):
@@ -597,17 +527,23 @@ def test_missing_feature(folder):
 @pytest.mark.parametrize("header", ["x1,x1,y", "x1,x1 ,y", 'x1,"x1",y'])
 def test_feature_that_stands_twice(folder, header):
     write("a.csv", header + "\n1,2,0\n")
-    assert refusal(nn.DataError, "a.csv") == "a.csv has 2 columns named 'x1'; rename all but one"
+    assert (
+        refusal(nn.DataError, "a.csv")
+        == "a.csv has 2 columns named 'x1'; rename all but one, or leave them out: --drop x1"
+    )
 
 
 def test_target_that_stands_thrice(folder):
     write("a.csv", "x1,y,y,y\n1,2,0,0\n")
-    assert refusal(nn.DataError, "a.csv") == "a.csv has 3 columns named 'y'; rename all but one"
+    assert (
+        refusal(nn.DataError, "a.csv")
+        == "a.csv has 3 columns named 'y'; rename all but one, or leave them out: --drop y"
+    )
 
 
 def test_frame_with_a_column_twice():
     message = refusal(nn.DataError, pd.DataFrame([[1, 2, 0]], columns=["a", "a", "y"]))
-    assert message == "the data frame has 2 columns named 'a'; rename all but one"
+    assert message == "the data frame has 2 columns named 'a'; rename all but one, or leave them out: --drop a"
 
 
 def test_target_named_as_feature(folder):
@@ -631,13 +567,13 @@ def test_no_feature(folder, content, features):
 
 def test_a_name_that_cannot_be_printed_does_not_break_the_line(folder):
     write("a.csv", '"x\n1",z\n1,0\n')
-    assert refusal(nn.DataError, "a.csv") == r"a.csv has no target column 'y'; its columns are 'x\n1', 'z'"
+    assert refusal(nn.DataError, "a.csv") == r"a.csv has no target column 'y'; its columns are 'x\n1', 'z'" + NAME_IT
 
 
 def test_many_and_long_names_are_cut(folder):
     write("a.csv", f"{'x' * 60},{','.join('abcdefghij')}\n" + "1," * 10 + "1\n")
     shown = f"'{'x' * 50}', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', …"
-    assert refusal(nn.DataError, "a.csv") == f"a.csv has no target column 'y'; its columns are {shown}"
+    assert refusal(nn.DataError, "a.csv") == f"a.csv has no target column 'y'; its columns are {shown}" + NAME_IT
 
 
 # Values that are not finite numbers
@@ -645,35 +581,38 @@ def test_many_and_long_names_are_cut(folder):
 
 @pytest.mark.parametrize("word", ["abc", "1;5", "0x10", "1 000", "--", "True"])
 def test_text_in_a_numeric_column(folder, word):
-    write("a.csv", f"x1,x2,y\n1,1,0\n1,2,1\n1,{word},1\n")
+    """Of few values it would be a column of words."""
+    rows = [*map(str, range(20)), word, *map(str, range(20))]
+    write("a.csv", "x1,x2,y\n" + "".join(f"1,{cell},{k % 2}\n" for k, cell in enumerate(rows)))
     message = refusal(nn.DataError, "a.csv")
-    assert message == f"a.csv, column 'x2', row 3: {word!r} is not a number; expected a number in every row"
+    assert message == f"a.csv: column 'x2', row 21: {word!r} is not a number; expected a number in every row"
 
 
 def test_the_row_is_counted_in_a_long_file(folder):
-    write("a.csv", "x1,y\n" + "1,0\n" * 99_999 + "abc,1\n")
+    write("a.csv", "x1,y\n" + "".join(f"{k},{k % 2}\n" for k in range(99_999)) + "abc,1\n")
     message = refusal(nn.DataError, "a.csv")
-    assert message == "a.csv, column 'x1', row 100000: 'abc' is not a number; expected a number in every row"
-
-
-def test_text_in_a_numeric_column_of_parquet(folder):
-    pd.DataFrame({"x1": ["1", "abc"], "y": [0, 1]}).to_parquet("a.parquet")
-    message = refusal(nn.DataError, "a.parquet")
-    assert message == "a.parquet, column 'x1', row 2: 'abc' is not a number; expected a number in every row"
+    assert message == "a.csv: column 'x1', row 100000: 'abc' is not a number; expected a number in every row"
 
 
 def test_dates_are_no_numbers():
-    message = refusal(nn.DataError, pd.DataFrame({"day": pd.to_datetime(["2020-01-01", "2020-01-02"]), "y": [0, 1]}))
-    assert message.startswith("the data frame, column 'day', row 1: '2020-01-01")
-    assert message.endswith("is not a number; expected a number in every row")
+    message = refusal(nn.DataError, pd.DataFrame({"day": pd.date_range("2020-01-01", periods=4), "y": [0, 1, 0, 1]}))
+    assert message == (
+        "the data frame: too many different words in 'day' (4 in 4 rows): leave them out with --drop day"
+    )
 
 
-@pytest.mark.parametrize("cell", ["", "NaN", "nan", "  "])
+MISSES = (
+    "missing values in {0!r} (1), the first in column {0!r}, row 2: --missing mean puts means in their place, "
+    "--missing drop leaves out such rows"
+)
+
+
+@pytest.mark.parametrize("cell", ["", "NaN", "nan", "  ", "NA", "?", "#N/A", "null", "None", "-", ".", "missing", " ?"])
 @pytest.mark.parametrize("column", ["x1", "y"])
 def test_missing_number(folder, column, cell):
     write("a.csv", f"x1,y\n1,0\n{cell},1\n" if column == "x1" else f"x1,y\n1,0\n1,{cell}\n")
     message = refusal(nn.DataError, "a.csv")
-    assert message == f"a.csv, column {column!r}, row 2: missing value; fill it or drop the row"
+    assert message.startswith(f"a.csv: {MISSES.format(column)}")
 
 
 @pytest.mark.parametrize(
@@ -691,28 +630,26 @@ def test_missing_number(folder, column, cell):
 )
 def test_missing_number_in_a_frame(column):
     message = refusal(nn.DataError, pd.DataFrame({"a": column, "y": [0, 1]}))
-    assert message == "the data frame, column 'a', row 2: missing value; fill it or drop the row"
+    assert message == f"the data frame: {MISSES.format('a')}"
 
 
 @pytest.mark.parametrize("word", ["inf", "-inf", "Infinity"])
 def test_infinite_number(folder, word):
     write("a.csv", f"x1,y\n1,0\n{word},1\n")
     message = refusal(nn.DataError, "a.csv")
-    assert message == "a.csv, column 'x1', row 2: the value is infinite; expected finite numbers"
+    assert message == "a.csv: column 'x1', row 2: the value is infinite; expected finite numbers"
 
 
 @pytest.mark.parametrize("word", ["1e999", "-1e999", "9" * 400], ids=["1e999", "-1e999", "400 digits"])
 def test_number_beyond_float64(folder, word):
-    """Which of the two it is called depends on the version of pandas."""
     write("a.csv", f"x1,y\n1,0\n{word},1\n")
     message = refusal(nn.DataError, "a.csv")
-    assert message.startswith("a.csv, column 'x1', row 2: ")
-    assert message.endswith(("the value is infinite; expected finite numbers", "expected a number in every row"))
+    assert message == "a.csv: column 'x1', row 2: the value is infinite; expected finite numbers"
 
 
 def test_infinite_number_in_text_and_in_the_target():
     message = refusal(nn.DataError, pd.DataFrame({"a": ["1", "inf"], "y": [0, 1]}))
-    assert message == "the data frame, column 'a', row 2: the value is infinite; expected finite numbers"
+    assert message == "the data frame: column 'a', row 2: the value is infinite; expected finite numbers"
     message = refusal(nn.DataError, pd.DataFrame({"a": [1, 2], "y": [0, np.inf]}))
     assert message == "the data frame, column 'y', row 2: the value is infinite; expected finite numbers"
 
@@ -755,7 +692,7 @@ def test_what_is_to_be_predicted(folder, words, task, output, labels, first):
     np.testing.assert_array_equal(table.y[:, 0], first)
     if output == "softmax":
         np.testing.assert_array_equal(table.y.sum(axis=0), 1)
-    frame = nn.files.read_frame(Path("a.csv"))
+    frame = pd.DataFrame({"y": list(words)})
     np.testing.assert_array_equal(nn.tables.read_targets(frame, "y", labels, "a.csv", output=output), table.y)
 
 
@@ -825,4 +762,163 @@ def test_targets_unlike_those_in_training(labels, column, said):
 )
 def test_missing_word_in_the_target(column):
     message = refusal(nn.DataError, pd.DataFrame({"a": [1, 2, 3], "y": column}))
-    assert message == "the data frame, target 'y', row 3: missing value; fill it or drop the row"
+    assert message.startswith("the data frame: missing values in 'y' (1), the first in column 'y', row 3: ")
+
+
+# Forms of text
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("x1;x2;y\n1,5;2;0\n-3,25;4;1\n", ["columns are separated by semicolons", "decimals stand behind commas"]),
+        ("x1\tx2\ty\n1.5\t2\t0\n-3.25\t4\t1\n", ["columns are separated by tabs"]),
+        ("x1|x2|y\n1.5|2|0\n-3.25|4|1\n", ["columns are separated by bars"]),
+        ("  x1   x2 y\n 1.5    2 0\n-3.25   4 1\n", ["columns are separated by blanks"]),
+        ("sep=;\r\nx1;x2;y\r\n1.5;2;0\r\n-3.25;4;1\r\n", ["columns are separated by semicolons"]),
+        ("# made\n# up\nx1,x2,y\n1.5,2,0\n# within\n-3.25,4,1\n", []),
+        ("A title\n\nof two lines\nx1,x2,y\n1.5,2,0\n-3.25,4,1\n1,1,1\n", ["3 lines above the header are left out"]),
+        ('x1,x2,y\n"1.5",$2,0\n-3.25,"$4",1\n', ["column x2: read as numbers, as in '$2'"]),
+        ("x1,x2,y\n1.5,2,0\n-3.25,4,1\n,,\n , ,\n", ["2 empty rows left out"]),
+        ("x1,x2,y,\n1.5,2,0\n-3.25,4,1\n", []),
+        ("x1,x2,y,\n1.5,2,0,\n-3.25,4,1,\n", ["empty columns are left out: 'Unnamed: 3'"]),
+        (",x1,x2,y\n0,1.5,2,0\n1,-3.25,4,1\n", ["the first column has no name and is left out"]),
+        ("x1,x2,y\r1.5,2,0\r-3.25,4,1\r", []),
+    ],
+)
+def test_forms_of_text(folder, content, said):
+    table = load("a.csv", content)
+    np.testing.assert_array_equal(table.X[:, :2], [[1.5, -3.25], [2, 4]])
+    assert table.features == ("x1", "x2")
+    assert [note[: len(start)] for note, start in zip(table.notes, said, strict=True)] == said
+
+
+@pytest.mark.parametrize(
+    ("pack", "said"),
+    [
+        (str.encode, []),
+        (lambda text: text.encode("utf-16"), ["read as text in utf-16"]),
+        (lambda text: text.encode("cp1252"), ["read as text in cp1252"]),
+        (lambda text: gzip.compress(text.encode("cp1252")), ["read as text in cp1252"]),
+        (lambda text: b"\xef\xbb\xbf" + text.encode(), []),
+        (lambda text: gzip.compress(text.encode()), []),
+        (lambda text: bz2.compress(text.encode()), []),
+        (lambda text: lzma.compress(text.encode()), []),
+        (lambda text: zipped(text.encode()), []),
+    ],
+)
+def test_packings_and_encodings_whatever_the_name(folder, pack, said):
+    table = load("a.dat", pack("höhe,y\n1.5,nö\n2,ja\n"))
+    np.testing.assert_array_equal((table.X, table.y), [[[1.5, 2]], [[1, 0]]])
+    assert (table.features, table.labels) == (("höhe",), ("ja", "nö"))
+    assert [note[: len(start)] for note, start in zip(table.notes, said, strict=True)] == said
+
+
+def zipped(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("inner.csv", content)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("rows", "names"),
+    [
+        ("5.1,3.5,a\n4.9,3.0,b\n4.7,3.2,a\n", ("0", "1")),  # iris as UCI has it
+        ("1,?,0\n2,3,1\n", ("0", "1")),
+        ("x1,3,y\n1,2,a\n2,3,b\n", ("x1", "3")),
+        ("a,b,y\nc,d,e\nc,d,f\n", ("a=c", "b=d")),
+    ],
+)
+def test_the_first_row_is_data_where_it_has_the_numbers_of_those_below(folder, rows, names):
+    table = load("a.csv", rows, target=-1, missing="drop")
+    assert table.features == names
+    assert table.X.shape[1] == rows.count("\n") - ("?" in rows) - (not names[0].isdecimal())
+
+
+FRAME = pd.DataFrame({"x1": [1.5, -3.25, 0.1], "word": ["u", "v", "w"] * 1, "y": ["a", "b", "a"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "put"),
+    [
+        ("a.parquet", lambda frame, path: frame.to_parquet(path)),
+        ("a.jsonl", lambda frame, path: frame.to_json(path, orient="records", lines=True)),
+        ("a.json", lambda frame, path: frame.to_json(path, orient="records")),
+        ("a.feather", lambda frame, path: frame.to_feather(path)),
+        ("a.orc", lambda frame, path: frame.to_orc(path)),
+        ("parts/1.csv", lambda frame, path: frame.to_csv(path, index=False)),
+        ("[odd].csv", lambda frame, path: frame.to_csv(path, index=False)),
+    ],
+)
+def test_files_of_other_kinds_are_the_frame(folder, name, put):
+    frame = pd.concat([FRAME, FRAME], ignore_index=True)
+    expected = nn.load_table(frame)
+    Path("parts").mkdir()
+    put(frame, name)
+    sources = [name] if "/" not in name else [name, "parts", "parts/*.csv"]
+    for source in sources:
+        found = nn.load_table(source)
+        np.testing.assert_array_equal(found.X, expected.X)
+        np.testing.assert_array_equal(found.y, expected.y)
+        assert (found.encoding, found.labels) == (expected.encoding, expected.labels)
+
+
+def test_arrays_of_numpy(folder):
+    X = np.array([[1.5, 2], [3, 4]])
+    np.save("a.npy", np.c_[X, [0, 1]])
+    np.savez("a.npz", X=X, y=[0, 1])
+    for name, target in (("a.npy", -1), ("a.npz", "y")):
+        table = nn.load_table(name, target)
+        np.testing.assert_array_equal(table.X, X.T)
+        np.testing.assert_array_equal(table.y, [[0, 1]])
+
+
+# Columns and how they are encoded
+
+
+def test_words_become_inputs(folder):
+    rows = ["F,a,1,TRUE,0", "M,b,2,FALSE,1", "M,c,3,TRUE,1", "F,a,4,TRUE,0", "M,b,5,TRUE,1", "M,c,6,TRUE,0"]
+    table = load("a.csv", "sex,job,x1,ok,y\n" + "\n".join(rows))
+    assert table.features == ("sex=M", "job=a", "job=b", "job=c", "x1", "ok")
+    expected = [[0, 1, 1, 0, 1, 1], [1, 0, 0, 1, 0, 0], [0, 1, 0, 0, 1, 0], [0, 0, 1, 0, 0, 1], [*range(1, 7)]]
+    np.testing.assert_array_equal(table.X, [*expected, [1, 0, 1, 1, 1, 1]])
+    again = pd.DataFrame({"x1": [7], "job": ["b"], "sex": ["F"], "ok": [False], "more": [None]})
+    np.testing.assert_array_equal(table.encoding.read(again, "it"), [[0], [0], [1], [0], [7], [0]])
+    again["job"] = "d"
+    with pytest.raises(nn.DataError, match=r"^it, column 'job', row 1: 'd' is none of the words in training, 'a', 'b'"):
+        table.encoding.read(again, "it")
+    ignored = table.encoding.read(again, "it", unknown="ignore")
+    np.testing.assert_array_equal(ignored, [[0], [0], [0], [0], [7], [0]])
+
+
+def test_missing_values_by_their_mean_and_an_input_that_says_so(folder):
+    content = "a,s,y\n1,u,0\n?,v,1\n4,,1\n7,u,0\n8,v,NA\n"
+    table = load("a.csv", content, missing="mean")
+    assert table.features == ("a", "a missing", "s=v", "s missing")
+    np.testing.assert_array_equal(table.X, [[1, 4, 4, 7], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]])
+    assert "1 of 5 rows lack a value and are left out" in table.notes
+    dropped = load("a.csv", content, missing="drop")
+    np.testing.assert_array_equal(dropped.X, [[1, 7], [1, 1]])
+
+
+def test_all_that_stands_in_the_way_is_said_at_once(folder):
+    rows = "".join(
+        f"{'?' if k == 1 else k % 7},name{k},ticket{k},{'inf' if k == 2 else 1},{k % 2}\n" for k in range(20)
+    )
+    write("a.csv", "a,name,ticket,b,y\n" + rows)
+    assert refusal(nn.DataError, "a.csv") == (
+        "a.csv: column 'b', row 3: the value is infinite; expected finite numbers; too many different words in 'name' "
+        "(20 in 20 rows), 'ticket' (20 in 20 rows): leave them out with --drop name,ticket; missing values in 'a' (1), "
+        "the first in column 'a', row 2: --missing mean puts means in their place, --missing drop leaves out such rows"
+    )
+    assert load("b.csv", "a,name,y\n1,p,0\n2,q,1\n3,r,1\n", drop="name").features == ("a",)
+
+
+@pytest.mark.parametrize("train_rows", [3, 7, 12])
+def test_each_part_has_its_share_of_every_class(train_rows):
+    y = np.repeat(np.eye(3), [4, 8, 12], axis=1)
+    train, test = nn.tables.split_rows(y, 2 * train_rows, seed=5)
+    np.testing.assert_array_equal(np.sort(np.r_[train, test]), np.arange(24))
+    assert np.abs(y[:, train].sum(axis=1) - np.array([4, 8, 12]) * train_rows / 12).max() < 1
+    np.testing.assert_array_equal(nn.tables.split_rows(y, 5, how="first")[0], np.arange(5))

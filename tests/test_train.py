@@ -291,7 +291,7 @@ def test_option_goes_before_environment(run_here, monkeypatch, registered):
 
 def test_numbers_too_large_for_float32(folder, run_here):
     write("a.csv", ["x1,y", "1e300,0", "-1e300,1"])
-    done = run_here("--data", "a.csv", "--dtype", "float32", "--no-standardize")
+    done = run_here("--data", "a.csv", "--dtype", "float32", "--no-standardize", "--train-rows", "2")
     assert done == (2, "", "error: X holds NaN or infinity (as float32); expected finite numbers\n")
 
 
@@ -467,7 +467,7 @@ def test_saved_network_is_the_one_in_the_document(folder, run_here, options):
     assert model.data_sha256 == digest_of_marks(250)
     names = ["backend", "engine", "status", "iterations", "data", "hidden", "dtype", "optimizer", "learning_rate"]
     names += ["alpha", "tol", "factor", "seed"]
-    assert model.training == {**{name: document[name] for name in names}, "train_rows": 250}
+    assert model.training == {**{name: document[name] for name in names}, "train_rows": 250, "split": "first"}
     if "--standardize" in options:
         scale = {name: array[:, 0].tolist() for name, array in model.standardization._asdict().items()}
         assert scale == document["standardization"]
@@ -588,8 +588,9 @@ def test_settings_of_other_data_serve_and_are_printed(run_here):
     assert document["factor"] == 2 / 3**0.5
     assert (document["alpha"], document["tol"]) == (descent.ALPHA, descent.TOL)
     assert document["standardization"] is not None
-    third = run_here("--data", "simulated:400").out.splitlines()[2]
-    assert third == (
+    third, fourth = run_here("--data", "simulated:400").out.splitlines()[2:4]
+    assert third == "y from x1, x2, x3"
+    assert fourth == (
         f"sigmoid output, rprop, learning rate 0.01, alpha {descent.ALPHA:g}, tol {descent.TOL:g}, factor 1.15, "
         f"features standardised"
     )

@@ -5,15 +5,15 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from nn_backend.errors import BackendUnavailableError, NNBackendError
-from nn_backend.files import SUFFIXES
+from nn_backend.errors import ArgumentError, BackendUnavailableError, NNBackendError
 from nn_backend.marks import load_data
-from nn_backend.tables import TASKS, Table, quoted
+from nn_backend.tables import MISSING, TASKS, Form, Table, quoted, split_names
 
+DATA = "a table's file of any kind, compressed or not, a folder or pattern of parts, or - for standard input"
 SCRIPT = "nn-backend"  # which stands for "python -m nn_backend" where the package is installed
 DONE, WRONG_USE, NO_DEVICE, INTERRUPTED, READER_LEFT = 0, 2, 3, 130, 141
 
@@ -55,18 +55,54 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """Add --data, --target, --task and --features, which `read_data` reads."""
+    """Add --data, what is to be taken from it, and how it is to be read, all of which `read_data` reads."""
     add = parser.add_argument
-    add("--data", default="marks", help=f"marks, simulated:ROWS, or a file ending in {', '.join(SUFFIXES)}")
-    add("--target", default="y", help="column to predict: 0 and 1, booleans, classes, or a number")
+    add("--data", default="marks", help=f"marks, simulated:ROWS, {DATA}")
+    add("--target", default="y", help="column to predict, by name or position: 0 and 1, booleans, classes, or a number")
     add("--task", choices=TASKS, help="what the target is; else classes, or with fractions or many values a number")
     add("--features", help="columns to predict from, separated by commas; else all but the target")
+    add("--drop", help="columns to leave out, separated by commas")
+    add("--missing", choices=MISSING, help="leave rows that lack a value out, or put the mean there; else refused")
+    add_form_options(parser)
+
+
+def add_form_options(parser: argparse.ArgumentParser) -> None:
+    """Add what may be said of a text's form, which `read_form` reads."""
+    add = parser.add_argument
+    add("--sep", help="what separates columns, such as ';' or tab; else found out, as is all of the form")
+    add("--decimal", choices=(".", ","), metavar="SIGN", help="what stands before decimals")
+    add("--thousands", help="what stands between groups of three digits")
+    add("--encoding", help="of the text, such as cp1252")
+    add("--header", action=argparse.BooleanOptionalAction, help="whether the first row has names")
+    add("--skip-rows", type=int, help="lines above the table")
+    add("--sheet", help="of a spreadsheet, its name or number from 0; else the first")
+
+
+def read_form(args: argparse.Namespace) -> Form:
+    """Return what the options say of the form."""
+    sep = {"tab": "\t", "\\t": "\t", "blank": " "}.get(args.sep, args.sep)
+    if sep is not None and len(sep) != 1:
+        raise ArgumentError(f"--sep is {args.sep!r}; expected one character, tab or blank")
+    if args.thousands is not None and len(args.thousands) != 1:
+        raise ArgumentError(f"--thousands is {args.thousands!r}; expected one character")
+    if args.skip_rows is not None and args.skip_rows < 0:
+        raise ArgumentError(f"--skip-rows is {args.skip_rows}; expected at least 0")
+    return Form(sep, args.decimal, args.thousands, args.encoding, args.header, args.skip_rows, args.sheet)
 
 
 def read_data(args: argparse.Namespace) -> Table:
-    """Return the data that the options name, and say on stderr what its target was taken for."""
-    features = [name.strip() for name in args.features.split(",")] if args.features else None
-    table = load_data(args.data, target=args.target, features=features, task=args.task)
+    """Return the data that the options name, missing numbers not yet filled; say on stderr what was assumed."""
+    features, drop = (split_names(names) if names else None for names in (args.features, args.drop))
+    table = load_data(
+        args.data,
+        args.target,
+        features=features,
+        drop=drop,
+        task=args.task,
+        missing=args.missing,
+        form=read_form(args),
+    )
+    say(table.notes)
     if table.output == "identity" and args.task is None:
         said = "a number to predict (--task classification takes its values as classes)"
     elif table.output == "softmax" and table.labels:
@@ -75,8 +111,14 @@ def read_data(args: argparse.Namespace) -> Table:
         said = f"{table.labels[0]!r} is 0, {table.labels[1]!r} is 1"
     else:
         return table
-    print(f"target {table.target!r}: {said}", file=sys.stderr)
+    say([f"target {table.target!r}: {said}"])
     return table
+
+
+def say(notes: Iterable[str]) -> None:
+    """Print what was assumed, a line for each, on stderr."""
+    for note in notes:
+        print(" ".join(note.split()), file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from nn_backend.files import check_output
 from nn_backend.lesson import compose_lesson, write_lesson
 from nn_backend.network import init_params
 from nn_backend.plots import FORMATS, check_plot, plot_network
+from nn_backend.tables import Form, fill_missing
 from nn_backend.worked_example import Step, explain
 
 TEXT_WIDTH = 100  # of a line of numbers in a file
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     """Print the steps that the arguments ask for, and return the exit code."""
     args = _parser().parse_args(arguments)
     _check_outputs(args)
-    table = read_data(args)
+    table = fill_missing(read_data(args))
     _check(args, table.X.shape[1])
     example = slice(args.row, args.row + 1)
     n0, n2 = len(table.X), len(table.y)
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str]) -> int:
         f"n0 = {n0} inputs, n1 = {args.hidden} hidden units, n2 = {n2} output{'s' * (n2 > 1)}, m = 1 example\n"
         f"factor = {args.factor}, seed = {args.seed}, learning_rate = {args.learning_rate}"
     )
-    settings = {name: value for name, value in vars(args).items() if name not in ("json", "html", "plot")}
+    left_out = [name for name in (*Form._fields, "drop", "missing") if getattr(args, name) is None]
+    settings = {name: value for name, value in vars(args).items() if name not in ("json", "html", "plot", *left_out)}
     settings |= {"features": table.features, "labels": table.labels, "output": table.output}
     if args.html:
         write_lesson(args.html, compose_lesson(table, settings))

@@ -1,29 +1,40 @@
 """Command predict: ask a saved network about the rows of a table, which may be larger than memory."""
 
+import argparse
 import contextlib
 import math
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nn_backend import equations
-from nn_backend.backend import get_backend
-from nn_backend.commands.command_line import DONE, Parser
+from nn_backend.backend import Backend, get_backend
+from nn_backend.commands.command_line import DATA, DONE, Parser, add_form_options, read_form, say
 from nn_backend.engines.engine import Examples, Score
 from nn_backend.errors import ArgumentError, DataError
 from nn_backend.export import load
-from nn_backend.files import STDOUT, SUFFIXES, check_output, read_frames, replacing
+from nn_backend.files import STDOUT
 from nn_backend.marks import marks_file
 from nn_backend.model import Model
-from nn_backend.tables import column_names, quoted, read_features, read_targets
+from nn_backend.predictions import FORMATS, check_predictions, write_predictions
+from nn_backend.tables import (
+    STDIN,
+    UNKNOWN,
+    Encoding,
+    Source,
+    encode_target,
+    find_name,
+    open_source,
+    quoted,
+    split_names,
+)
+from nn_backend.tables.values import Values, as_words, find_missing
 
-CHUNK_ROWS = 100_000  # BLAS may round a row's last bit by its place in the chunk
-STREAM = "-"
+if TYPE_CHECKING:  # pandas takes longer to import than a small training
+    import pandas as pd
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,38 +46,89 @@ def main(arguments: Sequence[str]) -> int:
         raise ArgumentError(f"{args.model} holds {len(model)} networks; expected one, such as their best() saved")
     if model.output != "softmax" and len(model.params.w2) != 1:
         raise ArgumentError(f"{args.model} has {len(model.params.w2)} outputs; expected one, or the classes of softmax")
-    output = STDOUT if args.output == STREAM else Path(args.output)
-    classes = model.labels or tuple(range(max(2, len(model.params.w2))))
-    known = classes if model.output == "softmax" else model.labels
-    # Booleans, which equal 0 and 1, are read as such, however they are written; other words as they stand.
-    words = None if classes in ((0, 1), ("False", "True")) else args.target or model.target
-    rows, reached = 0, _Reached(model.output)
+    output = STDOUT if args.output == STDIN else Path(args.output)
     with contextlib.ExitStack() as opened:
-        path, where = opened.enter_context(_opened(args.data))
-        check_output(output, args.model, path)
-        file = opened.enter_context(replacing(output))
-        for frame in read_frames(path, CHUNK_ROWS, name=where, words=words):
-            if rows == 0:
-                names = column_names(frame)
-                features, target = _match(model, names, args.target, where)
-            if len(frame) == 0:
-                break
-            X = read_features(frame, features, where, first_row=rows + 1)
-            yhat = model.predict_proba(X, backend=backend)
-            _write(file, yhat, model.output, classes, header=rows == 0)
-            if target is not None:
-                y = read_targets(frame, target, known, where, first_row=rows + 1, output=model.output)
-                reached.add(model.score(X, y, backend=backend), y, yhat)
-            rows += X.shape[1]
-        if rows == 0:
-            raise DataError(f"{where} has no rows below its header; expected one example per row")
+        path = opened.enter_context(marks_file()) if args.data == "marks" else args.data
+        check_predictions(output, args.model, *([] if args.data == STDIN else [Path(path)]))
+        source = open_source(path, read_form(args), once=True)
+        say(source.notes)
+        asking = _Asking(model, source, args, backend)
+        write_predictions(output, asking.frames())
     told = sys.stderr if output == STDOUT else sys.stdout
-    print(f"{rows} rows predicted", file=told)
-    if target is not None:
-        cost, accuracy, r2 = reached.score()
+    print(f"{asking.rows} rows predicted", file=told)
+    if asking.labelled:
+        cost, accuracy, r2 = asking.reached.score()
         quality = f"R² {r2:.4f}" if model.output == "identity" else f"accuracy {accuracy:.4f}"
-        print(f"{quality}, cost {cost:.3f}", file=told)
+        of = "" if asking.labelled == asking.rows else f" of the {asking.labelled} rows with a true value"
+        print(f"{quality}, cost {cost:.3f}{of}", file=told)
     return DONE
+
+
+class _Asking:
+    """A model that is asked about a table, chunk by chunk."""
+
+    def __init__(self, model: Model, source: Source, args: argparse.Namespace, backend: Backend) -> None:
+        self.rows, self.labelled, self.reached = 0, 0, _Reached(model.output)
+        self._model, self._source, self._backend, self._unknown = model, source, backend, args.unknown
+        self._kept = [find_name(name, source.names) for name in split_names(args.keep or "")]
+        self._encoding, self._target = _match(model, source.names, args.target, self._kept, source.where)
+        self._classes = model.labels or tuple(range(max(2, len(model.params.w2))))
+
+    def frames(self) -> Iterator["pd.DataFrame"]:
+        """Yield the predictions, in a frame for each chunk of rows."""
+        model, where, target = self._model, self._source.where, self._target
+        columns = [*self._encoding.names, *([target] if target else []), *self._kept]
+        words = [column.name for column in self._encoding.columns if column.words is not None] + self._kept
+        if target and model.output != "identity":
+            words.append(target)
+        for values in self._source.chunks([*dict.fromkeys(columns)], words):
+            first_row = self.rows + 1
+            X = self._encoding.encode(values, where, first_row=first_row, unknown=self._unknown)
+            if not X.shape[1]:
+                continue
+            yhat = model.predict_proba(X, backend=self._backend)
+            if target is not None:
+                self._score(values[target], X, yhat, first_row)
+            self.rows += X.shape[1]
+            yield self._framed(values, yhat)
+        if not self.rows:
+            raise DataError(f"{where} has no rows below its header; expected one example per row")
+
+    def _score(self, values: Values, X: np.ndarray, yhat: np.ndarray, first_row: int) -> None:
+        """Compare with the true values of the rows that have one."""
+        known = ~find_missing(values)
+        if not known.any():
+            return
+        model = self._model
+        labels = self._classes if model.output == "softmax" else model.labels
+        y = encode_target(
+            values,
+            str(self._target),
+            labels,
+            self._source.where,
+            first_row=first_row,
+            output=model.output,
+            may_miss=True,
+        )
+        if not known.all():
+            X, y, yhat = X[:, known], y[:, known], yhat[:, known]
+        self.labelled += X.shape[1]
+        self.reached.add(model.score(X, y, backend=self._backend), y, yhat)
+
+    def _framed(self, values: Mapping[str, Values], yhat: np.ndarray) -> "pd.DataFrame":
+        import pandas as pd
+
+        columns: dict[str, np.ndarray] = {}
+        for name in self._kept:
+            words = as_words(values[name])
+            columns[name] = np.array([*words.words, None], dtype=object)[words.codes]
+        output, classes = self._model.output, self._classes
+        if output == "identity":
+            return pd.DataFrame({**columns, "prediction": yhat[0]})
+        names = [f"probability_{name}" for name in classes] if output == "softmax" else ["probability"]
+        chosen = yhat.argmax(axis=0) if output == "softmax" else np.asarray(yhat[0] >= 0.5, np.intp)
+        labels = np.array(classes, dtype=object)[chosen]
+        return pd.DataFrame({**columns, **dict(zip(names, yhat, strict=True)), "label": labels})
 
 
 class _Reached:
@@ -110,66 +172,43 @@ def _parser() -> Parser:
     )
     add = parser.add_argument
     add("--model", type=Path, required=True, help="what train --save wrote")
-    add("--data", required=True, help=f"marks, a file ending in {', '.join(SUFFIXES)}, or {STREAM} for CSV from stdin")
-    add("--output", default=STREAM, help=f"CSV file to write, or {STREAM} for standard output")
+    add("--data", required=True, help=f"marks, {DATA}")
+    add(
+        "--output", default=STDIN, help=f"file to write, ending in {', '.join(FORMATS)}, or {STDIN} for standard output"
+    )
+    add("--keep", help="columns to copy to the output, separated by commas")
     add("--target", help="column with the true values, where there is one; else as in training")
+    add("--unknown", choices=UNKNOWN, default="refuse", help="what becomes of words that the training had not")
     add("--device", help="cpu, gpu, cupy:1 (a device by its number) or auto; else NN_BACKEND, else cpu")
+    add_form_options(parser)
     return parser
 
 
-def _match(model: Model, names: Sequence[str], asked: str | None, where: str) -> tuple[Sequence[str], str | None]:
-    """Return the columns of the inputs, and that of the true values or None; tell on stderr what is not used."""
-    target = model.target if asked is None else asked
-    features = model.features
-    n0 = model.params.w1.shape[1]
-    if features is None:  # then by their order
-        features = tuple(name for name in names if name != target)
-        if len(features) != n0:
+def _match(
+    model: Model, names: Sequence[str], asked: str | None, kept: Sequence[str], where: str
+) -> tuple[Encoding, str | None]:
+    """Return what becomes of the columns, and that of the true values or None; tell on stderr what is not used."""
+    target = model.target if asked is None else find_name(asked, names)
+    encoding = model.columns
+    if encoding is None:  # then by their order
+        encoding = Encoding.of_numbers([name for name in names if name != target and name not in kept])
+        n0 = model.params.w1.shape[1]
+        if len(encoding.names) != n0:
             raise DataError(
-                f"{where} has {len(features)} columns beside the target; expected {n0}, as the network's inputs have "
-                f"no names"
+                f"{where} has {len(encoding.names)} columns beside the target; expected {n0}, as the network's inputs "
+                f"have no names"
             )
-    if target in features:
+    if target in encoding.names:
         raise ArgumentError(f"--target is {target!r}, which is an input of the network")
-    missing = [name for name in (*features, asked) if name is not None and name not in names]
+    needed = (*encoding.names, *([] if asked is None or target is None else [target]), *kept)
+    missing = [name for name in needed if name not in names]
     if missing:
         raise DataError(f"{where} lacks the column {quoted(missing)}; its columns are {quoted(names)}")
-    used = [name for name in names if name in features or name == target]
+    used = [name for name in names if name in needed or name == target]
     twice = sorted({name for name in used if used.count(name) > 1})
     if twice:
         raise DataError(f"{where} has several columns named {quoted(twice)}; rename all but one")
     extra = [name for name in names if name not in used]
     if extra:
-        print(f"columns not used: {quoted(extra)}", file=sys.stderr)
-    return features, target if target in names else None
-
-
-def _write(file: IO[bytes], yhat: np.ndarray, output: str, classes: Sequence[Any], *, header: bool) -> None:
-    import pandas as pd
-
-    columns: dict[str, np.ndarray] = {}
-    if output == "identity":
-        columns["prediction"] = yhat[0]
-    else:
-        names = [f"probability_{name}" for name in classes] if output == "softmax" else ["probability"]
-        chosen = yhat.argmax(axis=0) if output == "softmax" else np.asarray(yhat[0] >= 0.5, np.intp)
-        columns = {**dict(zip(names, yhat, strict=True)), "label": np.array(classes, dtype=object)[chosen]}
-    pd.DataFrame(columns).to_csv(file, index=False, header=header, mode="wb")
-
-
-@contextlib.contextmanager
-def _opened(data: str) -> Iterator[tuple[Path, str]]:
-    """Return the path of the table, and what to call it; standard input is put into a file, to be read in turns."""
-    if data == "marks":
-        with marks_file() as path:
-            yield path, data
-        return
-    if data != STREAM:
-        yield Path(data), data
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "input.csv"
-        with path.open("wb") as file:
-            if sys.stdin is not None:  # None where the caller closed it
-                shutil.copyfileobj(sys.stdin.buffer, file)
-        yield path, "standard input"
+        say([f"columns not used: {quoted(extra)}"])
+    return encoding, target if target in names else None

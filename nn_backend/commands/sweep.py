@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nn_backend.cluster import workers
-from nn_backend.commands.command_line import DONE, INTERRUPTED, Parser, add_data_options, progress_bar, read_data
+from nn_backend.commands.command_line import (
+    DONE,
+    INTERRUPTED,
+    Parser,
+    add_data_options,
+    progress_bar,
+    read_data,
+    read_form,
+)
 from nn_backend.descent import ALPHA, MAX_ITERATIONS, TOL
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, DataError, DivergenceError
 from nn_backend.export import save
-from nn_backend.files import check_output, read_frame, replacing
+from nn_backend.files import check_output, replacing
 from nn_backend.grids import read_settings
 from nn_backend.many import fit_many
 from nn_backend.marks import ARTICLE, ARTICLE_TRAIN_ROWS
@@ -28,7 +36,8 @@ from nn_backend.networks import FOLD, MEASURES, RESAMPLE, Networks
 from nn_backend.optimizers import OPTIMIZERS
 from nn_backend.plots import FORMATS, check_plot
 from nn_backend.sweep_plots import plot_sweep
-from nn_backend.tables import Table, column_names, quoted
+from nn_backend.tables import Table, fill_missing, find_name, open_source, quoted
+from nn_backend.tables.values import Words, refuse_missing
 from nn_backend.tensors import digest, import_extra
 
 if TYPE_CHECKING:  # see files.py
@@ -49,7 +58,11 @@ def main(arguments: Sequence[str]) -> int:
     varied = [SWEPT[name] for name, values in grid.items() if len(values) > 1]
     _check_outputs(args, varied)
     groups = _read_groups(args)
-    data = read_data(args)
+    data = fill_missing(read_data(args))
+    if groups is not None and len(groups) != data.X.shape[1]:
+        raise ArgumentError(
+            "--by and --missing, which has left rows out, do not go together; leave such rows out before"
+        )
     rows = ARTICLE_TRAIN_ROWS if args.data == ARTICLE else data.X.shape[1]
     X, y = data.X[:, :rows], data.y[:, :rows]
     begun = perf_counter()
@@ -80,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
     if networks.part == RESAMPLE:
         best = _ensemble(networks, int(first.index[0]))
     elif networks.part in (None, FOLD) and not none:
-        best = replace(networks.best(), **meaning, data_sha256=digest(X, y))
+        best = replace(networks.best(), **meaning, encoding=data.encoding, data_sha256=digest(X, y))
         if rows < data.X.shape[1]:
             test = _finite(best.score(data.X[:, rows:], data.y[:, rows:])._asdict())
     ended = networks.table["status"].value_counts().to_dict()
@@ -224,13 +237,20 @@ def _read_groups(args: argparse.Namespace) -> "pd.Series[Any] | None":
     """Return the column that --by names, which is then no feature unless --features says so."""
     if args.by is None:
         return None
-    frame = read_frame(Path(args.data))
-    names = column_names(frame)
-    if names.count(args.by) != 1 or args.by == args.target:
-        what = "the target" if args.by == args.target else f"in {args.data} {names.count(args.by)} times"
-        raise DataError(f"--by {args.by!r} is {what}; expected one other column of {quoted(names)}")
-    args.features = args.features or ",".join(name for name in names if name not in (args.by, args.target))
-    return frame.iloc[:, names.index(args.by)].rename(args.by)
+    import pandas as pd
+
+    source = open_source(args.data, read_form(args))
+    name = find_name(args.by, source.names)
+    if source.names.count(name) != 1 or name == find_name(args.target, source.names):
+        what = "the target" if args.by == args.target else f"in {args.data} {source.names.count(name)} times"
+        raise DataError(f"--by {args.by!r} is {what}; expected one other column of {quoted(source.names)}")
+    if not args.features:
+        args.drop = ",".join(filter(None, [args.drop, f'"{name}"']))
+    values = source.read([name])[name]
+    refuse_missing(values, name, source.where)
+    if isinstance(values, Words):
+        return pd.Series(np.array(values.words, dtype=object)[values.codes], name=name)
+    return pd.Series(values.astype(np.int64) if (values == np.rint(values)).all() else values, name=name)
 
 
 def _with_header(header: Callable[[int], object], bar: Callable[..., object] | None) -> Callable[[float, int], object]:

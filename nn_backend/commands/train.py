@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from nn_backend import engines
 from nn_backend.backend import Backend, get_backend
-from nn_backend.commands.command_line import DONE, INTERRUPTED, Parser, add_data_options, progress_bar, read_data
+from nn_backend.commands.command_line import DONE, INTERRUPTED, Parser, add_data_options, progress_bar, read_data, say
 from nn_backend.descent import ALPHA, MAX_ITERATIONS, TOL, fit
 from nn_backend.engines.engine import Score
 from nn_backend.errors import ArgumentError
@@ -23,12 +24,14 @@ from nn_backend.measures import balanced_accuracy, majority_share, roc_auc
 from nn_backend.model import Model
 from nn_backend.network import DTYPES, init_params, predict_proba, score
 from nn_backend.optimizers import OPTIMIZERS, get_optimizer
+from nn_backend.parts import check_parts, count_train_rows, hold_out
 from nn_backend.plots import FORMATS, check_plot, plot_training
 from nn_backend.run import FitResult
-from nn_backend.tables import Standardization, Table, standardization
+from nn_backend.tables import SPLITS, Standardization, Table, fill_missing, split_rows, standardization
 from nn_backend.tensors import digest, import_extra
 
-VALIDATION_SHARE, CHECK_EVERY = 0.1, 10
+CHECK_EVERY = 10
+MAX_PRINTED = 1000  # weights
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,19 +41,27 @@ def main(arguments: Sequence[str]) -> int:
     _check_outputs(args)
     table = read_data(args)
     rows = table.X.shape[1]
-    train_rows = _train_rows(args, rows)
+    train_rows = count_train_rows(
+        args.data, rows, args.train_rows, args.test_rows, ARTICLE_TRAIN_ROWS if args.data == ARTICLE else None
+    )
     _settle(args, len(table.X))
+    trained, tested = split_rows(table.y, train_rows, how=args.split, seed=args.seed)
+    table = fill_missing(table, trained)
+    say(check_parts(table, trained, tested))
     X, y = table.X, table.y
+    if args.split == "shuffle":  # else what follows are views of the rows in order
+        X, y = (np.concatenate([array[:, trained], array[:, tested]], axis=1) for array in (X, y))
+    table = table._replace(X=X, y=y)
     scale = target_scale = validation = None
     if args.standardize:
         scale = standardization(X[:, :train_rows])
         X = scale.apply(X)
     if table.output == "identity":
-        target_scale = standardization(y[:, :train_rows])
+        target_scale = standardization(y[:, :train_rows], what="target")
         y = target_scale.apply(y)
     trained = np.arange(train_rows)
     if args.early_stopping:
-        held, trained = _hold_out(train_rows, args.seed)
+        held, trained = hold_out(train_rows, args.seed)
         validation = X[:, held], y[:, held]
     start = init_params(len(X), args.hidden, len(y), seed=args.seed, factor=args.factor, dtype=args.dtype)
     engine = engines.choose(args.engine, backend)
@@ -64,14 +75,26 @@ def main(arguments: Sequence[str]) -> int:
             sizes = f"{len(X)}-{args.hidden}-{len(y)}"
             print(f"{args.data}: {train_rows} rows to train, {rows - train_rows} to test, {sizes}")
             if args.data != ARTICLE:
+                print(textwrap.shorten(f"{table.target} from {', '.join(table.features)}", 100, placeholder=" …"))
                 print(_described(args, table.output))
             print(f"\n{'iteration':>9}  {'cost':>8}  {measure:>8}")
         printed.append(iteration)
         print(f"{iteration:9d}  {_decimals(reached.cost)}  {_decimals(getattr(reached, measure))}", flush=True)
 
+    gone: list[BrokenPipeError] = []
+
+    def show(iteration: int, reached: Score) -> None:
+        try:
+            if not gone:
+                print_row(iteration, reached)
+        except BrokenPipeError as error:
+            if not (args.save or args.onnx):
+                raise
+            gone.append(error)
+
     def look(iteration: int, reached: Score) -> None:
         if iteration % args.log_every == 0 or validation is None:  # early stopping looks more often
-            print_row(iteration, reached)
+            show(iteration, reached)
 
     with progress_bar("iterations", args.iterations) as progress:
         result = fit(
@@ -97,7 +120,7 @@ def main(arguments: Sequence[str]) -> int:
             resume=args.checkpoint if args.resume else None,
         )
     if not args.json and printed[-1:] != [result.rows[-1].iteration]:
-        print_row(*result.rows[-1][:2])
+        show(*result.rows[-1][:2])
     X_test, y_test = X[:, train_rows:], y[:, train_rows:]
     test: dict[str, float] = {}
     if y_test.size:
@@ -106,12 +129,17 @@ def main(arguments: Sequence[str]) -> int:
         if table.output != "identity":
             test |= {"majority": majority_share(y_test), "balanced_accuracy": balanced_accuracy(y_test, yhat)}
             test |= _without_nan({"roc_auc": roc_auc(y_test, yhat)})
-    if args.json:
-        print(json.dumps(_document(args, backend, table, train_rows, result, test, scale, target_scale), indent=2))
-    else:
-        _print_summary(result, len(trained), test, rows - train_rows)
-    if args.save or args.onnx:
-        _write_model(args, table, scale, target_scale, train_rows, result)
+    try:
+        if args.json:
+            print(json.dumps(_document(args, backend, table, train_rows, result, test, scale, target_scale), indent=2))
+        else:
+            share = None if table.output == "identity" else majority_share(y[:, trained])
+            _print_summary(result, len(trained), test, rows - train_rows, share)
+        if gone:
+            raise gone[0]
+    finally:  # though nobody reads any more
+        if args.save or args.onnx:
+            _write_model(args, table, scale, target_scale, train_rows, result)
     if args.plot:
         asked = {"y": y_test, "yhat": yhat} if test else {}
         if target_scale is not None:
@@ -137,6 +165,12 @@ def _parser() -> Parser:
     add("--engine", choices=engines.ENGINES, default="auto", help="how an iteration is executed")
     add_data_options(parser)
     add("--train-rows", type=int, help="rows to train on, the rest is for the test; else 300 of marks, 3/4 of others")
+    add("--test-rows", type=int, help="rows to test with, instead of --train-rows")
+    add(
+        "--split",
+        choices=SPLITS,
+        help="rows to train on: the first, as of marks, or drawn by seed, as of others",
+    )
     add("--hidden", type=int, default=4, help="hidden units")
     add("--optimizer", choices=[*OPTIMIZERS], help="update rule; else gd for marks or with --learning-rate, else rprop")
     add("--learning-rate", type=float, help="step width; else the rule's own")
@@ -177,6 +211,7 @@ def _settle(args: argparse.Namespace, n0: int) -> None:
         "factor": (ARTICLE_FACTOR, 2 / n0**0.5),
         "standardize": (False, True),
         "log_every": (1000, 100),
+        "split": ("first", "shuffle"),
     }
     for name, (articles, others) in settings.items():
         if getattr(args, name) is None:
@@ -187,15 +222,6 @@ def _described(args: argparse.Namespace, output: str) -> str:
     numbers = (f"{name.replace('_', ' ')} {getattr(args, name):.3g}" for name in ("learning_rate", "alpha", "tol"))
     scaled = "standardised" if args.standardize else "as they are"
     return f"{output} output, {args.optimizer}, {', '.join(numbers)}, factor {args.factor:.3g}, features {scaled}"
-
-
-def _hold_out(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows held out for early stopping and those left, both in order."""
-    count = int(rows * VALIDATION_SHARE)
-    if not count:
-        raise ArgumentError(f"--early-stopping holds a tenth of {rows} training rows out; expected at least 10 rows")
-    order = np.random.RandomState(seed).permutation(rows)
-    return np.sort(order[:count]), np.sort(order[count:])
 
 
 def _measured(score: Score) -> dict[str, float]:
@@ -226,6 +252,10 @@ def _check_outputs(args: argparse.Namespace) -> None:
     outputs = [path.resolve() for path in given.values() if path]
     if len(set(outputs)) < len(outputs):
         raise ArgumentError("--save, --onnx, --plot and --checkpoint name the same file; choose a name for each")
+    for name, kind in (("save", ".safetensors"), ("onnx", ".onnx")):
+        path = given[name]
+        if path and path.suffix.lower() not in ("", kind):
+            raise ArgumentError(f"--{name} is {str(path)!r}; expected a name ending in {kind}, which is what it writes")
 
 
 def _write_model(
@@ -244,6 +274,7 @@ def _write_model(
         standardization=scale,
         target_scale=target_scale,
         training=_settings(args, train_rows),
+        encoding=table.encoding,
         data_sha256=digest(table.X[:, :train_rows], table.y[:, :train_rows]),
     )
     if args.save:
@@ -253,20 +284,13 @@ def _write_model(
             file.write(to_onnx(model).SerializeToString())
 
 
-def _train_rows(args: argparse.Namespace, rows: int) -> int:
-    chosen = args.train_rows
-    if chosen is None:
-        chosen = ARTICLE_TRAIN_ROWS if args.data == ARTICLE else max(1, rows * 3 // 4)
-    if not 1 <= chosen <= rows:
-        raise ArgumentError(f"--train-rows is {chosen}; expected 1 to {rows}, the rows of {args.data}")
-    return int(chosen)
-
-
 def _decimals(value: float) -> str:
     return f"{value:8.3f}" if abs(value) < 10_000 else f"{value:8.2e}"
 
 
-def _print_summary(result: FitResult, train_rows: int, test: Mapping[str, float], test_rows: int) -> None:
+def _print_summary(
+    result: FitResult, train_rows: int, test: Mapping[str, float], test_rows: int, share: float | None
+) -> None:
     reached = _measured(result.score)
     name, value = [*reached.items()][1]
     print(f"\n{'':8}  {'rows':>9}  {'cost':>8}  {name}")
@@ -278,17 +302,22 @@ def _print_summary(result: FitResult, train_rows: int, test: Mapping[str, float]
         print(f"test: majority {test['majority']:.3f}, balanced accuracy {test['balanced_accuracy']:.3f}{area}")
         if test["accuracy"] <= test["majority"]:
             print("note: the network is no better than always answering the most frequent class")
+    elif share is not None and reached["accuracy"] <= share:
+        print("note: in training the network is no better than always answering the most frequent class (--alpha 0)")
     ended = {"tol": "no gradient is as large as --tol", "patience": f"the lowest cost was at {result.best_iteration}"}
     if result.status in ended:
         print(f"\nended after {result.iterations} iterations: {ended[result.status]}")
     print(f"\n{result.seconds:.3f} seconds, {result.iterations / result.seconds:.0f} iterations per second\n")
+    if sum(array.size for array in result.params) > MAX_PRINTED:
+        print("the weights are too many to print; --save keeps them")
+        return
     for name, array in result.params._asdict().items():
         lines = ["  ".join(map(_decimals, row)) for row in array]
         print("\n".join(f"{name if k == 0 else '':2}  {line}" for k, line in enumerate(lines)))
 
 
 def _settings(args: argparse.Namespace, train_rows: int) -> dict[str, Any]:
-    names = ("data", "hidden", "dtype", "optimizer", "learning_rate", "alpha", "tol", "factor", "seed")
+    names = ("data", "hidden", "dtype", "optimizer", "learning_rate", "alpha", "tol", "factor", "seed", "split")
     return {**{name: getattr(args, name) for name in names}, "train_rows": train_rows}
 
 

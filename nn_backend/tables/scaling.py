@@ -1,0 +1,118 @@
+"""Features scaled by their mean and deviation, whose sums are exact."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nn_backend.errors import DataError
+
+MIN_SPREAD, MAX_SPREAD = 1e-150, 1e150  # of a feature to standardise; beyond these a square is 0 or infinite
+
+
+class Standardization(NamedTuple):
+    """Mean and deviation of each feature.
+
+    Attributes
+    ----------
+    mean, deviation : ndarray (n0, 1)
+        In the units of the feature; the deviation of a constant feature is given as 1.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    def apply(self, X: np.ndarray) -> np.ndarray:
+        """Return (X - mean) / deviation, shape (n0, m)."""
+        with np.errstate(over="ignore"):  # fit and score refuse infinity
+            scaled: np.ndarray = (X - self.mean) / self.deviation
+        return scaled
+
+    def undo(self, scaled: np.ndarray) -> np.ndarray:
+        """Return scaled * deviation + mean, shape (n0, m)."""
+        values: np.ndarray = scaled * self.deviation + self.mean
+        return values
+
+    def to_lists(self) -> dict[str, list[float]]:
+        """Return the numbers by name, one for each feature, as JSON can hold them."""
+        return {name: array.ravel().tolist() for name, array in self._asdict().items()}
+
+
+def standardization(
+    X: np.ndarray,
+    weights: np.ndarray | None = None,
+    *,
+    starts: Sequence[int] | np.ndarray = (0,),
+    what: str = "feature",
+) -> Standardization:
+    """Return mean and deviation of each feature over the examples of X (n0, m).
+
+    Parameters
+    ----------
+    X : array (n0, m)
+        One example per column.
+    weights : array (m,), optional
+        How often each example counts, above 0.
+    starts : sequence of int
+        Where groups of examples begin, each of which has a column of means and deviations; by default all are one.
+    what : str
+        What errors call a row of X.
+
+    Raises
+    ------
+    DataError
+        If the values of a feature, unless all equal, lie closer together than 1e-150 or further apart than 1e150.
+
+    Notes
+    -----
+    The sums are exactly rounded, so the result does not depend on the machine or on the order of the examples.
+
+    Examples
+    --------
+    >>> scale = standardization(np.array([[1.0, 3.0]]))
+    >>> scale.apply(np.array([[1.0, 3.0, 5.0]]))
+    array([[-1.,  1.,  3.]])
+    """
+    low, high = np.minimum.reduceat(X, starts, axis=1), np.maximum.reduceat(X, starts, axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = high - low
+    constant = spread == 0
+    refused = ~constant & ~((spread >= MIN_SPREAD) & (spread <= MAX_SPREAD))
+    if refused.any():
+        k, group = np.argwhere(refused)[0]
+        raise DataError(
+            f"{what} {k + 1} lies between {low[k, group]:g} and {high[k, group]:g} and cannot be standardised; "
+            f"expected equal values, or values {MIN_SPREAD:g} to {MAX_SPREAD:g} apart"
+        )
+    share: Any = 1 if weights is None else weights
+    total = np.diff([*starts, X.shape[1]]) if weights is None else exact_sums(np.asarray(weights)[None], starts)
+    X = np.where(
+        _of_each(constant, X, starts), 0, X
+    )  # their rounded mean may differ from it, and their sum may overflow
+    mean = exact_sums(share * X, starts) / total
+    deviation = np.sqrt(exact_sums(share * (X - _of_each(mean, X, starts)) ** 2, starts) / total)
+    return Standardization(np.where(constant, low, mean), np.where(constant, 1.0, deviation))
+
+
+def exact_sums(values: np.ndarray, starts: Sequence[int] | np.ndarray = (0,)) -> np.ndarray:
+    """Return the sum of each row from one start to the next, (n, starts), rounded once: `math.fsum` of all at once.
+
+    Each round takes off the leading bits of all numbers: so few that their sum in any order needs no rounding.
+    """
+    parts, room = [], values.shape[1].bit_length() + 1
+    while 0 < (top := np.maximum.reduceat(np.abs(values), starts, axis=1)).max() < np.inf:
+        with np.errstate(over="ignore", invalid="ignore"):  # sums beyond all numbers are NaN
+            above = _of_each(np.ldexp(1.0, np.frexp(top)[1] + room), values, starts)
+            leading = (above + values) - above
+        parts.append(np.add.reduceat(leading, starts, axis=1))
+        values = values - leading
+    parts.append(np.add.reduceat(values, starts, axis=1))  # zeros, or what is not finite
+    return np.array([[math.fsum(sums) for sums in row] for row in np.stack(parts, axis=-1).tolist()])
+
+
+def _of_each(columns: np.ndarray, values: np.ndarray, starts: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Return for each column of values the one of its group, or the only one."""
+    if len(starts) == 1:
+        return columns  # which broadcasts, without a copy
+    return np.repeat(columns, np.diff([*starts, values.shape[1]]), axis=1)
