@@ -234,7 +234,7 @@ WRONG = {
         ),
         ("--folds 301", "error: cv is 301, which scikit-learn refuses: Cannot have number of splits n_splits=301"),
         ("--bootstrap 0", "error: bootstrap is 0; expected a number of resamples, at least 1"),
-        ("--by y", "error: marks is of no kind that is known; expected a file ending in .csv"),
+        ("--by y", "error: --by 'y' is the target; expected one other column of"),
         ("--cluster nonsense", "error: the cluster's address is 'nonsense'; expected one such as tcp://host:8786"),
         (
             "--hidden 1,2 --alpha 0,1 --tol 0,1 --plot a.svg",

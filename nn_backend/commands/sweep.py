@@ -1,6 +1,7 @@
 """Command sweep: train many networks, of each setting and start one, and say which are best."""
 
 import argparse
+import contextlib
 import json
 import math
 import sys
@@ -29,7 +30,7 @@ from nn_backend.export import save
 from nn_backend.files import check_output, replacing
 from nn_backend.grids import read_settings
 from nn_backend.many import fit_many
-from nn_backend.marks import ARTICLE, ARTICLE_TRAIN_ROWS
+from nn_backend.marks import ARTICLE, ARTICLE_TRAIN_ROWS, marks_file
 from nn_backend.model import Model
 from nn_backend.network import DTYPES
 from nn_backend.networks import FOLD, MEASURES, RESAMPLE, Networks
@@ -239,7 +240,8 @@ def _read_groups(args: argparse.Namespace) -> "pd.Series[Any] | None":
         return None
     import pandas as pd
 
-    source = open_source(args.data, read_form(args))
+    with marks_file() if args.data == ARTICLE else contextlib.nullcontext(args.data) as path:
+        source = open_source(path, read_form(args))
     name = find_name(args.by, source.names)
     if source.names.count(name) != 1 or name == find_name(args.target, source.names):
         what = "the target" if args.by == args.target else f"in {args.data} {source.names.count(name)} times"
