@@ -283,6 +283,8 @@ def _networks_parts(networks: Networks) -> tuple[dict[str, np.ndarray], dict[str
     numbers = [name for name, kind in networks.table.dtypes.items() if kind in ("int64", "float64")]
     tensors |= {f"table/{name}": networks.table[name].to_numpy() for name in numbers}
     meaning = {name: getattr(networks, name) for name in ("output", "features", "target", "labels", "part", "training")}
+    if networks.encoding is not None:
+        meaning["encoding"] = networks.encoding.to_json()
     words = {name: networks.table[name].tolist() for name in networks.table if name not in numbers}
     score = networks.oob_score if networks.oob_score is None else np.asarray(networks.oob_score).tolist()
     return tensors, meaning | {"columns": [*networks.table], "words": words, "oob_score": score}
@@ -320,6 +322,7 @@ def _read_networks(tensors: Mapping[str, np.ndarray], meaning: Mapping[str, Any]
         target=meaning["target"],
         labels=labels and tuple(labels),
         part=meaning["part"],
+        encoding=Encoding.from_json(encoding) if (encoding := meaning.get("encoding")) else None,
         oob_score=np.array(score) if isinstance(score, list) else score,
         training=meaning["training"],
     )

@@ -26,7 +26,7 @@ DEFAULTS = {  # None: depends on others
     "factor": None,
 }
 WHOLE = ("n_hidden", "iterations", "seed")
-MEANING = ("features", "target", "labels")
+MEANING = ("features", "target", "labels", "encoding")
 OWN_COLUMNS = {*DEFAULTS, "max_iterations", "best_iteration", *MEASURES, "status", FOLD, RESAMPLE}
 NUMBERS_AT_ONCE = 2**23  # of rows that stand one after the other for networks that have their own
 

@@ -13,7 +13,7 @@ from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, ArrayTypeError, DataError
 from nn_backend.model import Model
 from nn_backend.network import predict_proba, score
-from nn_backend.tables import Standardization, column_names, quoted, read_features, read_targets
+from nn_backend.tables import Encoding, Standardization, column_names, quoted, read_targets
 
 if TYPE_CHECKING:  # see files.py
     import pandas as pd
@@ -75,7 +75,7 @@ class Networks:
         order asked; each has all its groups, folds or resamples together.
     sizes : mapping of int to Params
         By their number of hidden units, the networks of that size in the table's order, with a leading axis.
-    output, features, target, labels
+    output, features, target, labels, encoding
         As in `Model`.
     scales : Scales
         How features and numbers to predict are scaled.
@@ -95,6 +95,7 @@ class Networks:
     target: str | None = None
     labels: tuple[Any, ...] | None = None
     part: str | None = None
+    encoding: Encoding | None = None
     oob_score: Any = None
     training: Mapping[str, Any] = field(default_factory=dict)
     refit: Callable[[int], Model] | None = field(default=None, repr=False)
@@ -299,8 +300,7 @@ class Networks:
             return rows
         if self.features is None:
             raise ArrayTypeError("X is a data frame, and the networks' features have no names; expected an array")
-        check_columns(X, self.features)
-        return read_features(X, self.features, "the data frame")
+        return (self.encoding or Encoding.of_numbers(self.features)).read(X, "the data frame")
 
     def _framed(self, values: np.ndarray, index: Any) -> Any:
         """Return values (n2, m) or (networks, n2, m) as a Series, or a DataFrame with a column for each row."""
@@ -327,6 +327,7 @@ class Networks:
             features=self.features,
             target=self.target,
             labels=self.labels,
+            encoding=self.encoding,
             standardization=scales.features,
             target_scale=scales.target,
             training={**self.training, **{name: known[name] for name in known if name not in MEASURES}},

@@ -645,7 +645,7 @@ def test_wrong_questions_are_one_clear_sentence() -> None:
     for ask, error, message in (
         (lambda: grouped["e"], nn.DataError, "store 'e' has no network; these have: 'a', 'b', 'c', 'd'"),
         (lambda: grouped.predict_proba(frame.assign(store="z"), by="store"), nn.DataError, "store 'z' has no network"),
-        (lambda: grouped.predict_proba(frame.drop(columns="b")), nn.DataError, "the data frame has 0 columns 'b'"),
+        (lambda: grouped.predict_proba(frame.drop(columns="b")), nn.DataError, "the data frame lacks the column 'b'"),
         (lambda: plain.predict_proba(frame), nn.ArrayTypeError, "features have no names; expected an array"),
         (lambda: plain.predict_proba(X, by=groups_of()), nn.ArgumentError, "by is given; expected None"),
         (lambda: plain.predict_proba(X, reduce="max"), nn.ArgumentError, "reduce is 'max'; accepted: None, mean, std"),

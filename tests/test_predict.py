@@ -706,3 +706,65 @@ def test_auto_and_cpu(folder, run_here):
     assert expected.code == 0
     automatic = run_here("--model", "model", "--data", "marks", "--device", "auto")
     np.testing.assert_allclose(probabilities_of(automatic.out), probabilities_of(expected.out), rtol=1e-12)
+
+
+# Tables as people have them
+
+
+def words_model() -> tuple[nn.Model, pd.DataFrame]:
+    frame = pd.DataFrame({"id": ["007", "008", "009", "010"], "x1": [1.5, 2, 3, 4], "job": list("abca")})
+    frame["y"] = ["no", "yes", "no", "yes"]
+    table = nn.load_table(pd.concat([frame, frame]), features=["x1", "job"])
+    known = {"features": table.features, "target": "y", "labels": table.labels, "encoding": table.encoding}
+    model = nn.Model(draw((4, 2, 1)), **known)
+    nn.save("model", model)
+    return model, frame
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.csv.gz", "out.parquet", "OUT.CSV"])
+def test_words_are_encoded_and_columns_kept_in_every_format(folder, run_here, name):
+    model, frame = words_model()
+    frame.to_csv("a.csv", index=False, sep=";", decimal=",")
+    done = run_here("--model", "model", "--data", "a.csv", "--output", name, "--keep", "id")
+    assert done.code == 0
+    read = pd.read_parquet if name.endswith("parquet") else functools.partial(pd.read_csv, dtype={"id": str})
+    written = read(name)
+    assert written["id"].tolist() == ["007", "008", "009", "010"]
+    np.testing.assert_array_equal(written["probability"], model.predict_proba(frame)[0])
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [(["no", "", "", "yes"], " of the 2 rows with a true value"), ([""] * 4, None), (["no", "yes", "no", "yes"], "")],
+)
+def test_rows_without_a_true_value_are_predicted_and_not_scored(folder, run_here, labels, said):
+    model, frame = words_model()
+    frame.assign(y=labels).to_csv("a.csv", index=False)
+    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+    assert (done.code, len(pd.read_csv("out.csv"))) == (0, 4)
+    known = frame.assign(y=labels)[[label != "" for label in labels]]
+    if said is None:
+        assert "accuracy" not in done.out
+    else:
+        reached = model.score(known, (known["y"] == "yes").to_numpy(float)[None])
+        assert done.out.endswith(f"accuracy {reached.accuracy:.4f}, cost {reached.cost:.3f}{said}\n")
+
+
+def test_a_word_that_the_training_had_not(folder, run_here):
+    model, frame = words_model()
+    frame.loc[2, "job"] = "d"
+    frame.to_csv("a.csv", index=False)
+    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+    assert done.code == 2
+    assert "error: a.csv, column 'job', row 3: 'd' is none of the words in training, 'a', 'b', 'c'; " in done.err
+    assert run_here("--model", "model", "--data", "a.csv", "--output", "out.csv", "--unknown", "ignore").code == 0
+    expected = model.predict_proba(model.encode(frame, unknown="ignore"))[0]
+    np.testing.assert_array_equal(pd.read_csv("out.csv")["probability"], expected)
+
+
+def test_an_output_of_another_format_is_refused(folder, run_here):
+    words_model()
+    write("a.csv", ["x1,job", "1,a"])
+    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.xlsx")
+    said = "--output is 'out.xlsx'; expected a name ending in .csv, .csv.gz, .parquet"
+    assert done == (2, "", f"error: {said}\n")

@@ -2,6 +2,7 @@
 
 import bz2
 import csv
+import dataclasses
 import decimal
 import gzip
 import io
@@ -922,3 +923,60 @@ def test_each_part_has_its_share_of_every_class(train_rows):
     np.testing.assert_array_equal(np.sort(np.r_[train, test]), np.arange(24))
     assert np.abs(y[:, train].sum(axis=1) - np.array([4, 8, 12]) * train_rows / 12).max() < 1
     np.testing.assert_array_equal(nn.tables.split_rows(y, 5, how="first")[0], np.arange(5))
+
+
+# Models that know how a table is encoded
+
+
+def mixed(m: int = 60) -> pd.DataFrame:
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({"X": draw.normal(size=m), "w1": draw.normal(size=m), "s": draw.choice(["no", "yes"], m)})
+    frame["k"] = draw.choice(["u", "v", "w"], m)
+    frame["y"] = np.where(frame["X"] > 0, "b", "a")
+    frame.loc[3, "w1"], frame.loc[5, "k"], frame.loc[7, "s"] = np.nan, None, None
+    return frame
+
+
+def trained(frame: pd.DataFrame, *, standardized: bool = True, dtype: str = "float64") -> nn.Model:
+    table = nn.load_table(frame, missing="mean")
+    scale = nn.standardization(table.X) if standardized else None
+    X = scale.apply(table.X) if standardized else table.X
+    result = nn.fit(X, table.y, nn.init_params(len(X), 4, factor=0.5, dtype=dtype), iterations=20)
+    known = {"features": table.features, "target": "y", "labels": table.labels, "encoding": table.encoding}
+    return nn.Model.of(result, standardization=scale, **known)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("standardized", [True, False])
+def test_onnx_takes_the_columns_as_the_model_does(standardized, dtype):
+    """The columns have names that the graph has for its own arrays."""
+    runtime = pytest.importorskip("onnxruntime")
+    frame = mixed()
+    model = trained(frame, standardized=standardized, dtype=dtype)
+    session = runtime.InferenceSession(nn.to_onnx(model).SerializeToString())
+    columns = {name: frame[name].fillna("") if name in "sk" else frame[name] for name in ("X", "w1", "s", "k")}
+    given = {name: column.to_numpy(object if name in "sk" else float)[:, None] for name, column in columns.items()}
+    np.testing.assert_allclose(session.run(None, given)[0].T, model.predict_proba(frame), rtol=1e-5, atol=1e-6)
+    given["k"][0] = "x"
+    with pytest.raises(Exception, match="Unknown Category"):
+        session.run(None, given)
+
+
+def test_a_saved_model_keeps_its_encoding(folder):
+    frame = mixed()
+    model = trained(frame)
+    nn.save("model", model)
+    loaded = nn.load("model")
+    assert loaded.encoding == model.encoding
+    np.testing.assert_array_equal(loaded.predict_proba(frame), model.predict_proba(frame))
+    with pytest.raises(nn.DataError, match="the encoding gives the inputs"):
+        dataclasses.replace(model, encoding=nn.tables.Encoding.of_numbers(["a"]))
+
+
+def test_networks_keep_the_encoding_of_a_frame(folder):
+    frame = mixed().dropna()
+    networks = nn.fit_many(frame, "y", {"seed": [0, 1]}, iterations=5)
+    expected = np.stack([model.predict_proba(frame)[0] for model in networks], axis=1)
+    nn.save("networks", networks)
+    for asked in (networks, nn.load("networks")):
+        np.testing.assert_array_equal(asked.predict_proba(frame).to_numpy(), expected)

@@ -85,7 +85,8 @@ def main(arguments: Sequence[str]) -> int:
         )
     seconds = perf_counter() - begun
     meaning: dict[str, Any] = {"features": data.features, "target": data.target, "labels": data.labels}
-    networks = replace(networks, **meaning)
+    encoded = {**meaning, "encoding": data.encoding}
+    networks = replace(networks, **encoded)
     choices, keys = _choices(networks)
     none = bool(np.isnan(keys).all())
     first = choices.iloc[np.argsort(keys, kind="stable")[: args.best]]
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     if networks.part == RESAMPLE:
         best = _ensemble(networks, int(first.index[0]))
     elif networks.part in (None, FOLD) and not none:
-        best = replace(networks.best(), **meaning, encoding=data.encoding, data_sha256=digest(X, y))
+        best = replace(networks.best(), **encoded, data_sha256=digest(X, y))
         if rows < data.X.shape[1]:
             test = _finite(best.score(data.X[:, rows:], data.y[:, rows:])._asdict())
     ended = networks.table["status"].value_counts().to_dict()

@@ -238,14 +238,10 @@ def _check_outputs(args: argparse.Namespace) -> None:
     source = Path(args.data)
     if args.resume and not args.checkpoint:
         raise ArgumentError("--resume goes on from a file that --checkpoint names; name it")
-    for path, package in (
-        (args.save, "safetensors.numpy"),
-        (args.onnx, "onnx"),
-        (args.checkpoint, "safetensors.numpy"),
-    ):
-        if path:
-            import_extra(package)
-            check_output(path, source)
+    needed = {args.save: "safetensors.numpy", args.onnx: "onnx", args.checkpoint: "safetensors.numpy"}
+    for path in filter(None, needed):
+        import_extra(needed[path])
+        check_output(path, source)
     if args.plot:
         check_plot(args.plot, source)
     given = {name: getattr(args, name) for name in ("save", "onnx", "plot", "checkpoint")}
