@@ -106,10 +106,14 @@ class TextSource(Source):
         import duckdb
 
         numbers = {name: kind for name, kind in self._text.numbers.items() if name in columns}
+        nulls = [""]  # DuckDB compares each value with each: first with the one that most files have
         while True:
             try:
-                return collect(self._chunks(columns, numbers), columns)
+                return collect(self._chunks(columns, numbers, nulls), columns)
             except duckdb.ConversionException as error:  # below the first rows, by which a column seemed one of numbers
+                if nulls is not NULLS:
+                    nulls = NULLS
+                    continue
                 said = re.search(r'column "c(\d+)"', str(error))
                 wrong = [self.names[int(said[1])]] if said else columns
                 if not [name for name in wrong if numbers.pop(name, None)]:
@@ -123,7 +127,9 @@ class TextSource(Source):
                 as_numbers(chunk[name], name, self.where, rows + 1, may_miss=True)
             rows += len(find_missing(chunk[columns[0]]))
 
-    def _chunks(self, columns: Sequence[str], numbers: Mapping[str, str]) -> Iterator[dict[str, Values]]:
+    def _chunks(
+        self, columns: Sequence[str], numbers: Mapping[str, str], nulls: Sequence[str] = NULLS
+    ) -> Iterator[dict[str, Values]]:
         text = self._text
         ids = {name: f"c{k}" for k, name in enumerate(self.names)}
         plain = [numbers.get(name) == "plain" for name in self.names]
@@ -143,8 +149,8 @@ class TextSource(Source):
                 "escape": "'\"'",
                 "skip": str(0 if text.sep == " " else text.skip),
                 "decimal_separator": literal(text.decimal),
-                "nullstr": f"[{', '.join(map(literal, NULLS))}]",
-                "max_line_size": str(2**27),
+                "nullstr": f"[{', '.join(map(literal, nulls))}]",
+                "max_line_size": str(2**21),
                 "compression": literal(compression),
             }
             if text.comment and text.sep != " ":
