@@ -249,8 +249,7 @@ def _check_outputs(args: argparse.Namespace) -> None:
     if len(set(outputs)) < len(outputs):
         raise ArgumentError("--save, --onnx, --plot and --checkpoint name the same file; choose a name for each")
     for name, kind in (("save", ".safetensors"), ("onnx", ".onnx")):
-        path = given[name]
-        if path and path.suffix.lower() not in ("", kind):
+        if (path := given[name]) and path.suffix.lower() not in ("", kind):
             raise ArgumentError(f"--{name} is {str(path)!r}; expected a name ending in {kind}, which is what it writes")
 
 
