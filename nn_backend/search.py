@@ -1,21 +1,18 @@
 """A search over the estimators' parameters that trains candidates together; needs the extra ``sklearn``."""
 
 import contextlib
-import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
-from nn_backend.engines.machine import count_threads
 from nn_backend.errors import ArgumentError, NNBackendError
 from nn_backend.estimator import ShallowNetClassifier, ShallowNetRegressor
 from nn_backend.shallow_net import ShallowNet
-from nn_backend.stacks import Fold, Reached, Stack, reading, stack
+from nn_backend.stacks import Fold, Reached, Stack, stack, together
 
 # isort: split
 from sklearn.base import clone, is_classifier
@@ -157,30 +154,14 @@ class _Task:
         """Return what scikit-learn makes its tables of: of each candidate, its score and times on each fold."""
         self._found: list[dict[str, Any] | None] = [None] * (len(self.folds) * len(self.candidates))
         self._unfinished = 0
-        stacks = stack(self._stackable())
-        on_cpu = all(each.models[0].device == "cpu" for each in stacks)
-        workers = count_threads() if on_cpu else 1
-        threads = max(1, workers // max(1, len(stacks)))
-        stopped = threading.Event()
-
-        def look(_: int) -> None:
-            if stopped.is_set():
-                raise KeyboardInterrupt
-
-        pool = ThreadPoolExecutor(workers)
-        try:
-            ahead: list[tuple[int, Stack, Future[Reached]]] = []
-            for k in range(len(self.folds)):
-                calls = [
-                    (k, each, pool.submit(each.train, fold, threads=threads, progress=look))
-                    for each, fold in self._read(k, stacks)
-                ]
-                self._collect(ahead)  # while those of this fold are being trained
-                ahead = calls
-            self._collect(ahead)
-        finally:
-            stopped.set()
-            pool.shutdown(cancel_futures=True)
+        readers: dict[str, list[Stack]] = {}
+        for each in stack(self._stackable()):
+            readers.setdefault(each.reading, []).append(each)
+        for stacks in readers.values():
+            for folds in together(self._read(stacks[0].models[0])):
+                for each in stacks:
+                    with contextlib.suppress(NNBackendError, ValueError):  # `_alone` reports it
+                        self._keep(each, each.train(folds))
         if self._unfinished:
             warnings.warn(
                 f"max_iter was reached by {self._unfinished} of {len(self._found)} networks before their largest "
@@ -196,67 +177,53 @@ class _Task:
             model = clone(self.search.estimator).set_params(**clone(candidate, safe=False))
             if type(model) not in (ShallowNetClassifier, ShallowNetRegressor) or model.early_stopping or model.verbose:
                 continue
-            try:
-                model._check_parameters()
-            except ArgumentError:
-                continue  # `_alone` reports it
             if set(self.fit_params) <= {"sample_weight"}:
-                yield place, model
+                with contextlib.suppress(ArgumentError):  # `_alone` reports it
+                    model._check_parameters()
+                    yield place, model
 
-    def _read(self, k: int, stacks: Sequence[Stack]) -> Iterator[tuple[Stack, Fold]]:
-        """Yield each stack with a fold as it reads that; without one where the fold cannot be read."""
-        train, left_out = self.folds[k]
-        X, y, asked = (_safe_indexing(*given) for given in ((self.X, train), (self.y, train), (self.X, left_out)))
-        weights = _check_method_params(self.X, self.fit_params, indices=train).get("sample_weight")
-        known: dict[str, Fold | None] = {}
-        for each in stacks:
-            key = repr(reading(each.models[0]))
-            if key not in known:
-                known[key] = None
-                with contextlib.suppress(NNBackendError, ValueError):  # `_alone` reports it
-                    known[key] = Fold.read(each.models[0], X, y, weights, asked)
-            if (fold := known[key]) is not None:
-                yield each, fold
+    def _read(self, model: ShallowNet) -> Iterator[Fold]:
+        """Yield the folds that a model can read."""
+        for k, (train, left_out) in enumerate(self.folds):
+            X, y, asked = (_safe_indexing(*given) for given in ((self.X, train), (self.y, train), (self.X, left_out)))
+            weights = _check_method_params(self.X, self.fit_params, indices=train).get("sample_weight")
+            with contextlib.suppress(NNBackendError, ValueError):  # `_alone` reports it
+                yield Fold.read(k, model, X, y, weights, asked)
 
-    def _collect(self, calls: Iterable[tuple[int, Stack, Future[Reached]]]) -> None:
-        """Wait for calls on a fold, and score what they trained."""
-        for k, each, call in calls:
-            try:
-                reached = call.result()
-            except (NNBackendError, ValueError):
-                continue  # `_alone` reports it
-            began, scores = time.perf_counter(), self._score(k, each, reached)
-            seconds = (time.perf_counter() - began) / max(1, len(scores))
-            for n, score in scores.items():
-                self._unfinished += bool(each.models[n].tol and reached.status[n] == "done")
-                self._found[each.places[n] * len(self.folds) + k] = {
+    def _keep(self, each: Stack, reached: Reached) -> None:
+        """Score what candidates reached on folds, and write it down."""
+        began, is_class = time.perf_counter(), is_classifier(self.search.estimator)
+        is_usual = self.search.scoring is None or self.search.scoring == ("accuracy" if is_class else "r2")
+        answers = reached.answers() if is_usual else [None] * len(reached.folds)
+        scores = [self._score(each, reached, k, answer) for k, answer in enumerate(answers)]
+        seconds = (time.perf_counter() - began) / reached.status.size
+        for k, fold in enumerate(reached.folds):
+            for n, score in scores[k].items():
+                self._unfinished += bool(each.models[n].tol and reached.status[n, k] == "done")
+                self._found[each.places[n] * len(self.folds) + fold.number] = {
                     "fit_error": None,
                     "test_scores": score,
-                    "n_test_samples": reached.fold.asked.shape[1],
+                    "n_test_samples": fold.asked.shape[1],
                     "fit_time": reached.seconds,
                     "score_time": seconds,
                 }
 
-    def _score(self, k: int, each: Stack, reached: Reached) -> dict[int, Any]:
+    def _score(self, each: Stack, reached: Reached, k: int, answers: Any) -> dict[int, Any]:
         """Return the scores, on the examples that a fold leaves out, of those candidates that did not diverge."""
-        left_out, m, scoring = self.folds[k][1], reached.fold.asked.shape[1], self.search.scoring
+        left_out, m = self.folds[reached.folds[k].number][1], reached.folds[k].asked.shape[1]
         y, params = _safe_indexing(self.y, left_out), _check_method_params(self.X, self.score_params, indices=left_out)
-        sound, is_class = np.flatnonzero(reached.status != "diverged"), is_classifier(self.search.estimator)
-        weights = params.get("sample_weight")
-        is_usual = scoring is None or scoring == ("accuracy" if is_class else "r2")
-        if not is_usual or m < 2 or (weights is not None and not np.any(weights)):  # scikit-learn warns of few examples
-            X = _safe_indexing(self.X, left_out)
-            models = {n: each.fitted(n, reached) for n in sound.tolist()}
-            options = params, self.search.error_score
-            return {n: _score(model, X, y, self.scorer, *options) for n, model in models.items()}
-        answers, y = reached.answer(), np.asarray(y).reshape(m, -1)
-        if is_class:
+        sound, weights = np.flatnonzero(reached.status[:, k] != "diverged").tolist(), params.get("sample_weight")
+        if answers is None or m < 2 or (weights is not None and not np.any(weights)):  # it warns of few examples
+            X, options = _safe_indexing(self.X, left_out), (self.scorer, params, self.search.error_score)
+            return {n: _score(each.fitted(n, k, reached), X, y, *options) for n in sound}
+        y = np.asarray(y).reshape(m, -1)
+        if is_classifier(self.search.estimator):
             scores = np.average(answers == y[:, 0], axis=1, weights=weights)
         else:
             columns = np.moveaxis(answers, 1, 0).reshape(m, -1)  # each network's outputs
             scores = r2_score(np.tile(y, len(answers)), columns, sample_weight=weights, multioutput="raw_values")
             scores = scores.reshape(len(answers), -1).mean(axis=1)
-        return dict(zip(sound.tolist(), scores[sound].tolist(), strict=True))
+        return {n: float(scores[n]) for n in sound}
 
     def _alone(self, place: int, k: int) -> dict[str, Any]:
         """Return what a candidate that is trained by itself reaches on a fold."""

@@ -1,15 +1,19 @@
-"""Candidates of a search that one call of `nn_backend.fit` trains, and folds as they read them."""
+"""Folds as an estimator reads them, and candidates of a search that one call of `nn_backend.fit` trains on them."""
 
 import copy
-import functools
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from nn_backend.backend import get_backend
+from nn_backend.checkpoint import Row
 from nn_backend.descent import fit
+from nn_backend.engines.engine import Score
 from nn_backend.equations import Params
+from nn_backend.network import compute_layer, get_output
 from nn_backend.run import FitResult
 from nn_backend.shallow_net import LOOK_EVERY, Rows, ShallowNet
 
@@ -19,7 +23,8 @@ from sklearn.utils import check_random_state
 
 NUMBERS = ("alpha", "tol", "random_state", "learning_rate_init")  # in these, networks of one call may differ
 WITHOUT_EFFECT = ("warm_start", "validation_fraction", "n_iter_no_change")  # in a new network without early stopping
-AT_ONCE = 16  # networks of a call: few enough for all threads to have calls, many enough for these to be worth it
+NETWORKS_AT_ONCE = 64  # in a call and on a fold, at most: with the next, the bound of the memory that a call takes
+NUMBERS_AT_ONCE = 2**20  # in a call's rows; where a single fold has as many, it is long enough for a call of its own
 
 
 class Fold(NamedTuple):
@@ -27,6 +32,8 @@ class Fold(NamedTuple):
 
     Attributes
     ----------
+    number : int
+        Which of the search's folds it is.
     reader : ShallowNet
         The model that has read the former, and thereby knows classes and scales.
     rows : Rows
@@ -35,39 +42,41 @@ class Fold(NamedTuple):
         Scaled features of those left out.
     """
 
+    number: int
     reader: ShallowNet
     rows: Rows
     asked: np.ndarray
 
     @classmethod
-    def read(cls, model: ShallowNet, X: Any, y: Any, weights: Any, asked: Any) -> "Fold":
+    def read(cls, number: int, model: ShallowNet, X: Any, y: Any, weights: Any, asked: Any) -> "Fold":
         """Return the fold as a model with such parameters reads it."""
         reader = clone(model)
         rows, _ = reader._read(X, y, weights, going_on=False, classes=None)
         reader._learn_scales(rows)
-        return cls(reader, reader._scaled(rows), reader._scale_features(asked))
+        return cls(number, reader, reader._scaled(rows), reader._scale_features(asked))
 
 
 class Reached(NamedTuple):
-    """What the candidates of a stack reached on a fold.
+    """What candidates reached on folds: ``at`` are their networks' places, (candidates, folds), in the leading axes."""
 
-    ``at`` are the places of their networks in the result's leading axes, of several starts those of the best.
-    """
-
-    fold: Fold
+    folds: Sequence[Fold]
     result: FitResult
     at: tuple[np.ndarray, ...]
     seconds: float
 
     @property
     def status(self) -> np.ndarray:
-        """Why the training of each candidate's network ended."""
+        """Why the training of each network ended, (candidates, folds)."""
         return np.asarray(self.result.status[self.at])
 
-    def answer(self) -> np.ndarray:
-        """Return what each network predicts for the examples left out, (candidates, k) or (candidates, k, n2)."""
-        params = Params(*(array[self.at] for array in self.result.params))
-        return np.asarray(self.fold.reader._answer(self.fold.reader._compute(params, self.fold.asked)))
+    def answers(self) -> list[np.ndarray]:
+        """Return what is predicted for the examples of each fold left out, (candidates, k) or (candidates, k, n2)."""
+        params = Params(*(array[self.at].astype(np.float64) for array in self.result.params))  # as `predict` does
+        backend, output = get_backend(self.result.backend), get_output(self.result.output)
+        asked = [fold.asked for fold in self.folds]
+        z2 = compute_layer("z2", params, np.concatenate(asked, axis=1), backend, output, _numbers(asked))
+        ends = np.cumsum([X.shape[1] for X in asked])[:-1]
+        return [fold.reader._answer(own) for fold, own in zip(self.folds, np.split(z2, ends, axis=-1), strict=True)]
 
 
 class Stack:
@@ -83,18 +92,16 @@ class Stack:
 
     def __init__(self, places: Sequence[int], models: Sequence[ShallowNet]) -> None:
         self.places, self.models = places, models
-        self._starts = functools.cache(self._draw)
+        settings = models[0].get_params(deep=False)
+        self.reading = repr((settings.get("class_weight"), settings["standardize"]))  # those that matter to a `Fold`
 
-    def _draw(self, n0: int, n2: int) -> Params:
-        """Draw where the networks begin, which is the same for each fold."""
-        generators = [check_random_state(copy.deepcopy(model.random_state)) for model in self.models]
-        seeds = [model._draw_seed(generator) for model, generator in zip(self.models, generators, strict=True)]
-        return self.models[0]._start(n0, n2, seeds)
-
-    def train(self, fold: Fold, **options: Any) -> Reached:
-        """Train all on a fold; ``options`` are further arguments of `fit`."""
-        began, first, rows = time.perf_counter(), self.models[0], fold.rows
-        starts, every = self._starts(len(rows.X), len(rows.y)), np.arange(len(self.models))
+    def train(self, folds: Sequence[Fold]) -> Reached:
+        """Train all on folds with the same number of outputs."""
+        began, first, kind = time.perf_counter(), self.models[0], folds[0].reader._output
+        X, y, weights = zip(*(fold.rows for fold in folds), strict=True)
+        seeds = [model._draw_seed(check_random_state(copy.deepcopy(model.random_state))) for model in self.models]
+        starts = first._start(len(X[0]), len(y[0]), seeds)  # the same for each fold
+        starts = Params(*(np.repeat(array[..., None, :, :], len(folds), axis=-3) for array in starts))
         lead = starts.w1.shape[:-2]
 
         def each(name: str) -> np.ndarray:
@@ -102,48 +109,79 @@ class Stack:
             return np.broadcast_to(values.reshape(-1, *[1] * (len(lead) - 1)), lead)
 
         result = fit(
-            rows.X,
-            rows.y,
+            np.concatenate(X, axis=1),
+            np.concatenate(y, axis=1),
             starts,
-            output=fold.reader._output,
+            output=kind,
             optimizer=first.solver,
             learning_rate=None if first.learning_rate_init is None else each("learning_rate_init"),
             alpha=each("alpha"),
-            weights=rows.weights,
+            weights=None if weights[0] is None else np.concatenate(weights),
+            network=_numbers(X),
             tol=each("tol"),
             iterations=first.max_iter,
             backend=first.device,
             engine=first.engine,
             log_every=LOOK_EVERY,
-            **options,
         )
-        at = (every, first._best(result, rows, each("alpha"))) if first.n_init > 1 else (every,)
-        return Reached(fold, result, at, (time.perf_counter() - began) / len(every))
+        if result.interrupted:
+            raise KeyboardInterrupt
+        candidates, numbers = np.indices((lead[0], lead[-1]), sparse=True)
+        at = (candidates, numbers)
+        if first.n_init > 1:
+            alpha = each("alpha")[..., 0]
+            best = [first._best(_of(k, result), fold.rows, alpha) for k, fold in enumerate(folds)]
+            at = (candidates, np.stack(best, axis=1), numbers)
+        at = np.broadcast_arrays(*at)
+        return Reached(folds, result, at, (time.perf_counter() - began) / at[0].size)
 
-    def fitted(self, n: int, reached: Reached) -> ShallowNet:
-        """Return a candidate's estimator as its own ``fit`` would leave it."""
+    def fitted(self, n: int, k: int, reached: Reached) -> ShallowNet:
+        """Return a candidate's estimator as its own ``fit`` on a fold would leave it."""
         model = copy.copy(self.models[n])
-        model.__dict__.update({name: value for name, value in vars(reached.fold.reader).items() if name.endswith("_")})
-        model._keep(reached.result.one(*(int(places[n]) for places in reached.at)))
+        reader = reached.folds[k].reader
+        model.__dict__.update({name: value for name, value in vars(reader).items() if name.endswith("_")})
+        model._keep(reached.result.one(*(int(places[n, k]) for places in reached.at)))
         return model
 
 
 def stack(candidates: Iterable[tuple[int, ShallowNet]]) -> list[Stack]:
-    """Return candidates, given with their places in the search, in stacks, those of the largest networks first."""
+    """Return candidates, given with their places in the search, in stacks."""
     alike: dict[str, list[tuple[int, ShallowNet]]] = {}
     for place, model in candidates:
-        shared = {key: value for key, value in model.get_params(deep=False).items() if key not in NUMBERS}
-        kind = {key: value for key, value in shared.items() if key not in WITHOUT_EFFECT}
+        kind = {k: v for k, v in model.get_params(deep=False).items() if k not in (*NUMBERS, *WITHOUT_EFFECT)}
         alike.setdefault(repr((kind, model.learning_rate_init is None)), []).append((place, model))
     stacks = []
-    for members in sorted(alike.values(), key=lambda members: -members[0][1].n_hidden):
-        at_once = max(1, AT_ONCE // members[0][1].n_init)
+    for members in alike.values():
+        at_once = max(1, NETWORKS_AT_ONCE // members[0][1].n_init)
         for first in range(0, len(members), at_once):
             stacks.append(Stack(*zip(*members[first : first + at_once], strict=True)))
     return stacks
 
 
-def reading(model: ShallowNet) -> Mapping[str, Any]:
-    """Return the parameters by which a model reads a fold."""
-    settings = model.get_params(deep=False)
-    return {name: settings[name] for name in ("class_weight", "standardize") if name in settings}
+def together(folds: Iterable[Fold]) -> Iterator[list[Fold]]:
+    """Yield folds in runs for one call: with the same number of outputs, and not too many numbers."""
+    run: list[Fold] = []
+    for fold in folds:
+        size = sum(each.rows.X.size for each in (*run, fold))
+        if run and (size > NUMBERS_AT_ONCE or len(fold.rows.y) != len(run[0].rows.y)):
+            yield run
+            run = []
+        run.append(fold)
+    if run:
+        yield run
+
+
+def _numbers(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Return of which array (n0, m) each column is, where they stand one after the other."""
+    return np.repeat(np.arange(len(arrays)), [array.shape[1] for array in arrays])
+
+
+def _of(k: int, result: FitResult) -> FitResult:
+    """Return the end of what the networks of one fold reached."""
+    last = result.rows[-1]
+    return replace(
+        result,
+        params=Params(*(array[..., k, :, :] for array in result.params)),
+        rows=[Row(last.iteration, Score(*(values[..., k] for values in last.score)), None)],
+        status=result.status[..., k],
+    )

@@ -46,7 +46,7 @@ CASES = {
         WORDS,
         {},
         0,
-        12,
+        6,
     ),
     "one by one": (
         CLASSIFIER,
@@ -56,7 +56,7 @@ CASES = {
         WORDS,
         {},
         4,
-        6,
+        3,
     ),
     "rules": (
         CLASSIFIER,
@@ -69,7 +69,7 @@ CASES = {
         WORDS,
         {},
         0,
-        16,
+        8,
     ),
     "classes and starts": (
         CLASSIFIER,
@@ -78,9 +78,9 @@ CASES = {
         *IRIS,
         {},
         0,
-        12,
+        4,
     ),
-    "a class that is missing": (CLASSIFIER, SIZES, {"cv": KFold(3)}, *IRIS, {}, 0, 6),
+    "a class that is missing": (CLASSIFIER, SIZES, {"cv": KFold(3)}, *IRIS, {}, 0, 2),
     "callables": (
         CLASSIFIER,
         SIZES,
@@ -89,7 +89,7 @@ CASES = {
         WORDS,
         {},
         0,
-        4,
+        2,
     ),
     "groups": (
         CLASSIFIER,
@@ -99,7 +99,7 @@ CASES = {
         WORDS,
         {"groups": np.arange(120) // 7},
         0,
-        8,
+        2,
     ),
     "pairs of rows": (
         CLASSIFIER,
@@ -109,9 +109,9 @@ CASES = {
         WORDS[::-1],
         {},
         0,
-        4,
+        2,
     ),
-    "numbers": (REGRESSOR, SIZES | {"standardize": [True, False]}, {}, *DIABETES, {}, 0, 20),
+    "numbers": (REGRESSOR, SIZES | {"standardize": [True, False]}, {}, *DIABETES, {}, 0, 4),
     "several numbers": (
         REGRESSOR,
         {"alpha": [0.1, 1, 5], "n_init": [2]},
@@ -120,7 +120,7 @@ CASES = {
         np.stack([DIABETES[1], DIABETES[0][:, 2] ** 2], axis=1),
         {},
         0,
-        3,
+        1,
     ),
     "weights": (
         REGRESSOR,
@@ -129,7 +129,7 @@ CASES = {
         *DIABETES,
         {"sample_weight": np.random.default_rng(0).uniform(0, 2, 442).round()},
         0,
-        4,
+        2,
     ),
     "a pipeline": (
         make_pipeline(StandardScaler(), CLASSIFIER),
