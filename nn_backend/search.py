@@ -1,10 +1,11 @@
 """A search over the estimators' parameters that trains candidates together; needs the extra ``sklearn``."""
 
 import contextlib
+import functools
 import time
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, Self
 
 import numpy as np
@@ -15,17 +16,14 @@ from nn_backend.shallow_net import ShallowNet
 from nn_backend.stacks import Fold, Reached, Stack, stack, together
 
 # isort: split
+from joblib import parallel_backend  # type: ignore[import-untyped]
+from joblib.parallel import ParallelBackendBase  # type: ignore[import-untyped]
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
-from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
-from sklearn.model_selection._validation import (
-    _fit_and_score,
-    _insert_error_scores,
-    _score,
-    _warn_or_raise_about_fit_failures,
-)
-from sklearn.utils import _safe_indexing, indexable
+from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection._validation import _score
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params
 
 
@@ -71,7 +69,7 @@ class ShallowNetSearchCV(GridSearchCV):  # type: ignore[misc]
     def __init__(
         self, estimator: Any, param_grid: Any, *, cv: Any = None, scoring: Any = None, refit: Any = True
     ) -> None:
-        super().__init__(estimator, param_grid, scoring=scoring, refit=refit, cv=cv)
+        super().__init__(estimator, param_grid, scoring=scoring, refit=refit, cv=cv, pre_dispatch="all")
 
     def fit(self, X: Any, y: Any, **params: Any) -> Self:
         """Train and score each candidate on each fold, and the best on all examples.
@@ -99,108 +97,126 @@ class ShallowNetSearchCV(GridSearchCV):  # type: ignore[misc]
         FitFailedWarning
             If a candidate could not be trained on some folds; these have the score NaN.
         """
-        self._validate_params()
-        scorer, metric = self._get_scorers()
-        X, y = indexable(X, y)
-        routed = self._get_routed_params_for_fit(_check_method_params(X, params))
-        splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        self.n_splits_ = splitter.get_n_splits(X, y, **routed.splitter.split)
-        folds = [*splitter.split(X, y, **routed.splitter.split)]
-        candidates = [*ParameterGrid(self.param_grid)]
-        task = _Task(self, X, y, folds, candidates, scorer, routed.estimator.fit, routed.scorer.score)
-        found = task.run()
-        _warn_or_raise_about_fit_failures(found, self.error_score)
-        if callable(self.scoring):
-            _insert_error_scores(found, self.error_score)
-        self.cv_results_ = self._format_results(candidates, self.n_splits_, found)
-        self.scorer_ = getattr(scorer, "_scorers", scorer)  # of several, by name
-        self._choose(found[0]["test_scores"], metric)
-        if self.refit:
-            self.best_estimator_ = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
-            began = time.perf_counter()
-            self.best_estimator_.fit(X, y, **routed.estimator.fit)
-            self.refit_time_ = time.perf_counter() - began
-            if hasattr(self.best_estimator_, "feature_names_in_"):
-                self.feature_names_in_ = self.best_estimator_.feature_names_in_
+        if type(self.estimator) not in (ShallowNetClassifier, ShallowNetRegressor):
+            return super().fit(X, y, **params)  # type: ignore[no-any-return]
+        backend = _AllAtOnce(self.scoring in (None, "accuracy" if is_classifier(self.estimator) else "r2"))
+        with parallel_backend(backend):
+            super().fit(X, y, **params)
+        tasks = backend.calls[0]
+        if tasks.unfinished:
+            warnings.warn(
+                f"max_iter was reached by {tasks.unfinished} of {len(tasks.items)} networks before their largest "
+                f"gradients fell below tol: take a larger max_iter, or another solver or learning_rate_init",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         return self
 
-    def _choose(self, scores: Any, metric: Any) -> None:
-        """Keep which candidate is the best, where there is one score to tell it."""
-        self.multimetric_ = isinstance(scores, dict)
-        if self.multimetric_ and callable(self.scoring):  # which names there are is only known now
-            self._check_refit_for_multimetric(scores)
-            metric = self.refit
-        if self.refit or not self.multimetric_:
-            self.best_index_ = self._select_best_index(self.refit, metric, self.cv_results_)
-            self.best_params_ = self.cv_results_["params"][self.best_index_]
-            if not callable(self.refit):
-                self.best_score_ = self.cv_results_[f"mean_test_{metric}"][self.best_index_]
+
+class _AllAtOnce(ParallelBackendBase):  # type: ignore[misc]
+    """Where joblib has the search's tasks done: all of a call at once, as soon as the first result is asked for."""
+
+    def __init__(self, is_usual: bool) -> None:
+        super().__init__()
+        self._is_usual = is_usual
+        self.calls: list[_Tasks] = []
+
+    def effective_n_jobs(self, n_jobs: int | None) -> int:
+        """Return 2: of one worker, joblib does the work itself."""
+        return 2
+
+    def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:
+        """Begin a call."""
+        self.parallel = parallel
+        self.calls.append(_Tasks(self._is_usual))
+        return self.effective_n_jobs(n_jobs)
+
+    def compute_batch_size(self) -> int:
+        """Return how many tasks are submitted together: as many as there are."""
+        return 2**30
+
+    def submit(self, func: Any, callback: Any) -> Any:
+        """Take tasks, and return from where to get their results."""
+        tasks, first = self.calls[-1], len(self.calls[-1].items)
+        tasks.items += func.items
+        own = slice(first, len(tasks.items))
+        callback(None)  # or joblib would wait for a worker instead of asking
+        return SimpleNamespace(get=lambda timeout=None: tasks.results[own])
+
+    apply_async = submit  # as joblib called it before 1.5
 
 
-@dataclass
-class _Task:
-    """Candidates to be trained and scored on folds, pairs of rows to train on and rows to leave out."""
+class _Tasks:
+    """What a search wants done: of each candidate, and for it of each fold, a call of scikit-learn's function.
 
-    search: ShallowNetSearchCV
-    X: Any
-    y: Any
-    folds: list[tuple[Any, Any]]
-    candidates: list[dict[str, Any]]
-    scorer: Any
-    fit_params: Mapping[str, Any]
-    score_params: Mapping[str, Any]
+    ``is_usual`` says that the score is accuracy or R².
+    """
 
-    def run(self) -> list[dict[str, Any]]:
-        """Return what scikit-learn makes its tables of: of each candidate, its score and times on each fold."""
-        self._found: list[dict[str, Any] | None] = [None] * (len(self.folds) * len(self.candidates))
-        self._unfinished = 0
+    def __init__(self, is_usual: bool) -> None:
+        self._is_usual = is_usual
+        self.items: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = []
+        self.unfinished = 0
+        self._found: dict[int, dict[str, Any]] = {}
+
+    @functools.cached_property
+    def results(self) -> list[Any]:
+        """Return what the calls return, of candidates that could be trained together without calling."""
+        if "candidate_progress" in self.items[0][2]:  # a scorer may have further calls
+            self._train()
+        return [
+            self._found[n] if n in self._found else function(*given, **options)
+            for n, (function, given, options) in enumerate(self.items)
+        ]
+
+    def _train(self) -> None:
+        """Train and score together what can be."""
+        self._model, self._X, self._y = self.items[0][1]
+        self._options = self.items[0][2]
+        scoring = self._options["score_params"]
+        self._folds = [
+            (options["train"], options["test"]) for *_, options in self.items if options["candidate_progress"][0] == 0
+        ]
+        self._true = [  # of each fold's examples left out
+            (_safe_indexing(self._y, left_out), _check_method_params(self._X, scoring, indices=left_out))
+            for _, left_out in self._folds
+        ]
         readers: dict[str, list[Stack]] = {}
         for each in stack(self._stackable()):
             readers.setdefault(each.reading, []).append(each)
         for stacks in readers.values():
             for folds in together(self._read(stacks[0].models[0])):
                 for each in stacks:
-                    with contextlib.suppress(NNBackendError, ValueError):  # `_alone` reports it
+                    with contextlib.suppress(NNBackendError, ValueError):  # the call reports it
                         self._keep(each, each.train(folds))
-        if self._unfinished:
-            warnings.warn(
-                f"max_iter was reached by {self._unfinished} of {len(self._found)} networks before their largest "
-                f"gradients fell below tol: take a larger max_iter, or another solver or learning_rate_init",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        return [self._alone(*divmod(n, len(self.folds))) if one is None else one for n, one in enumerate(self._found)]
 
     def _stackable(self) -> Iterator[tuple[int, ShallowNet]]:
         """Yield the candidates that can be trained with others, with their places."""
-        for place, candidate in enumerate(self.candidates):
-            model = clone(self.search.estimator).set_params(**clone(candidate, safe=False))
-            if type(model) not in (ShallowNetClassifier, ShallowNetRegressor) or model.early_stopping or model.verbose:
+        for place, (_, (model, *_), options) in enumerate(self.items[:: len(self._folds)]):
+            model.set_params(**clone(options["parameters"], safe=False))
+            if model.early_stopping or model.verbose or not set(options["fit_params"]) <= {"sample_weight"}:
                 continue
-            if set(self.fit_params) <= {"sample_weight"}:
-                with contextlib.suppress(ArgumentError):  # `_alone` reports it
-                    model._check_parameters()
-                    yield place, model
+            with contextlib.suppress(ArgumentError):  # the call reports it
+                model._check_parameters()
+                yield place, model
 
     def _read(self, model: ShallowNet) -> Iterator[Fold]:
         """Yield the folds that a model can read."""
-        for k, (train, left_out) in enumerate(self.folds):
-            X, y, asked = (_safe_indexing(*given) for given in ((self.X, train), (self.y, train), (self.X, left_out)))
-            weights = _check_method_params(self.X, self.fit_params, indices=train).get("sample_weight")
-            with contextlib.suppress(NNBackendError, ValueError):  # `_alone` reports it
+        for k, (train, left_out) in enumerate(self._folds):
+            X, y, asked = (_safe_indexing(*each) for each in ((self._X, train), (self._y, train), (self._X, left_out)))
+            weights = _check_method_params(self._X, self._options["fit_params"], indices=train).get("sample_weight")
+            with contextlib.suppress(NNBackendError, ValueError):  # the call reports it
                 yield Fold.read(k, model, X, y, weights, asked)
 
     def _keep(self, each: Stack, reached: Reached) -> None:
         """Score what candidates reached on folds, and write it down."""
-        began, is_class = time.perf_counter(), is_classifier(self.search.estimator)
-        is_usual = self.search.scoring is None or self.search.scoring == ("accuracy" if is_class else "r2")
-        answers = reached.answers() if is_usual else [None] * len(reached.folds)
-        scores = [self._score(each, reached, k, answer) for k, answer in enumerate(answers)]
+        began = time.perf_counter()
+        answers = reached.answers() if self._is_usual else [None] * len(reached.folds)
+        scores = [self._scores(each, reached, k, answer) for k, answer in enumerate(answers)]
         seconds = (time.perf_counter() - began) / reached.status.size
         for k, fold in enumerate(reached.folds):
             for n, score in scores[k].items():
-                self._unfinished += bool(each.models[n].tol and reached.status[n, k] == "done")
-                self._found[each.places[n] * len(self.folds) + fold.number] = {
+                self.unfinished += bool(each.models[n].tol and reached.status[n, k] == "done")
+                self._found[each.places[n] * len(self._folds) + fold.number] = {
                     "fit_error": None,
                     "test_scores": score,
                     "n_test_samples": fold.asked.shape[1],
@@ -208,39 +224,20 @@ class _Task:
                     "score_time": seconds,
                 }
 
-    def _score(self, each: Stack, reached: Reached, k: int, answers: Any) -> dict[int, Any]:
+    def _scores(self, each: Stack, reached: Reached, k: int, answers: Any) -> dict[int, Any]:
         """Return the scores, on the examples that a fold leaves out, of those candidates that did not diverge."""
-        left_out, m = self.folds[reached.folds[k].number][1], reached.folds[k].asked.shape[1]
-        y, params = _safe_indexing(self.y, left_out), _check_method_params(self.X, self.score_params, indices=left_out)
+        number, m = reached.folds[k].number, reached.folds[k].asked.shape[1]
+        y, params = self._true[number]
         sound, weights = np.flatnonzero(reached.status[:, k] != "diverged").tolist(), params.get("sample_weight")
-        if answers is None or m < 2 or (weights is not None and not np.any(weights)):  # it warns of few examples
-            X, options = _safe_indexing(self.X, left_out), (self.scorer, params, self.search.error_score)
-            return {n: _score(each.fitted(n, k, reached), X, y, *options) for n in sound}
+        if answers is None or m < 2 or (weights is not None and not np.any(weights)):  # scikit-learn warns of few
+            X, options = _safe_indexing(self._X, self._folds[number][1]), self._options
+            given = X, y, options["scorer"], params, options["error_score"]
+            return {n: _score(each.fitted(n, k, reached), *given) for n in sound}
         y = np.asarray(y).reshape(m, -1)
-        if is_classifier(self.search.estimator):
+        if is_classifier(self._model):
             scores = np.average(answers == y[:, 0], axis=1, weights=weights)
         else:
             columns = np.moveaxis(answers, 1, 0).reshape(m, -1)  # each network's outputs
             scores = r2_score(np.tile(y, len(answers)), columns, sample_weight=weights, multioutput="raw_values")
             scores = scores.reshape(len(answers), -1).mean(axis=1)
         return {n: float(scores[n]) for n in sound}
-
-    def _alone(self, place: int, k: int) -> dict[str, Any]:
-        """Return what a candidate that is trained by itself reaches on a fold."""
-        train, left_out = self.folds[k]
-        found: dict[str, Any] = _fit_and_score(
-            clone(self.search.estimator),
-            self.X,
-            self.y,
-            scorer=self.scorer,
-            train=train,
-            test=left_out,
-            verbose=0,
-            parameters=self.candidates[place],
-            fit_params=self.fit_params,
-            score_params=self.score_params,
-            error_score=self.search.error_score,
-            return_n_test_samples=True,
-            return_times=True,
-        )
-        return found

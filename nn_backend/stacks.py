@@ -126,14 +126,13 @@ class Stack:
         )
         if result.interrupted:
             raise KeyboardInterrupt
-        candidates, numbers = np.indices((lead[0], lead[-1]), sparse=True)
-        at = (candidates, numbers)
+        candidates, numbers = np.indices((lead[0], lead[-1]))
+        at: tuple[np.ndarray, ...] = (candidates, numbers)
         if first.n_init > 1:
             alpha = each("alpha")[..., 0]
             best = [first._best(_of(k, result), fold.rows, alpha) for k, fold in enumerate(folds)]
             at = (candidates, np.stack(best, axis=1), numbers)
-        at = np.broadcast_arrays(*at)
-        return Reached(folds, result, at, (time.perf_counter() - began) / at[0].size)
+        return Reached(folds, result, at, (time.perf_counter() - began) / numbers.size)
 
     def fitted(self, n: int, k: int, reached: Reached) -> ShallowNet:
         """Return a candidate's estimator as its own ``fit`` on a fold would leave it."""

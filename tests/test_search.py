@@ -37,7 +37,7 @@ def two_scores(model: Any, X: Any, y: Any) -> dict[str, float]:
 
 # Estimator, grid, options, X, y, arguments of fit; how many networks are trained by their own fit, and calls of others.
 CASES = {
-    "words": (CLASSIFIER, SIZES, {}, X, WORDS, {}, 0, 10),
+    "words": (CLASSIFIER, SIZES, {}, X, WORDS, {}, 0, 2),
     "class weights": (
         CLASSIFIER,
         {"class_weight": [None, "balanced", {"passed": 3, "failed": 0.5}], "standardize": [True, False]},
@@ -148,7 +148,10 @@ CASES = {
 def counts(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Return how many candidates were trained by themselves, on a fold each, and calls of `fit` for all others."""
     seen = {"alone": 0, "together": 0}
-    for kind, name in (("alone", "nn_backend.search._fit_and_score"), ("together", "nn_backend.stacks.fit")):
+    for kind, name in (
+        ("alone", "sklearn.model_selection._search._fit_and_score"),
+        ("together", "nn_backend.stacks.fit"),
+    ):
         true = pkgutil.resolve_name(name)
 
         def counted(*args: Any, true: Any = true, kind: str = kind, **options: Any) -> Any:
@@ -190,11 +193,15 @@ def test_is_a_grid_search(case: str, counts: dict[str, int]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_many_candidates_of_a_kind_are_trained_in_several_calls(counts: dict[str, int]) -> None:
-    grid = {"alpha": np.geomspace(0.01, 10, 20)}
-    ours = ShallowNetSearchCV(CLASSIFIER, grid, cv=2).fit(X, WORDS)
-    assert counts["together"] == 4
-    assert_same(ours, GridSearchCV(CLASSIFIER, grid, cv=2).fit(X, WORDS))
+@pytest.mark.parametrize(("name", "at_most", "calls"), [("NETWORKS_AT_ONCE", 6, 4), ("NUMBERS_AT_ONCE", 540, 2)])
+def test_memory_is_bounded(
+    name: str, at_most: int, calls: int, counts: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"nn_backend.stacks.{name}", at_most)
+    grid = {"alpha": np.geomspace(0.01, 10, 20)}  # on four folds with 90 rows of 3 numbers
+    ours = ShallowNetSearchCV(CLASSIFIER, grid, cv=4).fit(X, WORDS)
+    assert counts["together"] == calls
+    assert_same(ours, GridSearchCV(CLASSIFIER, grid, cv=4).fit(X, WORDS))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
