@@ -172,14 +172,10 @@ class _Tasks:
         """Train and score together what can be."""
         self._model, self._X, self._y = self.items[0][1]
         self._options = self.items[0][2]
-        scoring = self._options["score_params"]
-        self._folds = [
-            (options["train"], options["test"]) for *_, options in self.items if options["candidate_progress"][0] == 0
-        ]
-        self._true = [  # of each fold's examples left out
-            (_safe_indexing(self._y, left_out), _check_method_params(self._X, scoring, indices=left_out))
-            for _, left_out in self._folds
-        ]
+        first = [options for *_, options in self.items if options["candidate_progress"][0] == 0]
+        self._folds = [(options["train"], options["test"]) for options in first]
+        given = self._X, self._options["score_params"]
+        self._true = [(_safe_indexing(self._y, own), _check_method_params(*given, own)) for _, own in self._folds]
         readers: dict[str, list[Stack]] = {}
         for each in stack(self._stackable()):
             readers.setdefault(each.reading, []).append(each)
