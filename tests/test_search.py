@@ -83,7 +83,15 @@ CASES = {
         0,
         4,
     ),
-    "a class that is missing": (CLASSIFIER, SIZES, {"cv": KFold(3)}, *IRIS, {}, 0, 2),
+    "a class that is missing": (
+        CLASSIFIER,
+        SIZES,
+        {"cv": [*KFold(3).split(*IRIS), (np.arange(0, 150, 2), np.arange(1, 150, 2))]},
+        *IRIS,
+        {},
+        0,
+        4,
+    ),
     "callables": (
         CLASSIFIER,
         SIZES,
@@ -243,9 +251,12 @@ def test_where_no_candidate_can_be_trained_scikit_learns_error_says_why() -> Non
 
 
 def test_networks_that_did_not_converge_are_counted() -> None:
-    grid = {"max_iter": [1, 1000], "tol": [0, 1e-3]}
-    with pytest.warns(ConvergenceWarning, match=r"max_iter was reached by 2 of 8 networks before") as caught:
-        ShallowNetSearchCV(ShallowNetClassifier(2, random_state=0), grid, cv=2, refit=False).fit(X, WORDS)
+    grid = {"max_iter": [1, 40], "tol": [0, *np.geomspace(1e-4, 1, 19)]}
+    given = ShallowNetClassifier(2, random_state=0), grid
+    with pytest.warns(ConvergenceWarning) as each:
+        GridSearchCV(*given, cv=3, refit=False).fit(X, WORDS)
+    with pytest.warns(ConvergenceWarning, match=f"max_iter was reached by {len(each)} of 120 networks") as caught:
+        ShallowNetSearchCV(*given, cv=3, refit=False).fit(X, WORDS)
     assert len(caught) == 1
 
 
