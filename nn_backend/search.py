@@ -16,8 +16,8 @@ from nn_backend.shallow_net import ShallowNet
 from nn_backend.stacks import Fold, Reached, Stack, stack, together
 
 # isort: split
-from joblib import parallel_backend  # type: ignore[import-untyped]
-from joblib.parallel import ParallelBackendBase  # type: ignore[import-untyped]
+from joblib import parallel_backend
+from joblib.parallel import ParallelBackendBase
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
