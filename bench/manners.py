@@ -1,8 +1,10 @@
-"""Measures how training behaves where it is not alone: ``python bench/manners.py [busy] [interrupts] [forks] [first]``.
+"""Measures how training behaves where it is not alone: ``python bench/manners.py [busy] [interrupts] [commands] ...``.
 
 ``busy``: two threads beside busy processes, as a ratio to one thread. ``interrupts``: 10,000 of them at random moments
-inside of `fit`, on both engines and one to four threads. ``forks``: 50 while another thread compiles. ``first``: the
-first fit of a fresh process, without and with machine code on disk, and what 200 sizes keep. Linux.
+inside of `fit`, on both engines and one to four threads. ``commands``: 5,000 signals at random moments of whole
+commands. ``kills``: 300 while a file is written. ``forks``: 50 while another thread compiles. ``first``: the first fit
+of a fresh process, without and with machine code on disk, and what 200 sizes keep. Linux. Behind ``commands=`` and
+``interrupts=`` may stand another number.
 """
 
 import faulthandler
@@ -48,13 +50,13 @@ def busy() -> None:
                 other.wait()
 
 
-def interrupts() -> None:
-    """Interrupt fits until 10,000 interrupts are done; one that hangs is ended by the alarm's default action."""
+def interrupts(wanted: int = 10_000) -> None:
+    """Interrupt fits until so many interrupts are done; one that hangs is ended by the alarm's default action."""
     signal.signal(signal.SIGALRM, signal.default_int_handler)
     X, y = nn.simulate_marks(2_000, seed=1)
     random.seed(0)
     count = calls = 0
-    while count < 10_000:
+    while count < wanted:
         options = {"threads": random.randint(1, 4), "engine": random.choice(["compiled", "eager"])}
         iterations = 4_000 if options["engine"] == "compiled" else 40
         calls += 1
@@ -68,6 +70,117 @@ def interrupts() -> None:
             count += 1
     reached = {nn.fit(X, y, START, iterations=50, threads=threads).params.w1.tobytes() for threads in (1, 2, 3, 4)}
     print(f"{count} interrupts of {calls} fits, none hung; the bits afterwards are {'equal' * (len(reached) == 1)}")
+
+
+COMMANDS = (
+    "train --iterations 3000 --log-every 1000 --save out",
+    "train --json --data simulated:20000 --iterations 40 --threads 2 --save out",
+    "train --data simulated:5000 --iterations 20 --engine eager --checkpoint out --checkpoint-every 0",
+    "predict --model model --data - --output out",
+    "explain --iterations 3 --json",
+    "compare --rows 20,50",
+)
+EXPECTED = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+
+
+def commands(wanted: int = 5_000) -> None:
+    """Signal commands at random moments from their start to their end, and count what should not have happened."""
+    random.seed(0)
+    faults: dict[str, int] = {}
+    lasts: dict[str, float] = {}
+    early = ended = sent = turn = 0
+    table = "x1,x2,x3\n" + "11,12,13\n" * 20_000
+
+    def count(fault: str, *what: object) -> None:
+        faults[fault] = faults.get(fault, 0) + 1
+        print(fault, *what, flush=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        Path("temporary").mkdir()
+        Path("table.csv").write_text(table)
+        nn.save("model", nn.Model(START, features=("x1", "x2", "x3")))
+        environment = {**os.environ, "TMPDIR": f"{folder}/temporary", "XDG_CACHE_HOME": f"{folder}/cache"}
+        while sent < wanted:
+            turn += 1
+            Path("out").unlink(missing_ok=True)
+            typed = COMMANDS[turn % len(COMMANDS)]
+            began, number = time.perf_counter(), random.choice([signal.SIGINT, signal.SIGINT, *EXPECTED])
+            with (
+                Path("table.csv").open() as given,
+                subprocess.Popen(
+                    [sys.executable, "-m", "nn_backend", *typed.split()],
+                    stdin=given,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    env=environment,
+                ) as process,
+            ):
+                if typed in lasts:
+                    time.sleep(random.uniform(0, lasts[typed]))
+                    late = process.poll() is not None
+                    lasts[typed] *= 0.95 if late else 1.01
+                    sent += not late
+                    process.send_signal(number)
+                try:
+                    out, err = process.communicate(timeout=60)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    count("hung", typed)
+                    continue
+            if turn <= 2 * len(COMMANDS):
+                if turn > len(COMMANDS):  # the first time, kernels are compiled
+                    lasts[typed] = time.perf_counter() - began
+                continue
+            if late:
+                continue
+            before = process.returncode == -number or ("KeyboardInterrupt" in err and "nn_backend" not in err)
+            early += before  # than the package's first line
+            ended += process.returncode == EXPECTED[number]
+            if not before and process.returncode not in (0, EXPECTED[number]):
+                count("wrong exit code", typed, process.returncode, err)
+            if not before and err.count("\n") > 1:
+                count("more than a line", typed, err)
+            if "--save" in typed and ("\nb2 " in out or "\n     3000 " in out) and not Path("out").exists():
+                count("lost network", typed)
+            left = [*Path().glob(".*.tmp*"), *Path("temporary").iterdir()]
+            if left:
+                count("file left", typed, left)
+                for path in left:
+                    path.unlink()
+    after = wanted - early - ended
+    print(
+        f"{wanted} signals: {early} before the first line, {ended} ended the command, {after} after its end: {faults}"
+    )
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from nn_backend.files import replacing
+for version in range(1_000_000):
+    with replacing(Path("out")) as file:
+        for _ in range(16):
+            file.write(version.to_bytes(8, "little") * 30_000)
+"""
+
+
+def kills() -> None:
+    """Kill 300 processes while they write a file, and look what is there."""
+    random.seed(0)
+    torn = halves = most = 0
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        for _ in range(300):
+            with subprocess.Popen([sys.executable, "-c", KILLED]) as process:
+                time.sleep(0.6 + random.uniform(0, 0.5))
+                process.kill()
+            content = Path("out").read_bytes() if Path("out").exists() else b""
+            torn += content != content[:8] * (16 * 30_000)
+            left = len([*Path().iterdir()]) - Path("out").exists()
+            halves, most = halves + left, max(most, left)
+    print(f"300 kills: {halves} in the midst of a file, {torn} torn files, at most {most} left at a time")
 
 
 def forks() -> None:
@@ -136,8 +249,15 @@ def resident() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 
-WHAT: dict[str, Callable[[], None]] = {"busy": busy, "interrupts": interrupts, "forks": forks, "first": first}
+WHAT: dict[str, Callable[..., None]] = {
+    "busy": busy,
+    "interrupts": interrupts,
+    "commands": commands,
+    "kills": kills,
+    "forks": forks,
+    "first": first,
+}
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or WHAT:
-        WHAT[name]()
+    for name, _, number in (argument.partition("=") for argument in sys.argv[1:] or WHAT):
+        WHAT[name](*([int(number)] if number else []))

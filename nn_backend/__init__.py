@@ -1,5 +1,8 @@
 """How back-propagation works: ten equations, written once, run on NumPy or CuPy."""
 
+from nn_backend.commands import signals as _signals  # noqa: F401  # first: a command hears Ctrl-C from here on
+
+# isort: split
 from nn_backend.backend import (
     Backend,
     available_backends,

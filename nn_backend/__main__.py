@@ -6,7 +6,8 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import NoReturn
 
-from nn_backend.commands.command_line import WRONG_USE, Parser, run
+from nn_backend.commands import command_line
+from nn_backend.commands.command_line import WRONG_USE, Parser
 
 COMMANDS = {
     "train": "train a network; without arguments, the article's run",
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def start() -> NoReturn:
     """Run the command line of this process to its exit code."""
-    run(main)
+    command_line.start(main)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
+from nn_backend.checks import as_array
 from nn_backend.equations import Array
-from nn_backend.errors import ArgumentError, ArrayTypeError, BackendUnavailableError, DataError, OutOfMemoryError
+from nn_backend.errors import ArgumentError, ArrayTypeError, BackendUnavailableError, OutOfMemoryError
 from nn_backend.gpu import AFTER_FORK, cuda_version, find_problem, first_line, is_after_fork
 
 
@@ -81,12 +82,7 @@ class Backend:
                     f"or choose the backend that the array lives on"
                 )
         else:
-            try:
-                values = np.asarray(values)
-            except ValueError as error:
-                raise DataError(f"the values do not form an array: {error}") from None
-            if values.dtype.kind not in "buif":
-                raise DataError(f"the array has dtype {values.dtype}; expected real numbers")
+            values = as_array(values)
         with self.current():
             return self.xp.asarray(values, dtype=getattr(self.xp, dtype) if dtype else None, device=self.device)
 

@@ -11,6 +11,7 @@ import numpy as np
 from nn_backend import checkpoint as checkpoints
 from nn_backend import engines
 from nn_backend.backend import Backend, dtype_name, get_backend
+from nn_backend.checks import Number, Whole, check, check_array
 from nn_backend.engines.engine import Examples, Method, Score, columns
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, DataError
@@ -24,6 +25,7 @@ from nn_backend.tensors import digest
 STRETCH_SECONDS = 0.2
 # What serves for people's own data, standardised and trained by rprop: see bench/estimator_defaults.py.
 ALPHA, TOL, MAX_ITERATIONS = 1.0, 1e-3, 1000
+KINDS = {"learning_rate": Number(above=0), "alpha": Number(least=0), "tol": Number(least=0)}
 
 
 def fit(
@@ -141,16 +143,9 @@ def fit(
     2        200  0.475     0.767
     3        300  0.432     0.790
     """
-    for name, value, least in (
-        ("iterations", iterations, 0),
-        ("log_every", log_every, 1),
-        ("patience", patience, 1),
-        ("check_every", log_every if check_every is None else check_every, 1),
-    ):
-        if value < least:
-            raise ArgumentError(f"{name} is {value}; expected at least {least}")
-    if not every >= 0:
-        raise ArgumentError(f"every is {every}; expected a number of seconds, at least 0")
+    iterations, log_every = check("iterations", iterations, Whole()), check("log_every", log_every, Whole(1))
+    patience, every = check("patience", patience, Whole(1)), check("every", every, Number(least=0))
+    check_every = None if check_every is None else check("check_every", check_every, Whole(1))
     place, kind, chosen = get_backend(backend), get_output(output), get_optimizer(optimizer)
     memory = params.memory if isinstance(params, State) else None
     params = place_params(params.params if isinstance(params, State) else params, place)
@@ -227,17 +222,10 @@ def _numbers(optimizer: Optimizer, params: Params, learning_rate: Any, alpha: An
         if type(value) is float and math.isfinite(value) and value > 0:  # as most are, and others take longer
             numbers[name] = value
             continue
-        try:
-            array = np.asarray(value, np.float64)
-        except (TypeError, ValueError):
-            raise ArgumentError(f"{name} is {value!r}; expected a number") from None
+        array = check_array(name, value, KINDS.get(name, Number()))
         if array.shape not in ((), lead):
             networks = f", or an array {lead}, one for each network" if lead else ""
             raise ArgumentError(f"{name} has shape {array.shape}; expected a number{networks}")
-        if not np.isfinite(array).all() or (name == "learning_rate" and (array <= 0).any()):
-            raise ArgumentError(f"{name} is {value}; expected a finite number{' above 0' * (name == 'learning_rate')}")
-        if name in ("alpha", "tol") and (array < 0).any():
-            raise ArgumentError(f"{name} is {value}; expected at least 0")
         if name not in ("alpha", "tol") or array.any():
             numbers[name] = array if array.ndim else float(array)
     return numbers

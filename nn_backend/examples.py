@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from nn_backend.backend import Backend, dtype_name, get_backend
+from nn_backend.checks import as_array
 from nn_backend.engines.engine import Examples
 from nn_backend.equations import SIGMOID, Output, Params
 from nn_backend.errors import ArgumentError, DataError
@@ -147,7 +148,7 @@ def _check_weights(weights: Any, m: int, lead: tuple[int, ...], network: Any, dt
 
 def whole_numbers(name: str, values: Any, shape: tuple[int, ...], below: int, least: int = 0) -> np.ndarray:
     """Return an array of whole numbers of a shape."""
-    array = np.asarray(values)
+    array = as_array(values)
     if array.shape not in (shape, ()) or (array.shape != shape and name != "held_out"):
         raise DataError(f"{name} has shape {array.shape}; expected {shape}")
     if array.dtype.kind not in "iu" or not ((array >= least) & (array < below)).all():

@@ -1,14 +1,15 @@
 """What `fit_many` is asked: rows, settings, and by what the networks of one setting differ."""
 
 import math
-import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nn_backend.backend import get_backend
+from nn_backend.checks import SEED, SIZE, Kind, Number, Whole, check, check_array
 from nn_backend.descent import ALPHA, MAX_ITERATIONS, TOL
+from nn_backend.descent import KINDS as RULE_KINDS
 from nn_backend.errors import ArgumentError, ArrayTypeError, DataError, MissingPackageError
 from nn_backend.network import get_output
 from nn_backend.networks import FOLD, MEASURES, RESAMPLE, check_columns, is_frame, read_column
@@ -25,7 +26,7 @@ DEFAULTS = {  # None: depends on others
     "seed": 3,
     "factor": None,
 }
-WHOLE = ("n_hidden", "iterations", "seed")
+KINDS: dict[str, Kind] = {**RULE_KINDS, "n_hidden": SIZE, "iterations": Whole(), "seed": SEED}
 MEANING = ("features", "target", "labels", "encoding")
 OWN_COLUMNS = {*DEFAULTS, "max_iterations", "best_iteration", *MEASURES, "status", FOLD, RESAMPLE}
 NUMBERS_AT_ONCE = 2**23  # of rows that stand one after the other for networks that have their own
@@ -182,15 +183,14 @@ def read_settings(grid: Any, shared: Mapping[str, Any], n0: int) -> dict[str, An
 
 def _numbers(name: str, values: list[Any], default: Any) -> np.ndarray:
     """Return a setting's values, each a number."""
-    whole = name in WHOLE
-    numbers = []
-    for value in values:
-        try:
-            given = default if value is None else value
-            numbers.append(operator.index(given) if whole else float(given))
-        except (TypeError, ValueError):
-            raise ArgumentError(f"{name} is {value!r}; expected a {'whole ' * whole}number") from None
-    return np.array(numbers)
+    given = [default if value is None else value for value in values]
+    kind = KINDS.get(name, Number())
+    try:
+        return check_array(name, given, kind)
+    except ArgumentError:
+        for value in given:  # one of these is it
+            check(name, value, kind)
+        raise
 
 
 def read_parts(data: Data, X: Any, by: Any, cv: Any, groups: Any, bootstrap: int | None, watched: int = 0) -> Parts:
@@ -214,8 +214,7 @@ def read_parts(data: Data, X: Any, by: Any, cv: Any, groups: Any, bootstrap: int
                 raise DataError(f"{name} {group!r} has no {kind} row; expected some of each group")
         return Parts(name, pd.Index(keys).tolist(), trained, held, watched > 0)
     if bootstrap is not None:
-        if not isinstance(bootstrap, int) or bootstrap < 1:
-            raise ArgumentError(f"bootstrap is {bootstrap!r}; expected a number of resamples, at least 1")
+        bootstrap = check("bootstrap", bootstrap, Whole(1))
         return Parts(RESAMPLE, [*range(bootstrap)], [everything], held, watched > 0)
     if cv is None:
         return Parts(None, [], [everything], held, watched > 0)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nn_backend.checks import Whole, check
 from nn_backend.errors import ArgumentError
 from nn_backend.tables import Table, read_table
 
@@ -63,8 +64,7 @@ def simulate_marks(rows: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
     y : ndarray (1, m), float64
         1 where the final mark is at least 10.
     """
-    if not 1 <= rows <= MAX_ROWS:
-        raise ArgumentError(f"rows is {rows}; expected 1 to {MAX_ROWS}")
+    rows = check("rows", rows, Whole(1, MAX_ROWS))
     correlated = np.linalg.cholesky(_MARKS_CORRELATION) @ np.random.default_rng(seed).standard_normal((3, rows))
     X = np.rint(correlated * _MARKS_DEVIATION[:, None] + _MARKS_MEAN[:, None])
     np.clip(X, 0, 20, out=X)

@@ -7,6 +7,7 @@ import numpy as np
 
 from nn_backend import engines
 from nn_backend.backend import Backend, dtype_name, get_backend
+from nn_backend.checks import SEED, SIZE, Number, check, check_array, choose
 from nn_backend.engines.engine import Method, Score
 from nn_backend.equations import OUTPUTS, Output, Params
 from nn_backend.errors import ArgumentError, ArrayTypeError, DataError
@@ -14,7 +15,6 @@ from nn_backend.examples import place_examples, whole_numbers
 from nn_backend.optimizers import State
 
 DTYPES = ("float64", "float32")
-MAX_SIZE = 2**31 - 1
 
 
 def init_params(
@@ -51,18 +51,14 @@ def init_params(
     >>> init_params(3, 4, seed=range(10)).w1.shape
     (10, 4, 3)
     """
-    for name, size in (("n_inputs", n_inputs), ("n_hidden", n_hidden), ("n_outputs", n_outputs)):
-        if not 1 <= size <= MAX_SIZE:
-            raise ArgumentError(f"{name} is {size}; expected 1 to {MAX_SIZE}")
-    seeds, factors = np.asarray(seed), np.asarray(factor, np.float64)
+    n_inputs, n_hidden, n_outputs = (
+        check(name, size, SIZE)
+        for name, size in (("n_inputs", n_inputs), ("n_hidden", n_hidden), ("n_outputs", n_outputs))
+    )
+    seeds, factors = check_array("seed", seed, SEED), check_array("factor", factor, Number())
+    choose("dtype", dtype, DTYPES)
     if 0 in (seeds.size, factors.size):
         raise ArgumentError("seed or factor is an empty sequence; expected at least one of each")
-    if seeds.dtype.kind not in "iu" or not ((seeds >= 0) & (seeds < 2**32)).all():
-        raise ArgumentError(f"seed is {seed}; expected a whole number from 0 to {2**32 - 1}")
-    if not np.isfinite(factors).all():
-        raise ArgumentError(f"factor is {factor}; expected a finite number")
-    if dtype not in DTYPES:
-        raise ArgumentError(f"dtype is {dtype!r}; accepted: {', '.join(DTYPES)}")
     try:
         lead = np.broadcast_shapes(seeds.shape, factors.shape)
     except ValueError:
@@ -84,9 +80,7 @@ def init_params(
 
 def get_output(output: str) -> Output:
     """Return what a kind of output is by its name: ``"sigmoid"``, ``"softmax"`` or ``"identity"``."""
-    if output not in OUTPUTS:
-        raise ArgumentError(f"output {output!r} is not known; accepted: {', '.join(OUTPUTS)}")
-    return OUTPUTS[output]
+    return OUTPUTS[choose("output", output, OUTPUTS)]
 
 
 def predict_proba(

@@ -8,9 +8,8 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from nn_backend import equations
+from nn_backend.checks import Number, check_array, choose, shown
 from nn_backend.equations import Array, Params
 from nn_backend.errors import ArgumentError
 
@@ -108,7 +107,7 @@ def nesterov(*, momentum: Any = 0.9) -> Optimizer:
     >>> nesterov(momentum=0.99).numbers
     {'learning_rate': 0.2, 'momentum': 0.99}
     """
-    _check("momentum", momentum, "at least 0 and below 1", lambda x: (x >= 0) & (x < 1))
+    check_array("momentum", momentum, Number(least=0, below=1))
     return Optimizer(NESTEROV, {"learning_rate": 0.2, "momentum": momentum})
 
 
@@ -128,8 +127,8 @@ def adam(*, beta1: Any = 0.9, beta2: Any = 0.999, epsilon: Any = 1e-8) -> Optimi
     {'learning_rate': 0.05, 'beta1': 0.8, 'beta2': 0.999, 'epsilon': 1e-08}
     """
     for name, beta in (("beta1", beta1), ("beta2", beta2)):
-        _check(name, beta, "at least 0 and below 1", lambda x: (x >= 0) & (x < 1))
-    _check("epsilon", epsilon, "finite and above 0", lambda x: (x > 0) & (x < float("inf")))
+        check_array(name, beta, Number(least=0, below=1))
+    check_array("epsilon", epsilon, Number(above=0))
     return Optimizer(ADAM, {"learning_rate": 0.05, "beta1": beta1, "beta2": beta2, "epsilon": epsilon})
 
 
@@ -151,11 +150,13 @@ def rprop(*, increase: Any = 1.2, decrease: Any = 0.5, min_step: Any = 1e-6, max
     >>> rprop().numbers["learning_rate"]
     0.01
     """
-    _check("increase", increase, "finite and at least 1", lambda x: (x >= 1) & (x < float("inf")))
-    _check("decrease", decrease, "above 0 and at most 1", lambda x: (x > 0) & (x <= 1))
-    for name, step in (("min_step", min_step), ("max_step", max_step)):
-        _check(name, step, "finite and above 0", lambda x: (x > 0) & (x < float("inf")))
-    _check("max_step", max_step, f"at least min_step, {min_step}", lambda x: x >= min_step)
+    check_array("increase", increase, Number(least=1))
+    check_array("decrease", decrease, Number(above=0, most=1))
+    smallest, largest = (
+        check_array(name, step, Number(above=0)) for name, step in (("min_step", min_step), ("max_step", max_step))
+    )
+    if (largest < smallest).any():
+        raise ArgumentError(f"max_step is {shown(max_step)}; expected at least min_step, {shown(min_step)}")
     numbers = {"increase": increase, "decrease": decrease, "min_step": min_step, "max_step": max_step}
     return Optimizer(RPROP, {"learning_rate": 0.01, **numbers})
 
@@ -164,9 +165,7 @@ def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
     """Return an optimizer by its name, with its own numbers; an `Optimizer` is returned as it is."""
     if isinstance(optimizer, Optimizer):
         return optimizer
-    if optimizer not in OPTIMIZERS:
-        raise ArgumentError(f"optimizer {optimizer!r} is not known; accepted: {', '.join(OPTIMIZERS)}, or nn.adam(...)")
-    return _standard(optimizer)
+    return _standard(choose("optimizer", optimizer, OPTIMIZERS, ", or nn.adam(...)"))
 
 
 @functools.cache
@@ -209,15 +208,6 @@ def comparisons(after: State, gradients: Params, numbers: Mapping[str, Any], *, 
     if "tol" in numbers:
         found["tol"] = [xp.abs(gradient) < numbers["tol"] for gradient in gradients]
     return found
-
-
-def _check(name: str, value: Any, expected: str, holds: Callable[[Any], Any]) -> None:
-    try:
-        held = np.all(holds(np.asarray(value)))
-    except TypeError:
-        held = np.False_
-    if not held:
-        raise ArgumentError(f"{name} is {value!r}; expected {expected}")
 
 
 def _each(function: Callable[..., Array], *arguments: Params) -> Params:

@@ -27,14 +27,14 @@ _MANY_WEIGHTS = 16  # beyond, a layer's are drawn without their numbers
 _GROUND = {"boxstyle": "square,pad=0.1", "color": "white", "linewidth": 0}
 
 
-def check_plot(path: Path, *sources: Path) -> None:
+def check_plot(path: Path, *sources: str | Path) -> None:
     """See to it that a picture can be drawn, before work is done for it.
 
     Parameters
     ----------
     path : Path
         Where the picture will go.
-    *sources : Path
+    *sources : str or Path
         What is read, and must not be lost.
 
     Raises

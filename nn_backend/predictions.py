@@ -4,7 +4,7 @@ import contextlib
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nn_backend.errors import ArgumentError
 from nn_backend.files import STDOUT, check_output, replacing
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # pandas takes longer to import than a small training
 FORMATS = (".csv", ".csv.gz", ".parquet")
 
 
-def check_predictions(path: Path, *sources: Path) -> None:
+def check_predictions(path: Path, *sources: str | Path) -> None:
     """See to it that predictions can be written, before work is done for them."""
     check_output(path, *sources)
     regular = path != STDOUT and (path.is_file() or not path.exists())
@@ -33,8 +33,24 @@ def write_predictions(path: Path, frames: Iterator["pd.DataFrame"]) -> None:
             return
         packed = path.name.lower().endswith(".gz")
         with gzip.GzipFile("", "wb", fileobj=file, mtime=0) if packed else contextlib.nullcontext(file) as out:
-            for text in _as_text(frames):
+            for text in _as_text(map(_without_formulas, frames)):
                 out.write(text)
+
+
+def _without_formulas(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Return a frame whose words and names have an apostrophe before them where a spreadsheet would run them."""
+    words = [name for name, column in frame.items() if column.dtype.kind not in "biuf"]
+    safe = {str(name): frame[name].map(_without_formula, na_action="ignore") for name in words}
+    return frame.assign(**safe).rename(columns=_without_formula)
+
+
+def _without_formula(word: Any) -> Any:
+    if not isinstance(word, str) or not word.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return word
+    with contextlib.suppress(ValueError):
+        float(word)
+        return word
+    return f"'{word}"
 
 
 def _as_text(frames: Iterator["pd.DataFrame"]) -> Iterator[bytes]:
@@ -55,5 +71,6 @@ def _write_parquet(path: Path, frames: Iterator["pd.DataFrame"]) -> None:
     with piped(_as_text(chain())) as pipe:
         connect().execute(
             f"COPY (SELECT * FROM read_csv({literal(pipe)}, auto_detect = false, header = true, delim = ',', "
-            f"quote = '\"', escape = '\"', columns = {{{columns}}})) TO {literal(str(path))} (FORMAT parquet)"
+            f"quote = '\"', escape = '\"', columns = {{{columns}}})) TO {literal(str(path))} "
+            "(FORMAT parquet, USE_TMP_FILE false)"
         )

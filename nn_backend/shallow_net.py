@@ -11,6 +11,7 @@ import numpy as np
 
 from nn_backend import equations
 from nn_backend.backend import get_backend
+from nn_backend.checks import Number, Whole, find_wrong, refuse_masked, shown
 from nn_backend.descent import fit
 from nn_backend.engines.engine import Score
 from nn_backend.equations import Params
@@ -28,6 +29,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 LOOK_EVERY = 100
+PARAMETERS = {
+    **dict.fromkeys(("n_hidden", "max_iter", "n_iter_no_change", "n_init"), Whole(1)),
+    **dict.fromkeys(("alpha", "tol"), Number(least=0)),
+    "learning_rate_init": Number(above=0),
+    "validation_fraction": Number(above=0, below=1),
+    "factor": Number(),
+}
 
 
 class Rows(NamedTuple):
@@ -153,6 +161,7 @@ class ShallowNet(Fitted):
 
     def _read(self, X: Any, y: Any, sample_weight: Any, going_on: bool, classes: Any) -> tuple[Rows, np.ndarray]:
         """Return checked examples without those of weight 0, and the labels or numbers they were given with."""
+        refuse_masked(X, y, sample_weight)
         several = self.__sklearn_tags__().target_tags.multi_output
         X, y = validate_data(self, X, y, dtype=np.float64, reset=not going_on, multi_output=several, y_numeric=several)
         weights = None
@@ -187,7 +196,7 @@ class ShallowNet(Fitted):
 
     def _draw_seed(self, generator: np.random.RandomState) -> Any:
         """Draw the seed of the initial parameters, or a list of as many as there are starts."""
-        seeds = generator.randint(2**31 - 1, size=(self.n_init,)).tolist()
+        seeds = generator.randint(2**31 - 1, size=int(self.n_init)).tolist()
         if isinstance(self.random_state, numbers.Integral):
             seeds[0] = self.random_state
         return seeds if self.n_init > 1 else seeds[0]
@@ -231,33 +240,10 @@ class ShallowNet(Fitted):
 
     def _check_parameters(self) -> None:
         """Raise an error that names all parameters that are not accepted."""
-
-        def is_real(value: Any) -> bool:
-            return isinstance(value, numbers.Real) and math.isfinite(value)
-
-        def is_whole(value: Any) -> bool:
-            return isinstance(value, numbers.Integral) and int(value) >= 1
-
-        def is_solver(value: Any) -> bool:
-            return isinstance(value, Optimizer) or (isinstance(value, str) and value in OPTIMIZERS)
-
-        accepted = {
-            "a whole number, at least 1": (("n_hidden", "max_iter", "n_iter_no_change", "n_init"), is_whole),
-            "a finite number, at least 0": (("alpha", "tol"), lambda value: is_real(value) and value >= 0),
-            "a finite number above 0, or None": (
-                ("learning_rate_init",),
-                lambda value: value is None or (is_real(value) and value > 0),
-            ),
-            "a number above 0 and below 1": (("validation_fraction",), lambda value: is_real(value) and 0 < value < 1),
-            "a finite number, or None": (("factor",), lambda value: value is None or is_real(value)),
-            f"{', '.join(OPTIMIZERS)}, or an Optimizer such as nn.adam(beta1=0.8)": (("solver",), is_solver),
-        }
-        wrong = [
-            f"{name} is {getattr(self, name)!r}; expected {expected}"
-            for expected, (names, holds) in accepted.items()
-            for name in names
-            if not holds(getattr(self, name))
-        ]
+        wrong = find_wrong(self.get_params(deep=False), PARAMETERS, optional=("learning_rate_init", "factor"))
+        if not isinstance(self.solver, Optimizer) and self.solver not in [*OPTIMIZERS]:
+            accepted = f"{', '.join(OPTIMIZERS)}, or an Optimizer such as nn.adam(beta1=0.8)"
+            wrong.append(f"solver is {shown(self.solver)}; expected {accepted}")
         if wrong:
             raise ArgumentError(". ".join(wrong))
 
@@ -268,6 +254,7 @@ class ShallowNet(Fitted):
 
     def _scale_features(self, X: Any) -> np.ndarray:
         """Check rows to predict for, and return them as the network takes them."""
+        refuse_masked(X)
         features = np.ascontiguousarray(validate_data(self, X, dtype=np.float64, reset=False).T)
         return features if self.standardization_ is None else self.standardization_.apply(features)
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from nn_backend.errors import ArgumentError, DataFileError, MissingPackageError
-from nn_backend.files import replacing
+from nn_backend.files import read_whole, replacing
 
 FORMAT, FORMAT_VERSION = "nn_backend", 2
+DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8"}
 
 
 def write(path: str | Path, kind: str, tensors: Mapping[str, np.ndarray], meaning: Mapping[str, Any]) -> None:
@@ -43,22 +44,26 @@ def read(path: str | Path, *kinds: str) -> tuple[dict[str, np.ndarray], dict[str
     """
     safetensors, kind = import_extra("safetensors"), kinds[0]
     try:
-        with safetensors.safe_open(path, framework="np") as file:
-            text = (file.metadata() or {}).get(FORMAT)
-            if text is None:
-                raise DataFileError(f"{path} holds something else than a {kind} saved by nn_backend")
-            meaning = json.loads(text)
-            version = meaning["format_version"]
-            if version not in range(1, FORMAT_VERSION + 1):
-                raise DataFileError(
-                    f"{path} is of format version {version}; this nn_backend reads versions up to {FORMAT_VERSION}, "
-                    f"update it"
-                )
-            names = list(file.keys())
-            types = {file.get_slice(name).get_dtype() for name in names}
-            if not types <= {"F32", "F64", "I64"}:
-                raise ValueError(f"its tensors are of types {', '.join(sorted(types))}; expected F32, F64 or I64")
-            tensors = {name: file.get_tensor(name) for name in names}
+        content = read_whole(path)
+        parts = dict(safetensors.deserialize(content))
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        text = header.get("__metadata__", {}).get(FORMAT)
+        if text is None:
+            raise DataFileError(f"{path} holds something else than a {kind} saved by nn_backend")
+        meaning = json.loads(text)
+        version = meaning["format_version"]
+        if version not in range(1, FORMAT_VERSION + 1):
+            raise DataFileError(
+                f"{path} is of format version {version}; this nn_backend reads versions up to {FORMAT_VERSION}, "
+                f"update it"
+            )
+        types = {part["dtype"] for part in parts.values()}
+        if not types <= set(DTYPES):
+            raise ValueError(f"its tensors are of types {', '.join(sorted(types))}; expected {', '.join(DTYPES)}")
+        tensors = {
+            name: np.frombuffer(part["data"], DTYPES[part["dtype"]]).reshape(part["shape"])
+            for name, part in parts.items()
+        }
         expected = meaning.pop("sha256")
         if _checksum(tensors, meaning) != expected:
             raise DataFileError(f"{path} was changed or damaged after it was saved: its checksum is wrong")

@@ -3,4 +3,4 @@
 from nn_backend.commands import command_line, train
 
 if __name__ == "__main__":
-    command_line.run(train.main)
+    command_line.start(train.main)

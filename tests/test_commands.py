@@ -1,8 +1,10 @@
 """What all commands have in common: one door, help, refusals of one line, and how they end."""
 
+import contextlib
 import importlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import tomllib
@@ -16,6 +18,7 @@ from commands import DOOR, Run, files_in, run_command, write
 
 import nn_backend as nn
 from nn_backend import __main__ as door
+from nn_backend.commands import command_line, signals
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and terminals as POSIX has them")
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
@@ -37,6 +40,7 @@ OPTIONS = {
     "compiler": "--features --hidden --outputs --dtype --emit",
 }
 ASK = "predict --model model --data"
+CLOSED = "error: standard output is closed; send it to a file, or to /dev/null\n"
 LONG_RUN = "train --data simulated:200000 --iterations 100000000 --log-every 1"
 
 
@@ -77,7 +81,7 @@ def test_the_door_lists_its_commands(run_here, monkeypatch, typed, code):
 
 def test_each_command_is_a_file():
     files = {path.stem for path in Path(nn.__file__).parent.joinpath("commands").glob("*.py")}
-    assert files - {"__init__", "command_line"} == set(door.COMMANDS)
+    assert files - {"__init__", "command_line", "signals"} == set(door.COMMANDS)
 
 
 def test_the_script_is_the_door(monkeypatch, capsys):
@@ -85,6 +89,8 @@ def test_the_script_is_the_door(monkeypatch, capsys):
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
     module, _, name = scripts["nn-backend"].partition(":")
     monkeypatch.setattr(sys, "argv", ["/usr/bin/nn-backend", "compiler", "--help"])
+    for method in ("listen", "ignore"):  # signals are for this process
+        monkeypatch.setattr(signals.Signals, method, lambda self: None)
     with pytest.raises(SystemExit) as ended:
         getattr(importlib.import_module(module), name)()
     shown = capsys.readouterr().out
@@ -96,11 +102,11 @@ def test_the_script_is_the_door(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("--learning-rate nan", "error: learning_rate is nan; expected a finite number above 0"),
+        ("--factor 1e308", "error: factor is 1e+308; the weights would not be finite in float64"),
         (
             "--iterations many",
-            "python -m nn_backend train: error: argument --iterations: invalid int value: 'many' "
-            "(--help shows what is accepted)",
+            "python -m nn_backend train: error: argument --iterations: 'many' is given; expected a whole number, at "
+            "least 0 (--help shows what is accepted)",
         ),
     ],
 )
@@ -159,27 +165,36 @@ ROWS = "expected whole numbers from 1 to 1000000000000 and commas"
 WRONG = {
     "": [("steam", "argument COMMAND: invalid choice: 'steam'"), ("--verbose", "--verbose")],
     "train": [
-        ("--iterations -1", "error: iterations is -1; expected at least 0"),
-        ("--iterations 1.5", "argument --iterations: invalid int value: '1.5'"),
+        ("--iterations -1", "argument --iterations: '-1' is given; expected a whole number, at least 0"),
+        ("--iterations 1.5", "argument --iterations: '1.5' is given; expected a whole number, at least 0"),
         ("--iterations", "argument --iterations: expected one argument"),
-        ("--log-every 0", "error: log_every is 0; expected at least 1"),
-        ("--learning-rate nan", "error: learning_rate is nan; expected a finite number above 0"),
-        ("--learning-rate inf", "error: learning_rate is inf; expected a finite number above 0"),
-        ("--learning-rate 0", "error: learning_rate is 0.0; expected a finite number above 0"),
-        ("--learning-rate=-0.2", "error: learning_rate is -0.2; expected a finite number above 0"),
-        ("--learning-rate fast", "argument --learning-rate: invalid float value: 'fast'"),
-        ("--hidden 0", "error: n_hidden is 0; expected 1 to 2147483647"),
-        ("--hidden -1", "error: n_hidden is -1; expected 1 to 2147483647"),
-        ("--hidden 1000000000000000", "error: n_hidden is 1000000000000000; expected 1 to 2147483647"),
-        ("--hidden 1" + "0" * 26, f"error: n_hidden is 1{'0' * 26}; expected 1 to 2147483647"),
-        ("--train-rows 0", "error: --train-rows is 0; expected 1 to 395, the rows of marks"),
-        ("--train-rows -1", "error: --train-rows is -1; expected 1 to 395, the rows of marks"),
+        ("--log-every 0", "argument --log-every: '0' is given; expected a whole number, at least 1"),
+        ("--learning-rate nan", "argument --learning-rate: 'nan' is given; expected a finite number above 0"),
+        ("--learning-rate inf", "argument --learning-rate: 'inf' is given; expected a finite number above 0"),
+        ("--learning-rate 0", "argument --learning-rate: '0' is given; expected a finite number above 0"),
+        ("--learning-rate=-0.2", "argument --learning-rate: '-0.2' is given; expected a finite number above 0"),
+        ("--learning-rate fast", "argument --learning-rate: 'fast' is given; expected a finite number above 0"),
+        ("--hidden 0", "argument --hidden: '0' is given; expected a whole number from 1 to 2147483647"),
+        ("--hidden -1", "argument --hidden: '-1' is given; expected a whole number from 1 to 2147483647"),
+        (
+            "--hidden 1000000000000000",
+            "argument --hidden: '1000000000000000' is given; expected a whole number from 1 to 2147483647",
+        ),
+        (
+            "--hidden 1" + "0" * 26,
+            f"argument --hidden: '1{'0' * 26}' is given; expected a whole number from 1 to 2147483647",
+        ),
+        ("--train-rows 0", "argument --train-rows: '0' is given; expected a whole number, at least 1"),
+        ("--train-rows -1", "argument --train-rows: '-1' is given; expected a whole number, at least 1"),
         ("--train-rows 999", "error: --train-rows is 999; expected 1 to 395, the rows of marks"),
-        ("--threads 0", "error: threads is 0; expected 1 to 1024"),
-        ("--threads 1" + "0" * 20, f"error: threads is 1{'0' * 20}; expected 1 to 1024"),
-        ("--seed -1", "error: seed is -1; expected a whole number from 0 to 4294967295"),
-        ("--seed 4294967296", "error: seed is 4294967296; expected a whole number from 0 to 4294967295"),
-        ("--factor nan", "error: factor is nan; expected a finite number"),
+        ("--threads 0", "argument --threads: '0' is given; expected a whole number from 1 to 1024"),
+        (
+            "--threads 1" + "0" * 20,
+            f"argument --threads: '1{'0' * 20}' is given; expected a whole number from 1 to 1024",
+        ),
+        ("--seed -1", "argument --seed: '-1' is given; expected a whole number from 0 to 4294967295"),
+        ("--seed 4294967296", "argument --seed: '4294967296' is given; expected a whole number from 0 to 4294967295"),
+        ("--factor nan", "argument --factor: 'nan' is given; expected a finite number"),
         ("--factor 1e308", "error: factor is 1e+308; the weights would not be finite in float64"),
         ("--factor 1e100 --dtype float32", "error: factor is 1e+100; the weights would not be finite in float32"),
         ("--engine steam", "argument --engine: invalid choice: 'steam'"),
@@ -196,11 +211,14 @@ WRONG = {
         ("--resume", "error: --resume goes on from a file that --checkpoint names; name it"),
         ("--resume --checkpoint c", "error: c does not exist; expected a checkpoint saved by nn_backend"),
         ("--early-stopping --train-rows 9", "holds a tenth of 9 training rows out; expected at least 10 rows"),
-        ("--tol -1", "error: tol is -1.0; expected at least 0"),
+        ("--tol -1", "argument --tol: '-1' is given; expected a finite number, at least 0"),
         ("--optimizer newton", "argument --optimizer: invalid choice: 'newton'"),
         ("--data simulated:abc", "error: data is 'simulated:abc'; expected simulated:ROWS with 1 to 1000000000000"),
-        ("--data simulated:0", "error: rows is 0; expected 1 to 1000000000000"),
-        ("--data simulated:9999999999999", "error: rows is 9999999999999; expected 1 to 1000000000000"),
+        ("--data simulated:0", "error: rows is 0; expected a whole number from 1 to 1000000000000"),
+        (
+            "--data simulated:9999999999999",
+            "error: rows is 9999999999999; expected a whole number from 1 to 1000000000000",
+        ),
         (
             "--data simulated:99999999999999",
             "error: data is 'simulated:99999999999999'; expected simulated:ROWS with 1",
@@ -215,35 +233,35 @@ WRONG = {
         ("--learning-rate 1,,2", "argument --learning-rate: '' is no number"),
         ("--learning-rate 1:2:1", "'1:2:1' is no number and no range"),
         ("--learning-rate 1:inf:3", "'1:inf:3' is no number and no range"),
-        ("--learning-rate 0,1", "error: learning_rate is [0. 0. 0. "),
+        ("--learning-rate 0,1", "error: learning_rate is 0.0; expected a finite number above 0"),
         (
             "--hidden 1.5",
             "argument --hidden: '1.5' is no whole number and no range of numbers above 0; expected",
         ),
-        ("--hidden 0,2", "error: n_hidden is 0; expected 1 to 2147483647"),
-        ("--iterations=-1", "error: iterations is -1; expected at least 0"),
+        ("--hidden 0,2", "error: n_hidden is 0; expected a whole number from 1 to 2147483647"),
+        ("--iterations=-1", "error: iterations is -1; expected a whole number, at least 0"),
         ("--factor nan", "error: factor is "),
         ("--alpha=-1,1", "error: alpha is "),
         ("--optimizer gd,newton", "argument --optimizer: 'newton' is not known; accepted: gd, nesterov, adam, rprop"),
-        ("--seeds 0", "argument --seeds: '0' is no whole number from 1 on"),
-        ("--best many", "argument --best: 'many' is no whole number from 1 on"),
+        ("--seeds 0", "argument --seeds: '0' is given; expected a whole number, at least 1"),
+        ("--best many", "argument --best: 'many' is given; expected a whole number, at least 1"),
         ("--folds 5 --bootstrap 9", "argument --bootstrap: not allowed with argument --folds"),
         (
             "--folds 1",
             "error: cv is 1, which scikit-learn refuses: k-fold cross-validation requires at least one",
         ),
         ("--folds 301", "error: cv is 301, which scikit-learn refuses: Cannot have number of splits n_splits=301"),
-        ("--bootstrap 0", "error: bootstrap is 0; expected a number of resamples, at least 1"),
+        ("--bootstrap 0", "argument --bootstrap: '0' is given; expected a whole number, at least 1"),
         ("--by y", "error: --by 'y' is the target; expected one other column of"),
         ("--cluster nonsense", "error: the cluster's address is 'nonsense'; expected one such as tcp://host:8786"),
         (
             "--hidden 1,2 --alpha 0,1 --tol 0,1 --plot a.svg",
             "error: --plot shows one or two settings that differ",
         ),
-        ("--save a --csv a", "error: --save, --csv and --plot name the same file; choose a name for each"),
+        ("--save a --csv a", "error: --save and --csv name the same file; choose a name for each"),
         ("--plot a.jpg", "error: the plot's file is 'a.jpg'; expected a name ending in .png, .svg, .pdf"),
         ("--csv missing/a.csv", "error: missing/a.csv cannot be written: there is no folder missing; create it"),
-        ("--threads 0", "error: threads is 0; expected 1 to 1024"),
+        ("--threads 0", "argument --threads: '0' is given; expected a whole number from 1 to 1024"),
         ("marks.csv", "unrecognized arguments: marks.csv"),
     ],
     "predict": [
@@ -258,14 +276,14 @@ WRONG = {
         ("--row -1", "error: --row is -1; expected 0 to 394, the rows of marks"),
         ("--data simulated:2", "error: --row is 2; expected 0 to 1, the rows of simulated:2"),
         ("--row two", "argument --row: invalid int value: 'two'"),
-        ("--iterations -1", "error: --iterations is -1; expected at least 0"),
-        ("--iterations 1.5", "argument --iterations: invalid int value: '1.5'"),
-        ("--learning-rate 0", "error: --learning-rate is 0.0; expected a finite number above 0"),
-        ("--learning-rate nan", "error: --learning-rate is nan; expected a finite number above 0"),
-        ("--learning-rate inf", "error: --learning-rate is inf; expected a finite number above 0"),
-        ("--hidden 0", "error: n_hidden is 0; expected 1 to "),
-        ("--seed -1", "error: seed is -1; expected a whole number from 0 to "),
-        ("--factor inf", "error: factor is inf; expected a finite number"),
+        ("--iterations -1", "argument --iterations: '-1' is given; expected a whole number, at least 0"),
+        ("--iterations 1.5", "argument --iterations: '1.5' is given; expected a whole number, at least 0"),
+        ("--learning-rate 0", "argument --learning-rate: '0' is given; expected a finite number above 0"),
+        ("--learning-rate nan", "argument --learning-rate: 'nan' is given; expected a finite number above 0"),
+        ("--learning-rate inf", "argument --learning-rate: 'inf' is given; expected a finite number above 0"),
+        ("--hidden 0", "argument --hidden: '0' is given; expected a whole number from 1 to "),
+        ("--seed -1", "argument --seed: '-1' is given; expected a whole number from 0 to "),
+        ("--factor inf", "argument --factor: 'inf' is given; expected a finite number"),
         ("--target z", "has no target column 'z'; its columns are 'x1', 'x2', 'x3', 'y'"),
         ("--features x9", "has no feature column 'x9'"),
         ("--device gpu", "unrecognized arguments: --device gpu"),
@@ -281,12 +299,12 @@ WRONG = {
                 ("9" * 5000, "9" * 50),
             ]
         ),
-        ("--hidden 0", "error: n_hidden is 0; expected 1 to "),
-        ("--hidden 99999999999", "error: n_hidden is 99999999999; expected 1 to "),
-        ("--hidden four", "error: argument --hidden: invalid int value: 'four'"),
+        ("--hidden 0", "argument --hidden: '0' is given; expected a whole number from 1 to "),
+        ("--hidden 99999999999", "argument --hidden: '99999999999' is given; expected a whole number from 1 to "),
+        ("--hidden four", "error: argument --hidden: 'four' is given; expected a whole number from 1 to 2147483647"),
         ("--dtype float16", "error: argument --dtype: invalid choice: 'float16'"),
-        ("--threads 0", "error: threads is 0; expected 1 to 1024"),
-        ("--threads 1025", "error: threads is 1025; expected 1 to 1024"),
+        ("--threads 0", "argument --threads: '0' is given; expected a whole number from 1 to 1024"),
+        ("--threads 1025", "argument --threads: '1025' is given; expected a whole number from 1 to 1024"),
         ("--device nonsense", "error: backend 'nonsense' is not known; accepted: cpu, gpu"),
         ("--device cupy:x", "error: backend 'cupy:x' is not known; accepted: cpu, gpu"),
         ("--device cpu", "error: --device is cpu, which is the CPU here; expected a GPU"),
@@ -295,12 +313,12 @@ WRONG = {
     ],
     "verify": [("now", "error: unrecognized arguments: now")],
     "compiler": [
-        ("--hidden 0", "error: n_hidden is 0; expected 1 to "),
-        ("--features -3", "error: n_inputs is -3; expected 1 to "),
-        ("--outputs 0", "error: n_outputs is 0; expected 1 to "),
+        ("--hidden 0", "argument --hidden: '0' is given; expected a whole number from 1 to "),
+        ("--features -3", "argument --features: '-3' is given; expected a whole number from 1 to "),
+        ("--outputs 0", "argument --outputs: '0' is given; expected a whole number from 1 to "),
         ("--emit foo", "argument --emit: invalid choice: 'foo'"),
         ("--dtype float16", "argument --dtype: invalid choice: 'float16'"),
-        ("--hidden four", "argument --hidden: invalid int value: 'four'"),
+        ("--hidden four", "argument --hidden: 'four' is given; expected a whole number from 1 to 2147483647"),
         ("marks.csv", "unrecognized arguments: marks.csv"),
     ],
 }
@@ -324,7 +342,7 @@ def test_wrong_use(run_here, typed, said):
 @pytest.mark.parametrize("value", ["many", "0", "-2"])
 def test_wrong_number_of_threads_in_the_environment(run_here, monkeypatch, command, value):
     monkeypatch.setenv("NN_BACKEND_THREADS", value)
-    said = f"error: environment variable NN_BACKEND_THREADS is '{value}'; expected 1 to 1024\n"
+    said = f"error: environment variable NN_BACKEND_THREADS is '{value}'; expected a whole number from 1 to 1024\n"
     assert run_here(command) == (2, "", said)
 
 
@@ -460,6 +478,49 @@ def test_what_is_read_is_not_written_over(refused, folder, typed, path):
     refused(f"{typed} {path}", f"{path} is also read; writing there would lose what it holds, choose another name")
 
 
+@POSIX
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        (f"{ASK} a.csv >> a.csv", "/dev/stdout"),
+        ("train --data a.csv --json >> a.csv", "/dev/stdout"),
+        (f"{ASK} - --output a.csv < a.csv", "a.csv"),
+    ],
+)
+def test_one_file_is_not_read_and_written_through_the_standard_streams(folder, model, typed, name):
+    write("a.csv", ["x1,x2,x3,y", "1,2,3,0", "3,2,1,1", "3,2,1,1"])
+    before = Path("a.csv").read_bytes()
+    command = f"{sys.executable} -m nn_backend {typed}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
+    said = f"error: {name} is also read; writing there would lose what it holds, choose another name\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+    assert Path("a.csv").read_bytes() == before
+
+
+@POSIX
+def test_a_model_is_read_from_a_pipe(folder, model):
+    command = f"{' '.join(DOOR)} predict --data marks --model"
+    done = [subprocess.check_output(["bash", "-c", f"{command} {name}"]) for name in ("model", "<(cat model)")]
+    assert done[0] == done[1]
+
+
+@POSIX
+def test_ctrl_c_is_heard_while_a_pipe_is_awaited(folder):
+    os.mkfifo("model")
+    with subprocess.Popen([*DOOR, *f"{ASK} marks".split()], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            pipe = None
+            while pipe is None:
+                assert process.poll() is None
+                with contextlib.suppress(OSError):  # nobody has opened it yet
+                    pipe = os.open("model", os.O_WRONLY | os.O_NONBLOCK)
+            process.send_signal(signal.SIGINT)
+            assert (process.wait(timeout=60), process.stderr.read()) == (130, "error: interrupted\n")
+            os.close(pipe)
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize("command", ["train", "compare", "explain"])
 @pytest.mark.parametrize("name", ["a", "a.jpg", "a.csv", "png", ".png"])
 def test_a_picture_of_no_known_kind(refused, command, name):
@@ -482,6 +543,36 @@ def test_more_than_fits_in_memory(run_here, monkeypatch, typed, reader):
     said = r"error: not enough memory \(Unable to allocate 4\.00 EiB .*\); take fewer rows or hidden units\n"
     assert (done.code, done.out) == (2, "")
     assert re.fullmatch(said, done.err)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("can't start new thread"), "the system lets this process start no further thread; raise its "),
+        (ImportError("libblas.so: cannot open shared object file"), "a library cannot be loaded: libblas.so: cannot "),
+        (OSError("libblas.so: cannot open shared object file"), "libblas.so: cannot open shared object file\n"),
+        (PermissionError(13, "Permission denied", "a.csv"), "a.csv: Permission denied\n"),
+        (nn.DataError(f"column 'a\x1b[2J\u202eb'{3000 * 'c'}"), "column 'a\\x1b[2J\\u202eb'ccc"),
+    ],
+)
+def test_the_real_cause_is_named_in_one_line_that_is_no_command_of_a_terminal(run_here, monkeypatch, error, said):
+    def fail() -> None:
+        raise error
+
+    play(monkeypatch, "train", "read_data", fail)
+    done = run_here("train")
+    assert (done.code, done.out, done.err[: len(said) + 7]) == (2, "", f"error: {said}")
+    assert done.err[:-1].isprintable()
+    assert len(done.err) < 2020
+
+
+def test_a_defect_is_not_taken_for_a_shortage_of_threads(run_here, monkeypatch):
+    def fail() -> None:
+        raise RuntimeError("a defect")
+
+    play(monkeypatch, "train", "read_data", fail)
+    with pytest.raises(RuntimeError, match=r"^a defect$"):
+        command_line.run(lambda _: door.main(["train"]))
 
 
 @pytest.mark.parametrize(("typed", "reader"), READERS)
@@ -514,8 +605,9 @@ def test_a_full_output_is_said_in_one_line(run_here, model):
     ("closed", "typed", "code", "said"),
     [
         ("2>&-", "train --iterations 1", 0, ""),
-        (">&-", "train --iterations 1", 0, ""),
-        (">&-", "train --iterations -1", 2, "error: iterations is -1; expected at least 0\n"),
+        pytest.param("2>/dev/full", "train --data simulated:200 --target x1 --iterations 1", 0, "", marks=FULL),
+        (">&-", "train --iterations 1 --save out", 2, CLOSED),
+        (">&-", f"{ASK} marks --output out", 2, CLOSED),
         ("<&-", f"{ASK} -", 2, "error: standard input is empty; expected a header and one example per row\n"),
     ],
 )
@@ -523,7 +615,16 @@ def test_streams_that_are_closed(model, closed, typed, code, said):
     command = ["sh", "-c", f'exec "$@" {closed}', "sh", *DOOR, *typed.split()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (code, said)
-    assert ("\nb2 " in done.stdout) == (closed == "2>&-")
+    assert ("\nb2 " in done.stdout) == closed.startswith("2")
+    assert not Path("out").exists()
+
+
+@POSIX
+def test_a_reader_that_leaves_does_not_cost_the_network(folder):
+    command = f"{sys.executable} -m nn_backend train --json --save out"
+    done = subprocess.run(["bash", "-c", f"{command} | true; exit ${{PIPESTATUS[0]}}"], capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (141, b"", b"")
+    assert nn.load("out").training["iterations"] == 4500
 
 
 @POSIX
@@ -550,3 +651,85 @@ def test_a_name_that_stdout_cannot_spell(folder):
     done = run_command("train", "--data", "nö.csv", "--iterations", "1", PYTHONIOENCODING="ascii")
     assert (done.code, done.err) == (0, "")
     assert "\nn\\xf6.csv: 3 rows to train, 1 to test, 1-4-1\n" in done.out
+
+
+# Signals
+
+# What Python runs at its start: the process sends itself a signal where a function is called the first time.
+SENDING = """
+import signal, sys
+
+def send(frame, event, argument):
+    where = f"{frame.f_globals.get('__name__')}.{frame.f_code.co_name}"
+    if event == "call" and where == WHERE:
+        sys.setprofile(None)
+        signal.raise_signal(signal.NUMBER)
+
+sys.setprofile(send)
+"""
+
+
+@pytest.fixture
+def run_signalled(folder: Path) -> Callable[..., Run]:
+    """Return how a command ends that gets a signal where a function is called, and check that nothing is left."""
+
+    def run(typed: str, where: str, number: str = "SIGINT") -> Run:
+        for name in ("temporary", "start"):
+            Path(name).mkdir()
+        program = SENDING.replace("WHERE", repr(where)).replace("NUMBER", number)
+        Path("start", "sitecustomize.py").write_text(program)
+        given = b"x1,x2,x3\n" + b"11,12,13\n" * 1000
+        inside = {"TMPDIR": str(folder / "temporary"), "PYTHONPATH": f"{folder / 'start'}{os.pathsep}{ROOT}"}
+        done = run_command(*typed.split(), given=given, **inside)
+        assert [name for name in files_in(folder) if name.endswith(".tmp")] == files_in(folder / "temporary") == []
+        return done
+
+    return run
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("typed", "where", "number", "code", "line"),
+    [
+        ("train", "numpy.<module>", "SIGINT", 130, "interrupted"),
+        ("train --save out", "nn_backend.engines.bind", "SIGHUP", 129, "ended by SIGHUP"),
+        ("train --data - --save out", "shutil.copyfileobj", "SIGTERM", 143, "ended by SIGTERM"),
+        (f"{ASK} - --output out.csv", "nn_backend.predictions._without_formulas", "SIGINT", 130, "interrupted"),
+    ],
+)
+def test_a_signal_ends_it_with_one_line_and_leaves_nothing(run_signalled, model, typed, where, number, code, line):
+    assert run_signalled(typed, where, number) == (code, "", f"error: {line}\n")
+    assert not [*Path().glob("out*")]
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("where", "json", "number", "code"),
+    [
+        ("nn_backend.run.result", "", "SIGINT", 130),
+        ("nn_backend.run.result", " --json", "SIGTERM", 143),
+        ("nn_backend.files._copy_status", " --json", "SIGINT", 130),
+    ],
+)
+def test_a_signal_after_the_last_iteration_loses_nothing(run_signalled, where, json, number, code):
+    Path("out").write_text("old")
+    done = run_signalled(f"train --iterations 20 --save out{json}", where, number)
+    assert (done.code, done.err) == (code, "interrupted when all was done\n")
+    assert nn.load("out").training["iterations"] == 20
+    assert '"iterations": 20' in done.out if json else "\nb2 " in done.out
+
+
+@POSIX
+def test_a_signal_in_the_midst_of_training_keeps_what_was_reached(run_signalled):
+    done = run_signalled("train --save out --log-every 5", "nn_backend.run.advance", "SIGTERM")
+    reached = nn.load("out").training
+    assert (done.code, done.err) == (143, f"interrupted after {reached['iterations']} of 4500 iterations\n")
+    assert reached["status"] == "interrupted"
+
+
+@POSIX
+def test_a_signal_in_the_midst_of_a_sweep_saves_the_networks_trained_until_then(run_signalled):
+    typed = "sweep --hidden 1,2,3 --seeds 1 --iterations 20 --save out"
+    done = run_signalled(typed, "nn_backend.run.advance", "SIGTERM")
+    assert done.code == 143
+    assert re.fullmatch(r"interrupted: \d of 3 networks have not ended\n", done.err)

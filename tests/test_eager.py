@@ -164,13 +164,15 @@ def test_threads_come_from_the_argument_then_the_environment(monkeypatch: pytest
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "1025", "٣"])
 def test_wrong_number_of_threads_in_the_environment_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NN_BACKEND_THREADS", text)
-    with pytest.raises(nn.ArgumentError, match=f"NN_BACKEND_THREADS is '{text}'; expected 1 to 1024"):
+    with pytest.raises(
+        nn.ArgumentError, match=f"NN_BACKEND_THREADS is '{text}'; expected a whole number from 1 to 1024"
+    ):
         count_threads()
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1025])
 def test_wrong_number_of_threads_is_refused(threads: int) -> None:
-    with pytest.raises(nn.ArgumentError, match=f"threads is {threads}; expected 1 to 1024"):
+    with pytest.raises(nn.ArgumentError, match=f"threads is {threads}; expected a whole number from 1 to 1024"):
         count_threads(threads)
 
 

@@ -735,16 +735,17 @@ def test_a_missing_gpu_is_reported_here_and_from_workers(trained: ShallowNetClas
     ("parameter", "message"),
     [
         ({"n_hidden": 0}, "n_hidden is 0; expected a whole number, at least 1"),
-        ({"n_hidden": 4.0, "max_iter": 0}, "n_hidden is 4.0; expected .* 1. max_iter is 0; expected a whole number"),
+        ({"n_hidden": "4", "max_iter": 0}, "n_hidden is '4'; expected .* 1. max_iter is 0; expected a whole number"),
         ({"n_init": 0}, "n_init is 0; expected a whole number, at least 1"),
         ({"n_iter_no_change": 1.5}, "n_iter_no_change is 1.5; expected a whole number, at least 1"),
         ({"tol": -1e-3}, "tol is -0.001; expected a finite number, at least 0"),
         ({"alpha": np.nan}, "alpha is nan; expected a finite number, at least 0"),
+        ({"alpha": True}, "alpha is True; expected a finite number, at least 0"),
         ({"learning_rate_init": 0}, "learning_rate_init is 0; expected a finite number above 0, or None"),
-        ({"validation_fraction": 1.0}, "validation_fraction is 1.0; expected a number above 0 and below 1"),
+        ({"validation_fraction": 1.0}, "validation_fraction is 1.0; expected a finite number above 0 and below 1"),
         ({"factor": np.inf}, "factor is inf; expected a finite number, or None"),
         ({"solver": "lbfgs"}, "solver is 'lbfgs'; expected gd, nesterov, adam, rprop, or an Optimizer such as nn.adam"),
-        ({"dtype": "float16"}, "dtype is 'float16'; accepted: float64, float32"),
+        ({"dtype": "float16"}, "dtype 'float16' is not known; accepted: float64, float32"),
         ({"engine": "fast"}, "engine 'fast' is not known; accepted: auto, eager, compiled"),
         ({"device": "tpu"}, "backend 'tpu' is not known; accepted: cpu, gpu"),
         ({"random_state": -1}, "Seed must be between 0 and 2"),
@@ -755,6 +756,15 @@ def test_a_missing_gpu_is_reported_here_and_from_workers(trained: ShallowNetClas
 def test_wrong_parameters_are_named(kind: Any, parameter: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         kind(**parameter).fit(*blobs())
+
+
+@pytest.mark.parametrize("masked", ["X", "y", "sample_weight"])
+def test_a_mask_is_not_dropped(masked: str) -> None:
+    X, y = blobs()
+    given = {"X": X, "y": y, "sample_weight": np.ones(len(X))}
+    given[masked] = np.ma.masked_equal(given[masked], given[masked].flat[0])
+    with pytest.raises(nn.ArrayTypeError, match="the array is masked"):
+        ShallowNetClassifier().fit(**given)
 
 
 def test_training_that_failed_leaves_nothing_to_predict_with() -> None:

@@ -1,6 +1,8 @@
 """Results that are written whole or not at all."""
 
+import contextlib
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -155,6 +157,37 @@ def test_a_replaced_file_keeps_its_permissions(folder, bits):
     write("a.csv", b"old").chmod(bits)
     write_new("a.csv")
     assert (mode("a.csv"), Path("a.csv").read_bytes()) == (bits, b"new")
+
+
+@POSIX
+@pytest.mark.usefixtures("umask")
+@pytest.mark.parametrize(("bits", "while_written"), [(None, 0o640), (0o600, 0o600), (0o644, 0o600)])
+def test_nobody_else_reads_a_private_file_while_it_is_replaced(folder, bits, while_written):
+    if bits is not None:
+        write("a.csv", b"old").chmod(bits)
+    with replacing(Path("a.csv")):
+        [beside] = set(files_in(folder)) - {"a.csv"}
+        assert mode(beside) == while_written
+
+
+@LINUX
+@pytest.mark.skipif(os.name == "posix" and os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(("may", "owner", "bits"), [(True, (1234, 2345), 0o664), (False, (0, 0), 0o644)])
+def test_owner_and_attributes_are_kept_and_a_group_that_is_not_may_no_more_than_all(
+    folder, monkeypatch, may, owner, bits
+):
+    write("a.csv", b"old")
+    os.chown("a.csv", 1234, 2345)
+    Path("a.csv").chmod(0o664)
+    with contextlib.suppress(OSError):  # not every file system has them
+        os.setxattr("a.csv", "user.origin", b"school")
+    before = {name: os.getxattr("a.csv", name) for name in os.listxattr("a.csv")}
+    if not may:
+        monkeypatch.setattr(os, "chown", lambda *_: None)
+    write_new("a.csv")
+    status = Path("a.csv").stat()
+    assert ((status.st_uid, status.st_gid), mode("a.csv")) == (owner, bits)
+    assert {name: os.getxattr("a.csv", name) for name in os.listxattr("a.csv")} == before
 
 
 @POSIX
@@ -337,6 +370,49 @@ def test_an_output_that_is_also_read_is_refused(folder):
     check_output(Path("a.csv"), Path("b.csv"))
 
 
+@POSIX
+@pytest.mark.parametrize(
+    ("link", "said"),
+    [
+        ("no/a.csv", "a.csv cannot be written: there is no folder {folder}/no; create it"),
+        ("a.csv", "a.csv is a loop of symbolic links; choose another name"),
+    ],
+)
+def test_a_link_is_looked_behind(folder, link, said):
+    Path("a.csv").symlink_to(link)
+    assert output_refusal("a.csv") == said.format(folder=folder.resolve())
+
+
+@LINUX
+def test_a_file_that_nobody_may_change_is_refused(folder):
+    write("a.csv", b"old")
+    if shutil.which("chattr") is None or subprocess.run(["chattr", "+i", "a.csv"], capture_output=True).returncode:
+        pytest.skip("this system or user makes no file immutable")
+    try:
+        assert output_refusal("a.csv") == "a.csv cannot be written: no permission; choose another place"
+    finally:
+        subprocess.run(["chattr", "-i", "a.csv"], check=True)
+
+
+@pytest.mark.parametrize("name", ["m.onnx", "m.PNG", "m.csv.gz", "m.xlsx"])
+def test_an_ending_of_another_format_is_refused(folder, name):
+    for written in (".safetensors", ".csv"):
+        with pytest.raises(nn.ArgumentError, match=f"^{name} ends in .*, which it would not be; expected {written}$"):
+            check_output(Path(name), suffixes=[written])
+    for accepted in ("m", "m.2", "m.safetensors", "m.model"):
+        check_output(Path(accepted), suffixes=[".safetensors"])
+
+
+@POSIX
+def test_a_home_is_found_wherever_a_path_is_given(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    write_new("~/a.csv", b"a,y\n1,0\n2,1\n3,0\n4,1\n")
+    assert files_in(folder) == ["a.csv"]
+    assert nn.load_table("~/a.csv").X.tolist() == [[1, 2, 3, 4]]
+    assert output_refusal("~/a.csv", "a.csv").startswith("~/a.csv is also read")
+    assert output_refusal("~nobody.here/a.csv").startswith("~nobody.here/a.csv has no home to begin at")
+
+
 # Ends that nobody chooses
 
 GROW_TOO_LARGE = """
@@ -402,9 +478,11 @@ for kill in range(KILLS):
     assert len(content) == SIZE, f"{len(content)} bytes after kill {kill}"
     assert content == content[:8] * (SIZE // 8), f"two versions in one file after kill {kill}"
     versions.add(content[:8])
-    for left in set(Path().iterdir()) - {path}:
-        interrupted += 1
-        left.unlink()
+    left = set(Path().iterdir()) - {path}
+    assert len(left) <= 1, f"{left} after kill {kill}"
+    interrupted += len(left)
+write(0)
+assert [*Path().iterdir()] == [path], "the next run leaves what the last one left"
 print(interrupted, len(versions))
 """
 

@@ -277,7 +277,7 @@ WHOLE = "{} holds something else than whole numbers from {} to {}"
             nn.ArgumentError,
             r"shape \(3,\); expected a number, or an array \(2,\), one for",
         ),
-        ({"alpha": [0, -1]}, nn.ArgumentError, r"alpha is \[0, -1\]; expected at least 0"),
+        ({"alpha": [0, -1]}, nn.ArgumentError, r"alpha is \[0, -1\]; expected a finite number, at least 0"),
     ],
 )
 @pytest.mark.parametrize("engine", ["eager", "compiled"])

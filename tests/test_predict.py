@@ -654,6 +654,16 @@ def test_a_longer_old_output_is_replaced_whole(folder, run_here):
     assert Path("out.csv").read_text() == run_here("--model", "model", "--data", "a.csv").out
 
 
+@pytest.mark.parametrize(
+    ("labels", "written"),
+    [(("=1+1", "@a"), {"'=1+1", "'@a"}), (("+a", "-b"), {"'+a", "'-b"}), (("-1", "+2.5"), {"-1", "+2.5"})],
+)
+def test_a_spreadsheet_runs_no_label(folder, run_here, labels, written):
+    save(labels=labels, target=None)
+    done = run_here("--model", "model", "--data", "marks")
+    assert {line.rpartition(",")[2] for line in done.out.splitlines()[1:]} == written
+
+
 def test_ctrl_c_leaves_the_old_output(folder, run_here, chunk_rows, monkeypatch):
     chunk_rows(100)
     save()

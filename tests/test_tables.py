@@ -309,7 +309,9 @@ def test_simulated_needs_a_whole_number(rows):
 @pytest.mark.parametrize("rows", [0, 10**12 + 1])
 def test_simulated_rows_are_at_least_one_and_not_beyond_all_memory(rows):
     for simulate in (lambda: nn.simulate_marks(rows), lambda: load_data(f"simulated:{rows}")):
-        with pytest.raises(nn.ArgumentError, match=rf"^rows is {rows}; expected 1 to 1000000000000$"):
+        with pytest.raises(
+            nn.ArgumentError, match=rf"^rows is {rows}; expected a whole number from 1 to 1000000000000$"
+        ):
             simulate()
 
 

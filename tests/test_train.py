@@ -335,6 +335,11 @@ def test_divergence_prints_no_half_document(run_here):
     assert "no longer finite" in done.err
 
 
+def test_thousands_of_weights_are_not_printed(run_here):
+    done = run_here("--hidden", "400", "--iterations", "1")
+    assert done.out.endswith("\nthe weights are too many to print; --save keeps them\n")
+
+
 # Ctrl-C, a terminal, a home that is closed
 
 
@@ -574,7 +579,8 @@ def untrained(monkeypatch) -> None:
 def test_two_options_that_name_one_file(folder, run_here, untrained, options):
     Path("folder").mkdir()
     Path("link").symlink_to("model")
-    said = "error: --save, --onnx, --plot and --checkpoint name the same file; choose a name for each\n"
+    one, _, other, _ = options.split()
+    said = f"error: {one} and {other} name the same file; choose a name for each\n"
     assert run_here(*options.split()) == (2, "", said)
     assert files_in(folder) == ["folder", "link"]
 

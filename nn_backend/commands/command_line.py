@@ -2,19 +2,35 @@
 
 import argparse
 import contextlib
+import functools
+import io
+import itertools
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
 
-from nn_backend.errors import ArgumentError, BackendUnavailableError, NNBackendError
+from nn_backend.checks import Kind, check, shown
+from nn_backend.commands.signals import SCRIPT, signals
+from nn_backend.errors import ArgumentError, BackendUnavailableError, DataFileError, NNBackendError
+from nn_backend.files import STDIN, STDOUT, check_output, remove_unfinished
 from nn_backend.marks import load_data
+from nn_backend.plots import FORMATS, check_plot
 from nn_backend.tables import MISSING, TASKS, Form, Table, quoted, split_names
+from nn_backend.tensors import import_extra
 
 DATA = "a table's file of any kind, compressed or not, a folder or pattern of parts, or - for standard input"
-SCRIPT = "nn-backend"  # which stands for "python -m nn_backend" where the package is installed
+STREAM = "-"
+OUTPUTS = {  # options that name a file to write: the package that this needs, and the name's ending
+    "save": ("safetensors.numpy", (".safetensors",)),
+    "checkpoint": ("safetensors.numpy", (".safetensors",)),
+    "onnx": ("onnx", (".onnx",)),
+    "csv": (None, (".csv",)),
+    "html": (None, (".html",)),
+    "plot": (None, FORMATS),
+}
 DONE, WRONG_USE, NO_DEVICE, INTERRUPTED, READER_LEFT = 0, 2, 3, 130, 141
 
 
@@ -54,6 +70,22 @@ class Parser(argparse.ArgumentParser):
         self.exit(WRONG_USE, f"{self.prog}: error: {message} (--help shows what is accepted)\n")
 
 
+@functools.cache
+def option(kind: Kind) -> Callable[[str], Any]:
+    """Return what reads an option of a command."""
+
+    def read(text: str) -> Any:
+        try:
+            try:
+                return check("", int(text), kind)
+            except ValueError:
+                return check("", float(text), kind)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{shown(text)} is given; expected {kind}") from None
+
+    return read
+
+
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     """Add --data, what is to be taken from it, and how it is to be read, all of which `read_data` reads."""
     add = parser.add_argument
@@ -90,6 +122,24 @@ def read_form(args: argparse.Namespace) -> Form:
     return Form(sep, args.decimal, args.thousands, args.encoding, args.header, args.skip_rows, args.sheet)
 
 
+def check_outputs(args: argparse.Namespace) -> None:
+    """Refuse files that the options name and that cannot be written now, rather than after the work."""
+    given = {name: path for name in OUTPUTS if (path := getattr(args, name, None)) is not None}
+    for (one, path), (other, same) in itertools.combinations(given.items(), 2):
+        if path.resolve() == same.resolve():
+            raise ArgumentError(f"--{one} and --{other} name the same file; choose a name for each")
+    source = STDIN if args.data == STREAM else args.data
+    check_output(STDOUT, source)
+    for name, path in given.items():
+        package, suffixes = OUTPUTS[name]
+        if package is not None:
+            import_extra(package)
+        if name == "plot":
+            check_plot(path, source)
+        else:
+            check_output(path, source, suffixes=suffixes)
+
+
 def read_data(args: argparse.Namespace) -> Table:
     """Return the data that the options name, missing numbers not yet filled; say on stderr what was assumed."""
     features, drop = (split_names(names) if names else None for names in (args.features, args.drop))
@@ -118,17 +168,17 @@ def read_data(args: argparse.Namespace) -> Table:
 def say(notes: Iterable[str]) -> None:
     """Print what was assumed, a line for each, on stderr."""
     for note in notes:
-        print(" ".join(note.split()), file=sys.stderr)
+        print(plain(note), file=sys.stderr)
 
 
 @contextlib.contextmanager
-def progress_bar(unit: str, total: int | None = None) -> Iterator[Callable[..., object] | None]:
-    """Return a function that shows how much of a training is done, or None where stderr is no terminal.
+def progress_bar(unit: str, total: int | None = None) -> Iterator[Callable[..., object]]:
+    """Return a function that raises KeyboardInterrupt if a signal was kept, and shows how much of a training is done.
 
     It takes how many of the units are done and, where that was not known before, how many there are.
     """
     if not sys.stderr.isatty():
-        yield None
+        yield lambda *_: signals.check()
         return
     from rich.console import Console
     from rich.progress import Progress, TextColumn
@@ -139,10 +189,22 @@ def progress_bar(unit: str, total: int | None = None) -> Iterator[Callable[..., 
         task = bar.add_task("training", total=total, rate="")
 
         def show(done: float, total: int | None = None) -> None:
+            signals.check()
             speed = bar.tasks[task].speed
             bar.update(task, completed=done, total=total, rate=f"{speed:.0f} {unit}/s" if speed else "")
 
         yield show
+
+
+def start(main: Callable[[Sequence[str]], int]) -> NoReturn:
+    """Run a command to the exit code of this process, and hear signals while it runs."""
+    signals.listen()
+    signals.on_end.append(remove_unfinished)
+    try:
+        run(main)
+    finally:
+        signals.ignore()
+        remove_unfinished()
 
 
 def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
@@ -154,27 +216,85 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
         Takes the arguments and returns the exit code, or raises.
     """
     with Path(os.devnull).open("w") as nowhere:
-        for name in ("stdout", "stderr"):
-            stream = getattr(sys, name) or nowhere  # None where the caller closed it
-            stream.reconfigure(errors="backslashreplace")  # a name the terminal cannot spell is no reason to stop
-            setattr(sys, name, stream)
-        warnings.showwarning = lambda message, *_: print("note:", message, file=sys.stderr)
+        _open_streams(nowhere)
+        warnings.showwarning = lambda message, *_: print("note:", plain(str(message)), file=sys.stderr)
         try:
+            if sys.stdout is nowhere:
+                raise DataFileError("standard output is closed; send it to a file, or to /dev/null")
             code = main(sys.argv[1:])
             sys.stdout.flush()
+            if signals.heard is not None:
+                if code == DONE:
+                    print("interrupted when all was done", file=sys.stderr)
+                code = 128 + signals.heard
             sys.exit(code)
-        except NNBackendError as error:
-            code = NO_DEVICE if isinstance(error, BackendUnavailableError) else WRONG_USE
-            line = str(error)
-        except MemoryError as error:
-            code, line = WRONG_USE, f"not enough memory ({error}); take fewer rows or hidden units"
         except BrokenPipeError:  # "... | head" ends quietly, as other programs do
             sys.stdout = nowhere  # or Python would try again at its end
             sys.exit(READER_LEFT)
-        except OSError as error:
-            code, line = WRONG_USE, f"the output cannot be written: {error.strerror}"
-            sys.stdout = nowhere  # or Python would try again at its end
         except KeyboardInterrupt:
             code, line = INTERRUPTED, "interrupted"
-        print("error:", " ".join(line.split()), file=sys.stderr)
+        except (NNBackendError, MemoryError, ImportError, OSError, RuntimeError) as error:
+            code = NO_DEVICE if isinstance(error, BackendUnavailableError) else WRONG_USE
+            line = _explained(error)
+        try:
+            sys.stdout.flush()
+        except (OSError, ValueError):  # it is full, or pandas has closed it
+            sys.stdout = nowhere
+        print("error:", plain(line), file=sys.stderr)
         sys.exit(code)
+
+
+def _explained(error: Exception) -> str:
+    """Return what an expected failure says; raise any other again, as it is a defect."""
+    if isinstance(error, NNBackendError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({error}); take fewer rows or hidden units"
+    if isinstance(error, ImportError):
+        return f"a library cannot be loaded: {error}"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    if "start new thread" in str(error):
+        return "the system lets this process start no further thread; raise its limit (ulimit -u), or take --threads 1"
+    raise error
+
+
+def plain(text: str, length: int = 2000) -> str:
+    """Return text in one line, no longer than that, without characters that a terminal takes for commands."""
+    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(text.split()))
+    return line if len(line) <= length else f"{line[:length]}…"
+
+
+class _Output(io.FileIO):
+    """Standard output, where only writing that failed says so."""
+
+    def write(self, data: Any) -> int:
+        """Write some of the data."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise DataFileError(f"standard output cannot be written: {error.strerror}") from None
+
+
+class _Messages(io.FileIO):
+    """Standard error, whose loss is no reason to stop."""
+
+    def write(self, data: Any) -> int:
+        """Write some of the data, or nothing."""
+        with contextlib.suppress(OSError):
+            return super().write(data)
+        return len(data)
+
+
+def _open_streams(nowhere: TextIO) -> None:
+    """Open the standard streams such that a name the terminal cannot spell is no reason to stop."""
+    for name, kind, number in (("stdout", _Output, 1), ("stderr", _Messages, 2)):
+        stream = getattr(sys, name) or nowhere  # None where the caller closed it
+        if os.name == "posix" and stream is getattr(sys, f"__{name}__"):
+            buffer, by_line = io.BufferedWriter(kind(number, "wb", closefd=False)), stream.line_buffering
+            stream = io.TextIOWrapper(buffer, stream.encoding, "backslashreplace", line_buffering=by_line)
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+        setattr(sys, name, stream)

@@ -3,14 +3,16 @@
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nn_backend.backend import get_backend
-from nn_backend.commands.command_line import DONE, INTERRUPTED, Parser
+from nn_backend.checks import SIZE, THREADS
+from nn_backend.commands.command_line import DONE, INTERRUPTED, Parser, option
+from nn_backend.commands.signals import signals
 from nn_backend.errors import ArgumentError, BackendUnavailableError
+from nn_backend.files import located
 from nn_backend.marks import MAX_ROWS
 from nn_backend.network import DTYPES, init_params
 from nn_backend.plots import FORMATS, check_plot, plot_times
@@ -49,10 +51,12 @@ def main(arguments: Sequence[str]) -> int:
         print(f"|--:|{'--:|' * len(columns)}:-:|")
     done, interrupted = [], False
     try:
+        signals.keep_and_raise()
         for rows in sizes:
             done.append(compare(rows, start, contenders, args.threads))
             if not args.json:
                 _print_row(done[-1], with_gpu=not missing)
+        signals.keep()
     except KeyboardInterrupt:  # the sizes measured until then are not lost
         interrupted = True
     gpu_pays_from = None if missing else pays_from(done, backends[1].name)
@@ -99,9 +103,13 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("--device", default="gpu", help="GPU to compare with the CPU: gpu, or cupy:1 for a device by its number")
     add("--rows", default=",".join(map(str, ROWS)), help="sizes to measure, separated by commas")
-    add("--hidden", type=int, default=4, help="hidden units")
+    add("--hidden", type=option(SIZE), default=4, help="hidden units")
     add("--dtype", choices=DTYPES, default="float64", help="number format of the computation")
-    add("--threads", type=int, help="workers on the CPU; else NN_BACKEND_THREADS, else as many as the process may use")
+    add(
+        "--threads",
+        type=option(THREADS),
+        help="workers on the CPU; else NN_BACKEND_THREADS, else as many as the process may use",
+    )
     add("--json", action="store_true", help="print one JSON document in full precision instead of text")
-    add("--plot", type=Path, help=f"file for a picture of the times, ending in {', '.join(FORMATS)}")
+    add("--plot", type=located, help=f"file for a picture of the times, ending in {', '.join(FORMATS)}")
     return parser

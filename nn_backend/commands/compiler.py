@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from nn_backend.commands.command_line import DONE, Parser
+from nn_backend.checks import SIZE
+from nn_backend.commands.command_line import DONE, Parser, option
 from nn_backend.compiler import cuda, llvm
 from nn_backend.compiler.native import assembly, host
 from nn_backend.compiler.plan import Plan
@@ -26,9 +27,9 @@ def main(arguments: Sequence[str]) -> int:
         "Print one step of gradient descent on its way from ten equations to a kernel.",
         example="--features 3 --hidden 4 --dtype float32 --emit program",
     )
-    parser.add_argument("--features", type=int, default=3, help="inputs of the network")
-    parser.add_argument("--hidden", type=int, default=4, help="hidden units")
-    parser.add_argument("--outputs", type=int, default=1, help="outputs of the network")
+    parser.add_argument("--features", type=option(SIZE), default=3, help="inputs of the network")
+    parser.add_argument("--hidden", type=option(SIZE), default=4, help="hidden units")
+    parser.add_argument("--outputs", type=option(SIZE), default=1, help="outputs of the network")
     parser.add_argument("--dtype", choices=DTYPES, default="float64", help="number format")
     parser.add_argument("--emit", choices=tuple(PRINTERS), default="program", help="stage to print")
     args = parser.parse_args(arguments)

@@ -10,16 +10,16 @@ import json
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from nn_backend.commands.command_line import DONE, Parser, add_data_options, read_data
+from nn_backend.checks import SEED, SIZE, Number, Whole
+from nn_backend.commands.command_line import DONE, Parser, add_data_options, check_outputs, option, plain, read_data
 from nn_backend.errors import ArgumentError
-from nn_backend.files import check_output
+from nn_backend.files import located
 from nn_backend.lesson import compose_lesson, write_lesson
 from nn_backend.network import init_params
-from nn_backend.plots import FORMATS, check_plot, plot_network
+from nn_backend.plots import FORMATS, plot_network
 from nn_backend.tables import Form, fill_missing
 from nn_backend.worked_example import Step, explain
 
@@ -29,7 +29,7 @@ TEXT_WIDTH = 100  # of a line of numbers in a file
 def main(arguments: Sequence[str]) -> int:
     """Print the steps that the arguments ask for, and return the exit code."""
     args = _parser().parse_args(arguments)
-    _check_outputs(args)
+    check_outputs(args)
     table = fill_missing(read_data(args))
     _check(args, table.X.shape[1])
     example = slice(args.row, args.row + 1)
@@ -39,7 +39,8 @@ def main(arguments: Sequence[str]) -> int:
         table.X[:, example], table.y[:, example], start, args.learning_rate, args.iterations, output=table.output
     )
     title = (
-        f"{args.data}, row {args.row}: {table.target} from {textwrap.shorten(', '.join(table.features), TEXT_WIDTH)}\n"
+        f"{args.data}, row {args.row}: {plain(table.target)} from "
+        f"{textwrap.shorten(plain(', '.join(table.features)), TEXT_WIDTH)}\n"
         f"n0 = {n0} inputs, n1 = {args.hidden} hidden units, n2 = {n2} output{'s' * (n2 > 1)}, m = 1 example\n"
         f"factor = {args.factor}, seed = {args.seed}, learning_rate = {args.learning_rate}"
     )
@@ -72,35 +73,26 @@ def _parser() -> Parser:
     add = parser.add_argument
     add_data_options(parser)
     add("--row", type=int, default=2, help="row to train on, counted from 0")
-    add("--hidden", type=int, default=4, help="hidden units")
-    add("--learning-rate", type=float, default=0.2, help="step width")
-    add("--iterations", type=int, default=1, help="updates to do, each of them shown")
-    add("--factor", type=float, default=0.1, help="standard deviation of the initial weights")
-    add("--seed", type=int, default=3, help="seed of the initial weights")
+    add("--hidden", type=option(SIZE), default=4, help="hidden units")
+    add("--learning-rate", type=option(Number(above=0)), default=0.2, help="step width")
+    add("--iterations", type=option(Whole()), default=1, help="updates to do, each of them shown")
+    add("--factor", type=option(Number()), default=0.1, help="standard deviation of the initial weights")
+    add("--seed", type=option(SEED), default=3, help="seed of the initial weights")
     add("--json", action="store_true", help="print one JSON document in full precision instead of text")
-    add("--html", type=Path, help="file for a page to learn from, with its drawing and sliders, instead of text")
-    add("--plot", type=Path, help=f"file for a drawing of the network, ending in {', '.join(FORMATS)}, instead of text")
+    add("--html", type=located, help="file for a page to learn from, with its drawing and sliders, instead of text")
+    add(
+        "--plot",
+        type=located,
+        help=f"file for a drawing of the network, ending in {', '.join(FORMATS)}, instead of text",
+    )
     return parser
 
 
 def _check(args: argparse.Namespace, rows: int) -> None:
     if not 0 <= args.row < rows:
         raise ArgumentError(f"--row is {args.row}; expected 0 to {rows - 1}, the rows of {args.data}")
-    if not (np.isfinite(args.learning_rate) and args.learning_rate > 0):
-        raise ArgumentError(f"--learning-rate is {args.learning_rate}; expected a finite number above 0")
-    if args.iterations < 0:
-        raise ArgumentError(f"--iterations is {args.iterations}; expected at least 0")
     if args.html and args.iterations != 1:
         raise ArgumentError(f"--iterations is {args.iterations}; expected 1, as --html shows one update")
-
-
-def _check_outputs(args: argparse.Namespace) -> None:
-    if args.html:
-        check_output(args.html, Path(args.data))
-    if args.plot:
-        check_plot(args.plot, Path(args.data))
-        if args.html and args.html.resolve() == args.plot.resolve():
-            raise ArgumentError("--html and --plot name the same file; choose a name for each")
 
 
 def _networks(steps: Iterable[Step]) -> dict[str, dict[str, np.ndarray]]:

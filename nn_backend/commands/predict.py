@@ -5,7 +5,6 @@ import contextlib
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +15,8 @@ from nn_backend.commands.command_line import DATA, DONE, Parser, add_form_option
 from nn_backend.engines.engine import Examples, Score
 from nn_backend.errors import ArgumentError, DataError
 from nn_backend.export import load
-from nn_backend.files import STDOUT
+from nn_backend.files import STDIN as STREAM
+from nn_backend.files import STDOUT, located
 from nn_backend.marks import marks_file
 from nn_backend.model import Model
 from nn_backend.predictions import FORMATS, check_predictions, write_predictions
@@ -46,10 +46,10 @@ def main(arguments: Sequence[str]) -> int:
         raise ArgumentError(f"{args.model} holds {len(model)} networks; expected one, such as their best() saved")
     if model.output != "softmax" and len(model.params.w2) != 1:
         raise ArgumentError(f"{args.model} has {len(model.params.w2)} outputs; expected one, or the classes of softmax")
-    output = STDOUT if args.output == STDIN else Path(args.output)
+    output = STDOUT if args.output == STDIN else located(args.output)
     with contextlib.ExitStack() as opened:
         path = opened.enter_context(marks_file()) if args.data == "marks" else args.data
-        check_predictions(output, args.model, *([] if args.data == STDIN else [Path(path)]))
+        check_predictions(output, args.model, STREAM if args.data == STDIN else path)
         source = open_source(path, read_form(args), once=True)
         say(source.notes)
         asking = _Asking(model, source, args, backend)
@@ -166,12 +166,13 @@ def _parser() -> Parser:
     parser = Parser(
         "predict",
         "Ask a network saved by train: a line for each row of a table, with probability and label, "
-        "probability_NAME of each of several classes and label, or prediction.",
+        "probability_NAME of each of several classes and label, or prediction. In text, words that a spreadsheet would "
+        "run as formulas have an apostrophe before them.",
         example="--model model.safetensors --data marks --output predicted.csv",
         first="train --save model.safetensors",
     )
     add = parser.add_argument
-    add("--model", type=Path, required=True, help="what train --save wrote")
+    add("--model", type=located, required=True, help="what train --save wrote")
     add("--data", required=True, help=f"marks, {DATA}")
     add(
         "--output", default=STDIN, help=f"file to write, ending in {', '.join(FORMATS)}, or {STDIN} for standard output"

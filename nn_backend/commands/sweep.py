@@ -7,27 +7,30 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nn_backend.checks import THREADS, Whole
 from nn_backend.cluster import workers
 from nn_backend.commands.command_line import (
     DONE,
     INTERRUPTED,
     Parser,
     add_data_options,
+    check_outputs,
+    option,
     progress_bar,
     read_data,
     read_form,
 )
+from nn_backend.commands.signals import signals
 from nn_backend.descent import ALPHA, MAX_ITERATIONS, TOL
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, DataError, DivergenceError
 from nn_backend.export import save
-from nn_backend.files import check_output, replacing
+from nn_backend.files import located, replacing
 from nn_backend.grids import read_settings
 from nn_backend.many import fit_many
 from nn_backend.marks import ARTICLE, ARTICLE_TRAIN_ROWS, marks_file
@@ -35,11 +38,11 @@ from nn_backend.model import Model
 from nn_backend.network import DTYPES
 from nn_backend.networks import FOLD, MEASURES, RESAMPLE, Networks
 from nn_backend.optimizers import OPTIMIZERS
-from nn_backend.plots import FORMATS, check_plot
+from nn_backend.plots import FORMATS
 from nn_backend.sweep_plots import plot_sweep
 from nn_backend.tables import Table, fill_missing, find_name, open_source, quoted
 from nn_backend.tables.values import Words, refuse_missing
-from nn_backend.tensors import digest, import_extra
+from nn_backend.tensors import digest
 
 if TYPE_CHECKING:  # see files.py
     import pandas as pd
@@ -57,7 +60,10 @@ def main(arguments: Sequence[str]) -> int:
     args = _parser().parse_args(arguments)
     grid = {name: given for name in SWEPT if (given := getattr(args, name)) is not None}
     varied = [SWEPT[name] for name, values in grid.items() if len(values) > 1]
-    _check_outputs(args, varied)
+    args.seeds = args.seeds or (1 if args.by or args.bootstrap else SEEDS)
+    check_outputs(args)
+    if args.plot and len(varied) > 2:
+        raise ArgumentError(f"--plot shows one or two settings that differ; these do: {', '.join(varied)}")
     groups = _read_groups(args)
     data = fill_missing(read_data(args))
     if groups is not None and len(groups) != data.X.shape[1]:
@@ -68,6 +74,7 @@ def main(arguments: Sequence[str]) -> int:
     X, y = data.X[:, :rows], data.y[:, :rows]
     begun = perf_counter()
     with workers(args.cluster) as executor, progress_bar("networks") as bar:
+        signals.keep_and_raise()  # what is trained until then is ranked and saved
         networks = fit_many(
             X,
             y,
@@ -83,6 +90,7 @@ def main(arguments: Sequence[str]) -> int:
             executor=executor,
             progress=_with_header(lambda count: args.json or print(_describe(args, grid, data, rows, count)), bar),
         )
+        signals.keep()
     seconds = perf_counter() - begun
     meaning: dict[str, Any] = {"features": data.features, "target": data.target, "labels": data.labels}
     encoded = {**meaning, "encoding": data.encoding}
@@ -102,6 +110,10 @@ def main(arguments: Sequence[str]) -> int:
     if args.csv:
         with replacing(args.csv) as file:
             networks.table.to_csv(file, index=False, mode="wb")
+    if args.plot and not none:
+        plot_sweep(args.plot, choices if networks.part == FOLD else networks.table, varied, output=data.output)
+    if args.save and not none:
+        save(args.save, best)
     tested = data.X.shape[1] - rows
     if args.json:
         document = {"data": args.data, "rows": rows, "test_rows": tested, **meaning, "output": data.output}
@@ -117,10 +129,6 @@ def main(arguments: Sequence[str]) -> int:
             print(f"\nthe first of them on {tested} test rows: {reached}")
         counts = ", ".join(f"{count} {status}" for status, count in ended.items())
         print(f"\n{len(networks)} networks ({counts}) in {seconds:.2f} seconds")
-    if args.plot and not none:
-        plot_sweep(args.plot, choices if networks.part == FOLD else networks.table, varied, output=data.output)
-    if args.save and not none:
-        save(args.save, best)
     if none and "diverged" in ended:
         raise DivergenceError("every network has diverged: take lower learning rates, or standardise the features")
     if "interrupted" in ended:
@@ -145,11 +153,15 @@ def _parser() -> Parser:
     add("--tol", type=_numbers, help=f"list of largest gradients that end a training; else {TOL:g}")
     add("--iterations", type=_whole_numbers, help=f"list of updates to do; else {MAX_ITERATIONS}")
     add("--factor", type=_numbers, help="list of deviations of the initial weights; else 2/sqrt(inputs)")
-    add("--seeds", type=_count, help=f"starts of each, by seeds from 0 on; else {SEEDS}, by groups or resamples 1")
+    add(
+        "--seeds",
+        type=option(Whole(1)),
+        help=f"starts of each, by seeds from 0 on; else {SEEDS}, by groups or resamples 1",
+    )
     parts = parser.add_mutually_exclusive_group()
     parts.add_argument("--folds", type=int, help="cross-validate, leaving each fold out once")
     parts.add_argument("--by", help="column of a file; each of its values has a network of its own")
-    parts.add_argument("--bootstrap", type=int, help="resamples of the rows, each of which has a network")
+    parts.add_argument("--bootstrap", type=option(Whole(1)), help="resamples of the rows, each of which has a network")
     add(
         "--standardize",
         action=argparse.BooleanOptionalAction,
@@ -158,22 +170,26 @@ def _parser() -> Parser:
     )
     add("--dtype", choices=DTYPES, default="float64", help="number format of the computation")
     add("--device", help="cpu, gpu, cupy:1 (a device by its number) or auto; else NN_BACKEND, else cpu")
-    add("--threads", type=int, help="workers on the CPU; else NN_BACKEND_THREADS, else as many as the process may use")
+    add(
+        "--threads",
+        type=option(THREADS),
+        help="workers on the CPU; else NN_BACKEND_THREADS, else as many as the process may use",
+    )
     add("--cluster", help="address of a Dask scheduler whose workers train, such as tcp://host:8786; else this machine")
     add(
         "--best",
-        type=_count,
+        type=option(Whole(1)),
         default=10,
         help="how many to print; of folds and resamples their mean, of groups the best",
     )
     add("--json", action="store_true", help="print one JSON document in full precision instead of text")
-    add("--csv", type=Path, help="file for the table of all networks")
+    add("--csv", type=located, help="file for the table of all networks")
     add(
         "--save",
-        type=Path,
+        type=located,
         help="safetensors file for the best; of groups for all, of resamples for a setting's",
     )
-    add("--plot", type=Path, help=f"file for a picture of the costs, ending in {', '.join(FORMATS)}")
+    add("--plot", type=located, help=f"file for a picture of the costs, ending in {', '.join(FORMATS)}")
     return parser
 
 
@@ -210,29 +226,6 @@ def _rules(text: str) -> list[str]:
     if unknown:
         raise argparse.ArgumentTypeError(f"{quoted(unknown)} is not known; accepted: {', '.join(OPTIMIZERS)}")
     return names
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:20]) > 0):
-        raise argparse.ArgumentTypeError(f"{text[:50]!r} is no whole number from 1 on")
-    return int(text)
-
-
-def _check_outputs(args: argparse.Namespace, varied: Sequence[str]) -> None:
-    """Settle the number of seeds, and refuse what cannot be written now rather than after the training."""
-    args.seeds = args.seeds or (1 if args.by or args.bootstrap else SEEDS)
-    source = Path(args.data)
-    if args.save:
-        import_extra("safetensors.numpy")
-    for path in filter(None, (args.save, args.csv)):
-        check_output(path, source)
-    if args.plot:
-        check_plot(args.plot, source)
-        if len(varied) > 2:
-            raise ArgumentError(f"--plot shows one or two settings that differ; these do: {', '.join(varied)}")
-    outputs = [path.resolve() for path in (args.save, args.csv, args.plot) if path]
-    if len(set(outputs)) < len(outputs):
-        raise ArgumentError("--save, --csv and --plot name the same file; choose a name for each")
 
 
 def _read_groups(args: argparse.Namespace) -> "pd.Series[Any] | None":

@@ -6,29 +6,40 @@ import math
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nn_backend import engines
 from nn_backend.backend import Backend, get_backend
-from nn_backend.commands.command_line import DONE, INTERRUPTED, Parser, add_data_options, progress_bar, read_data, say
+from nn_backend.checks import SEED, SIZE, THREADS, Number, Whole
+from nn_backend.commands.command_line import (
+    DONE,
+    INTERRUPTED,
+    Parser,
+    add_data_options,
+    check_outputs,
+    option,
+    progress_bar,
+    read_data,
+    say,
+)
+from nn_backend.commands.signals import signals
 from nn_backend.descent import ALPHA, MAX_ITERATIONS, TOL, fit
 from nn_backend.engines.engine import Score
 from nn_backend.errors import ArgumentError
 from nn_backend.export import save, to_onnx
-from nn_backend.files import check_output, replacing
+from nn_backend.files import located, replacing
 from nn_backend.marks import ARTICLE, ARTICLE_FACTOR, ARTICLE_ITERATIONS, ARTICLE_TRAIN_ROWS
 from nn_backend.measures import balanced_accuracy, majority_share, roc_auc
 from nn_backend.model import Model
 from nn_backend.network import DTYPES, init_params, predict_proba, score
 from nn_backend.optimizers import OPTIMIZERS, get_optimizer
 from nn_backend.parts import check_parts, count_train_rows, hold_out
-from nn_backend.plots import FORMATS, check_plot, plot_training
+from nn_backend.plots import FORMATS, plot_training
 from nn_backend.run import FitResult
 from nn_backend.tables import SPLITS, Standardization, Table, fill_missing, split_rows, standardization
-from nn_backend.tensors import digest, import_extra
+from nn_backend.tensors import digest
 
 CHECK_EVERY = 10
 MAX_PRINTED = 1000  # weights
@@ -38,7 +49,9 @@ def main(arguments: Sequence[str]) -> int:
     """Train as the arguments say, print what was reached, and return the exit code."""
     args = _parser().parse_args(arguments)
     backend = get_backend(args.device)
-    _check_outputs(args)
+    if args.resume and not args.checkpoint:
+        raise ArgumentError("--resume goes on from a file that --checkpoint names; name it")
+    check_outputs(args)
     table = read_data(args)
     rows = table.X.shape[1]
     train_rows = count_train_rows(
@@ -81,20 +94,11 @@ def main(arguments: Sequence[str]) -> int:
         printed.append(iteration)
         print(f"{iteration:9d}  {_decimals(reached.cost)}  {_decimals(getattr(reached, measure))}", flush=True)
 
-    gone: list[BrokenPipeError] = []
-
-    def show(iteration: int, reached: Score) -> None:
-        try:
-            if not gone:
-                print_row(iteration, reached)
-        except BrokenPipeError as error:
-            if not (args.save or args.onnx):
-                raise
-            gone.append(error)
-
     def look(iteration: int, reached: Score) -> None:
-        if iteration % args.log_every == 0 or validation is None:  # early stopping looks more often
-            show(iteration, reached)
+        signals.keep()  # from here on there is something to lose
+        is_due = iteration % args.log_every == 0 or validation is None  # early stopping looks more often
+        if is_due and not args.json and signals.heard is None:
+            print_row(iteration, reached)
 
     with progress_bar("iterations", args.iterations) as progress:
         result = fit(
@@ -113,14 +117,12 @@ def main(arguments: Sequence[str]) -> int:
             engine=args.engine,
             threads=args.threads,
             log_every=args.log_every,
-            callback=None if args.json else look,
+            callback=look,
             progress=progress,
             checkpoint=args.checkpoint,
             every=args.checkpoint_every,
             resume=args.checkpoint if args.resume else None,
         )
-    if not args.json and printed[-1:] != [result.rows[-1].iteration]:
-        show(*result.rows[-1][:2])
     X_test, y_test = X[:, train_rows:], y[:, train_rows:]
     test: dict[str, float] = {}
     if y_test.size:
@@ -130,23 +132,23 @@ def main(arguments: Sequence[str]) -> int:
             test |= {"majority": majority_share(y_test), "balanced_accuracy": balanced_accuracy(y_test, yhat)}
             test |= _without_nan({"roc_auc": roc_auc(y_test, yhat)})
     try:
+        if args.save or args.onnx:
+            _write_model(args, table, scale, target_scale, train_rows, result)
+        if args.plot:
+            asked = {"y": y_test, "yhat": yhat} if test else {}
+            if target_scale is not None:
+                asked = {name: target_scale.undo(values) for name, values in asked.items()}
+            plot_training(
+                args.plot, result.history, output=table.output, **asked, labels=table.labels, params=result.params
+            )
+    finally:  # what cannot be saved is printed, and what no reader takes is saved
         if args.json:
             print(json.dumps(_document(args, backend, table, train_rows, result, test, scale, target_scale), indent=2))
         else:
+            if printed[-1:] != [result.rows[-1].iteration]:
+                print_row(*result.rows[-1][:2])
             share = None if table.output == "identity" else majority_share(y[:, trained])
             _print_summary(result, len(trained), test, rows - train_rows, share)
-        if gone:
-            raise gone[0]
-    finally:  # though nobody reads any more
-        if args.save or args.onnx:
-            _write_model(args, table, scale, target_scale, train_rows, result)
-    if args.plot:
-        asked = {"y": y_test, "yhat": yhat} if test else {}
-        if target_scale is not None:
-            asked = {name: target_scale.undo(values) for name, values in asked.items()}
-        plot_training(
-            args.plot, result.history, output=table.output, **asked, labels=table.labels, params=result.params
-        )
     if result.interrupted:
         print(f"interrupted after {result.iterations} of {args.iterations} iterations", file=sys.stderr)
         return INTERRUPTED
@@ -164,37 +166,53 @@ def _parser() -> Parser:
     add("--device", help="cpu, gpu, cupy:1 (a device by its number) or auto; else NN_BACKEND, else cpu")
     add("--engine", choices=engines.ENGINES, default="auto", help="how an iteration is executed")
     add_data_options(parser)
-    add("--train-rows", type=int, help="rows to train on, the rest is for the test; else 300 of marks, 3/4 of others")
-    add("--test-rows", type=int, help="rows to test with, instead of --train-rows")
     add(
-        "--split",
-        choices=SPLITS,
-        help="rows to train on: the first, as of marks, or drawn by seed, as of others",
+        "--train-rows",
+        type=option(Whole(1)),
+        help="rows to train on, the rest tests; else 300 of marks, 3/4 of others",
     )
-    add("--hidden", type=int, default=4, help="hidden units")
+    add("--test-rows", type=option(Whole()), help="rows to test with, instead of --train-rows")
+    add("--split", choices=SPLITS, help="rows to train on: the first, as of marks, or drawn by seed, as of others")
+    add("--hidden", type=option(SIZE), default=4, help="hidden units")
     add("--optimizer", choices=[*OPTIMIZERS], help="update rule; else gd for marks or with --learning-rate, else rprop")
-    add("--learning-rate", type=float, help="step width; else the rule's own")
-    add("--alpha", type=float, help=f"penalty on the weights; else 0 for marks, {ALPHA:g} for others")
-    add("--tol", type=float, help=f"largest gradient that ends the training; else 0 for marks, {TOL:g} for others")
-    add("--iterations", type=int, help=f"updates to do; else 4500 for marks, {MAX_ITERATIONS} for others")
+    add("--learning-rate", type=option(Number(above=0)), help="step width; else the rule's own")
+    add("--alpha", type=option(Number(least=0)), help=f"penalty on the weights; else 0 for marks, {ALPHA:g} for others")
+    add(
+        "--tol",
+        type=option(Number(least=0)),
+        help=f"largest gradient that ends the training; else 0 for marks, {TOL:g} for others",
+    )
+    add("--iterations", type=option(Whole()), help=f"updates to do; else 4500 for marks, {MAX_ITERATIONS} for others")
     add("--early-stopping", action="store_true", help="hold a tenth of the training rows out, stop at its lowest cost")
-    add("--factor", type=float, help="deviation of the initial weights; else 0.01 for marks, 2/sqrt(inputs) for others")
-    add("--seed", type=int, default=3, help="seed of the initial weights, and of the rows held out")
+    add(
+        "--factor",
+        type=option(Number()),
+        help="deviation of the initial weights; else 0.01 for marks, 2/sqrt(inputs) for others",
+    )
+    add("--seed", type=option(SEED), default=3, help="seed of the initial weights, and of the rows held out")
     add("--dtype", choices=DTYPES, default="float64", help="number format of the computation")
     add(
         "--standardize",
         action=argparse.BooleanOptionalAction,
         help="scale features by the training rows' mean and deviation; else not for marks, but for others",
     )
-    add("--log-every", type=int, help="iterations between two rows of the table; else 1000 for marks, 100 for others")
-    add("--threads", type=int, help="workers on the CPU; else NN_BACKEND_THREADS, else as many as the process may use")
+    add(
+        "--log-every",
+        type=option(Whole(1)),
+        help="iterations between two rows of the table; else 1000 for marks, 100 for others",
+    )
+    add(
+        "--threads",
+        type=option(THREADS),
+        help="workers on the CPU; else NN_BACKEND_THREADS, else as many as the process may use",
+    )
     add("--json", action="store_true", help="print one JSON document in full precision instead of text")
-    add("--checkpoint", type=Path, help="safetensors file for the state of the run, from which it can go on")
-    add("--checkpoint-every", type=float, default=60.0, help="seconds between checkpoints")
+    add("--checkpoint", type=located, help="safetensors file for the state of the run, from which it can go on")
+    add("--checkpoint-every", type=option(Number(least=0)), default=60.0, help="seconds between checkpoints")
     add("--resume", action="store_true", help="go on from --checkpoint, with the same bits as without the break")
-    add("--save", type=Path, help="safetensors file for the network, as the command predict reads it")
-    add("--onnx", type=Path, help="ONNX file for the network, as other runtimes read it")
-    add("--plot", type=Path, help=f"file for a picture of the training and the test, ending in {', '.join(FORMATS)}")
+    add("--save", type=located, help="safetensors file for the network, as the command predict reads it")
+    add("--onnx", type=located, help="ONNX file for the network, as other runtimes read it")
+    add("--plot", type=located, help=f"file for a picture of the training and the test, ending in {', '.join(FORMATS)}")
     return parser
 
 
@@ -231,26 +249,6 @@ def _measured(score: Score) -> dict[str, float]:
 
 def _without_nan(values: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in values.items() if not math.isnan(value)}
-
-
-def _check_outputs(args: argparse.Namespace) -> None:
-    """Refuse what cannot be written now, rather than after the training."""
-    source = Path(args.data)
-    if args.resume and not args.checkpoint:
-        raise ArgumentError("--resume goes on from a file that --checkpoint names; name it")
-    needed = {args.save: "safetensors.numpy", args.onnx: "onnx", args.checkpoint: "safetensors.numpy"}
-    for path in filter(None, needed):
-        import_extra(needed[path])
-        check_output(path, source)
-    if args.plot:
-        check_plot(args.plot, source)
-    given = {name: getattr(args, name) for name in ("save", "onnx", "plot", "checkpoint")}
-    outputs = [path.resolve() for path in given.values() if path]
-    if len(set(outputs)) < len(outputs):
-        raise ArgumentError("--save, --onnx, --plot and --checkpoint name the same file; choose a name for each")
-    for name, kind in (("save", ".safetensors"), ("onnx", ".onnx")):
-        if (path := given[name]) and path.suffix.lower() not in ("", kind):
-            raise ArgumentError(f"--{name} is {str(path)!r}; expected a name ending in {kind}, which is what it writes")
 
 
 def _write_model(

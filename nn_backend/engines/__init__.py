@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nn_backend.backend import Backend
+from nn_backend.checks import choose as choose_word
 from nn_backend.compiler.cache import lock
 from nn_backend.engines.eager import EagerEngine
 from nn_backend.engines.engine import Engine, Examples, Method
@@ -36,8 +37,7 @@ def choose(engine: str, backend: Backend) -> str:
     BackendUnavailableError
         If the compiled engine is asked for where the system forbids it.
     """
-    if engine not in ENGINES:
-        raise ArgumentError(f"engine {engine!r} is not known; accepted: {', '.join(ENGINES)}")
+    choose_word("engine", engine, ENGINES)
     if engine == "compiled" and backend.xp is not np and not backend.is_cupy:
         raise ArgumentError(
             f"engine 'compiled' does not serve here: the backend is {backend.name}; it runs on numpy and cupy. "

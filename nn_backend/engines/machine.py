@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nn_backend.checks import MAX_THREADS, THREADS, check, shown
 from nn_backend.errors import ArgumentError
-
-MAX_THREADS = 1024
 
 
 def count_threads(threads: int | None = None) -> int:
@@ -23,13 +22,11 @@ def count_threads(threads: int | None = None) -> int:
     between its processes), and than threadpoolctl lets NumPy's BLAS library have.
     """
     if threads is not None:
-        if not 1 <= threads <= MAX_THREADS:
-            raise ArgumentError(f"threads is {threads}; expected 1 to {MAX_THREADS}")
-        return threads
+        return int(check("threads", threads, THREADS))
     text = os.getenv("NN_BACKEND_THREADS", "")
     own = _number(text)
     if text and own is None:
-        raise ArgumentError(f"environment variable NN_BACKEND_THREADS is {text!r}; expected 1 to {MAX_THREADS}")
+        raise ArgumentError(f"environment variable NN_BACKEND_THREADS is {shown(text)}; expected {THREADS}")
     return own or min(_limits())
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from nn_backend.errors import DataFileError
+from nn_backend.files import scratch
 from nn_backend.tables.duck import connect, path_literal, refusing
 from nn_backend.tables.names import quoted
 from nn_backend.tables.text import HEAD_BYTES, Text
@@ -146,10 +147,11 @@ class PackedFile:
 
     def _keep(self, stream: IO[bytes]) -> None:
         """Put what can be read only once into a file."""
-        self._kept = tempfile.NamedTemporaryFile()  # noqa: SIM115, as long as this object
-        shutil.copyfileobj(stream, self._kept)
-        self._kept.flush()
-        self.path, self._once = Path(self._kept.name), None
+        self._kept = scratch(Path(tempfile.gettempdir()), "nn_backend")  # as long as this object
+        self.path, file = self._kept.__enter__()
+        shutil.copyfileobj(stream, file)
+        file.flush()
+        self._once = None
 
 
 def _open_stdin() -> IO[bytes]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nn_backend.errors import ArrayTypeError, DataFileError
+from nn_backend.files import located
 from nn_backend.tables.duck import NULLS, as_values, connect, fetch, literal, path_literal, refusing, unmarked
 from nn_backend.tables.frames import FRAMES
 from nn_backend.tables.names import column_names, quoted
@@ -209,7 +210,7 @@ def open_source(source: "str | Path | pd.DataFrame", form: Form = Form(), *, onc
 
 
 def _open(source: str | Path, form: Form, where: str, once: bool) -> Source:
-    path = Path(source)
+    path = located(source)
     if path.is_dir():
         return _open_parts(sorted(part for part in path.rglob("*") if _is_part(part, path)), form, where)
     if isinstance(source, str) and GLOB.search(source) and not path.exists():
