@@ -94,7 +94,9 @@ def _shared_out(
         order, spans = _in_order(whole_numbers("network", network, (m,), networks), networks)
 
         def sorted_out(array: np.ndarray) -> np.ndarray:
-            return np.asarray(np.where(order < 0, 0, array[..., order]))
+            found = np.take(array, order, axis=-1)
+            found[..., order < 0] = 0
+            return found
 
         arrays = examples.arrays().items()
         placed = {name: backend.asarray(sorted_out(backend.to_numpy(array))) for name, array in arrays}

@@ -140,7 +140,7 @@ class CompiledEngine:
         state = self._network(state)
         with self.backend.current():
             for networks, columns, places in self._chunks(len(state)):
-                rows, X = state[networks], self._examples.X[:, columns]
+                rows, X = self._machine.copied(state[networks]), self._examples.X[:, columns]
                 own = None if spans is None else spans[networks] - [columns.start, 0]
                 run = self._kernel(layer).bind(self._pack({"X": X}), len(rows), own)
                 _, outputs = self._call(run, rows, {}, 1)
@@ -149,23 +149,22 @@ class CompiledEngine:
                 into[...] = outputs.reshape(*outputs.shape[:2], -1)[:, :, : X.shape[1]]
         return result.reshape(*lead, n2, self._m)
 
-    def _chunks(self, networks: int) -> Iterator[tuple[slice, slice, slice]]:
+    def _chunks(self, networks: int) -> Iterator[tuple[Any, slice, slice]]:
         """Yield some networks and examples at a time, and whose results these are, so that the memory is bounded."""
         (n0, _, n2), spans, size = self._sizes, self._examples.spans, np.dtype(self._dtype).itemsize
-        if spans is not None:
-            first = spans[: self._lead[-1], 0]
-            chunk = first // (CHUNK_BYTES // ((n0 + n2) * size))
-            edges = [*np.flatnonzero(np.diff(chunk, prepend=-1)).tolist(), len(first)]
-            firsts = [*first.tolist(), self._m]
-            for place, k in enumerate(range(0, networks, len(first))):
-                for i, j in itertools.pairwise(edges):
-                    yield slice(k + i, k + j), slice(firsts[i], firsts[j]), slice(place, place + 1)
-            return
+        own = 1 if spans is None else self._lead[-1]  # networks that have examples of their own
         per_network = max(1, CHUNK_BYTES // (n2 * TILE * size))  # networks of which a tile's results fit
-        for k in range(0, networks, per_network):
-            rows = slice(k, min(k + per_network, networks))
-            columns = CHUNK_BYTES // (((rows.stop - k) * n2 + n0) * size) // TILE * TILE or TILE
-            yield from ((rows, slice(i, i + columns), rows) for i in range(0, self._m, columns))
+        for k in range(0, networks // own, per_network):
+            places = slice(k, min(k + per_network, networks // own))
+            columns = CHUNK_BYTES // (((places.stop - k) * n2 + n0) * size) // TILE * TILE or TILE
+            if spans is None:
+                yield from ((places, slice(i, i + columns), places) for i in range(0, self._m, columns))
+                continue
+            edges = [*np.flatnonzero(np.diff(spans[:own, 0] // columns, prepend=-1)).tolist(), own]
+            firsts = [*spans[:own, 0].tolist(), self._m]
+            rows = np.arange(networks).reshape(-1, own)[places]
+            for i, j in itertools.pairwise(edges):
+                yield rows[:, i:j].ravel(), slice(firsts[i], firsts[j]), places
 
     def _network(self, state: Any) -> Any:
         """Return the rows of a state without its memory."""
