@@ -76,7 +76,7 @@ COMMANDS = (
     "train --iterations 3000 --log-every 1000 --save out",
     "train --json --data simulated:20000 --iterations 40 --threads 2 --save out",
     "train --data simulated:5000 --iterations 20 --engine eager --checkpoint out --checkpoint-every 0",
-    "predict --model model --data - --output out",
+    "predict --model model --data - --output out.csv",
     "explain --iterations 3 --json",
     "compare --rows 20,50",
 )
@@ -103,7 +103,8 @@ def commands(wanted: int = 5_000) -> None:
         environment = {**os.environ, "TMPDIR": f"{folder}/temporary", "XDG_CACHE_HOME": f"{folder}/cache"}
         while sent < wanted:
             turn += 1
-            Path("out").unlink(missing_ok=True)
+            for name in ("out", "out.csv"):
+                Path(name).unlink(missing_ok=True)
             typed = COMMANDS[turn % len(COMMANDS)]
             began, number = time.perf_counter(), random.choice([signal.SIGINT, signal.SIGINT, *EXPECTED])
             with (
