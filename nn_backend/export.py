@@ -11,9 +11,9 @@ from nn_backend import tensors as files
 from nn_backend.equations import Params
 from nn_backend.errors import ArrayTypeError, DataError
 from nn_backend.model import Model
-from nn_backend.networks import Networks, Scales
+from nn_backend.networks import Networks
 from nn_backend.run import FitResult
-from nn_backend.tables import Encoding, Standardization
+from nn_backend.tables import Encoding, Scales, Standardization
 from nn_backend.tensors import FORMAT, import_extra
 
 # What torch.nn.Sequential(Linear, Sigmoid, Linear) calls them.

@@ -17,8 +17,8 @@ from nn_backend.examples import spread_of
 from nn_backend.grids import Data, Parts, join, read_parts, read_rows, read_settings
 from nn_backend.model import Model
 from nn_backend.network import get_output, init_params
-from nn_backend.networks import FOLD, RESAMPLE, Networks, Scales
-from nn_backend.tables import Standardization, standardization
+from nn_backend.networks import FOLD, RESAMPLE, Networks
+from nn_backend.tables import Scales, Standardization, standardization
 from nn_backend.tasks import Task
 
 AT_ONCE = 2**12  # networks in a call of `fit`, at most: memory is bounded, and their states stay in the caches

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, ArrayTypeError, DataError
 from nn_backend.model import Model
 from nn_backend.network import predict_proba, score
-from nn_backend.tables import Encoding, Standardization, column_names, quoted, read_targets
+from nn_backend.tables import Encoding, Scales, column_names, quoted, read_targets
 
 if TYPE_CHECKING:  # see files.py
     import pandas as pd
@@ -21,41 +21,6 @@ if TYPE_CHECKING:  # see files.py
 MEASURES = Score._fields
 FOLD, RESAMPLE = "fold", "resample"
 CHUNK_BYTES = 2**26
-
-
-class Scales(NamedTuple):
-    """How features and numbers to predict are scaled.
-
-    Attributes
-    ----------
-    features, target : Standardization or None
-        Arrays (k, n0, 1) and (k, n2, 1): one scaling that all networks share, or that of each part in turn.
-    """
-
-    features: Standardization | None
-    target: Standardization | None
-
-    @property
-    def parts(self) -> int:
-        """How many scalings there are."""
-        scale = self.target if self.features is None else self.features
-        return 1 if scale is None else len(scale.mean)
-
-    def of(self, part: int) -> "Scales":
-        """Return the scaling of a part, arrays (n0, 1) and (n2, 1)."""
-        return self._each(lambda array: array[part % self.parts])
-
-    def of_examples(self, parts: np.ndarray) -> "Scales":
-        """Return the scalings of examples of these parts, arrays (n0, m) and (n2, m)."""
-        return self._each(lambda array: np.take(np.ascontiguousarray(array[:, :, 0].T), parts, axis=1))
-
-    def apply(self, X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return X (n0, m) and y (n2, m) as a network takes them."""
-        features, target = self
-        return X if features is None else features.apply(X), y if target is None else target.apply(y)
-
-    def _each(self, take: Callable[[np.ndarray], np.ndarray]) -> "Scales":
-        return Scales(*(None if scale is None else Standardization(*map(take, scale)) for scale in self))
 
 
 @dataclass(frozen=True, eq=False)

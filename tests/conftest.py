@@ -14,6 +14,8 @@ from places import STRICT, Place, require_gpu  # noqa: E402
 
 import nn_backend as nn  # noqa: E402
 from nn_backend.commands import command_line  # noqa: E402
+from nn_backend.compiler import native  # noqa: E402
+from nn_backend.compiler.pool import Pool  # noqa: E402
 
 
 @pytest.fixture(params=[f"{name}-{dtype}" for name in ("numpy", "strict", "cupy") for dtype in ("float64", "float32")])
@@ -47,6 +49,15 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NN_BACKEND", raising=False)
     monkeypatch.delenv("NN_BACKEND_THREADS", raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
+@pytest.fixture
+def always_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let threads share work however small, and however long they wait for each other."""
+    monkeypatch.setattr(native, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(native, "WORTH_STARTING", 1)
+    monkeypatch.setattr(native, "PATIENCE", native.FOREVER)
+    monkeypatch.setattr(Pool, "resting", lambda pool: False)
 
 
 @pytest.fixture

@@ -186,15 +186,6 @@ def assert_goes_on(X: np.ndarray, y: np.ndarray, params: Params, iterations: int
 
 
 @pytest.fixture
-def always_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let threads share work however small, and however long they wait for each other."""
-    monkeypatch.setattr(native, "WORTH_A_THREAD", 1)
-    monkeypatch.setattr(native, "WORTH_STARTING", 1)
-    monkeypatch.setattr(native, "PATIENCE", native.FOREVER)
-    monkeypatch.setattr(Pool, "resting", lambda pool: False)
-
-
-@pytest.fixture
 def threads_used(monkeypatch: pytest.MonkeyPatch, always_share: None) -> list[int]:
     """The number of threads of each kernel call."""
     used: list[int] = []

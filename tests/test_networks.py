@@ -12,12 +12,11 @@ from places import Place
 
 import nn_backend as nn
 from nn_backend import network as network_module
-from nn_backend.compiler import native
-from nn_backend.compiler.pool import Pool
 from nn_backend.engines import bind, compiled
 
 KIND, OUTPUT = pytest.mark.parametrize("kind", KINDS), pytest.mark.parametrize("output", WAYS)
 DTYPE = pytest.mark.parametrize("dtype", ["float64", "float32"])
+pytestmark = pytest.mark.usefixtures("always_share")
 
 
 def alone(kind: str, output: str, dtype: str, n: int, **where: Any) -> nn.FitResult:
@@ -44,15 +43,6 @@ def assert_alike(many: nn.FitResult, n: int, one: nn.FitResult, rtol: float = 0)
     np.testing.assert_allclose(
         rows.iloc[-1], like.iloc[-1], rtol=rtol, atol=rtol / 10
     )  # one that ended repeats its row
-
-
-@pytest.fixture(autouse=True)
-def _share_however_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have as many threads work as are allowed."""
-    monkeypatch.setattr(native, "WORTH_A_THREAD", 1)
-    monkeypatch.setattr(native, "WORTH_STARTING", 1)
-    monkeypatch.setattr(native, "PATIENCE", native.FOREVER)
-    monkeypatch.setattr(Pool, "resting", lambda pool: False)
 
 
 # --- each as alone ---

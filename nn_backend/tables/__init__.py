@@ -3,7 +3,7 @@
 from nn_backend.tables.encoding import UNKNOWN, Column, Encoding
 from nn_backend.tables.names import column_names, find_name, quoted, split_names
 from nn_backend.tables.packed import STDIN
-from nn_backend.tables.scaling import Standardization, exact_sums, standardization
+from nn_backend.tables.scaling import Scales, Standardization, exact_sums, standardization
 from nn_backend.tables.sources import Source, open_source
 from nn_backend.tables.splitting import SPLITS, split_rows
 from nn_backend.tables.table import (
@@ -27,6 +27,7 @@ __all__ = [
     "Column",
     "Encoding",
     "Form",
+    "Scales",
     "Source",
     "Standardization",
     "Table",

@@ -1,7 +1,7 @@
 """Features scaled by their mean and deviation, whose sums are exact."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +37,41 @@ class Standardization(NamedTuple):
     def to_lists(self) -> dict[str, list[float]]:
         """Return the numbers by name, one for each feature, as JSON can hold them."""
         return {name: array.ravel().tolist() for name, array in self._asdict().items()}
+
+
+class Scales(NamedTuple):
+    """How features and numbers to predict are scaled.
+
+    Attributes
+    ----------
+    features, target : Standardization or None
+        Arrays (k, n0, 1) and (k, n2, 1): one scaling that all networks share, or that of each part in turn.
+    """
+
+    features: Standardization | None
+    target: Standardization | None
+
+    @property
+    def parts(self) -> int:
+        """How many scalings there are."""
+        scale = self.target if self.features is None else self.features
+        return 1 if scale is None else len(scale.mean)
+
+    def of(self, part: int) -> "Scales":
+        """Return the scaling of a part, arrays (n0, 1) and (n2, 1)."""
+        return self._each(lambda array: array[part % self.parts])
+
+    def of_examples(self, parts: np.ndarray) -> "Scales":
+        """Return the scalings of examples of these parts, arrays (n0, m) and (n2, m)."""
+        return self._each(lambda array: np.take(np.ascontiguousarray(array[:, :, 0].T), parts, axis=1))
+
+    def apply(self, X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return X (n0, m) and y (n2, m) as a network takes them."""
+        features, target = self
+        return X if features is None else features.apply(X), y if target is None else target.apply(y)
+
+    def _each(self, take: Callable[[np.ndarray], np.ndarray]) -> "Scales":
+        return Scales(*(None if scale is None else Standardization(*map(take, scale)) for scale in self))
 
 
 def standardization(

@@ -1,6 +1,7 @@
 """Where tables come from: files of many kinds, and data frames."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # pandas takes longer to import than a small training
 GLOB = re.compile(r"[*?\[]")
 
 
-class Source:
+class Source(ABC):
     """A table to be read: its columns' names, and its rows, a chunk at a time.
 
     Attributes
@@ -39,12 +40,12 @@ class Source:
     names: list[str]
     notes: list[str]
 
+    @abstractmethod
     def chunks(self, columns: Sequence[str], words: Sequence[str] = ()) -> Iterator[dict[str, Values]]:
         """Yield the values of some columns by name, of a chunk of rows after another.
 
         Those in ``words`` are words also where they look like numbers.
         """
-        raise NotImplementedError
 
     def read(self, columns: Sequence[str]) -> dict[str, Values]:
         """Return the values of some columns by name."""
