@@ -504,23 +504,6 @@ def test_a_model_is_read_from_a_pipe(folder, model):
     assert done[0] == done[1]
 
 
-@POSIX
-def test_ctrl_c_is_heard_while_a_pipe_is_awaited(folder):
-    os.mkfifo("model")
-    with subprocess.Popen([*DOOR, *f"{ASK} marks".split()], stderr=subprocess.PIPE, text=True) as process:
-        try:
-            pipe = None
-            while pipe is None:
-                assert process.poll() is None
-                with contextlib.suppress(OSError):  # nobody has opened it yet
-                    pipe = os.open("model", os.O_WRONLY | os.O_NONBLOCK)
-            process.send_signal(signal.SIGINT)
-            assert (process.wait(timeout=60), process.stderr.read()) == (130, "error: interrupted\n")
-            os.close(pipe)
-        finally:
-            process.kill()
-
-
 @pytest.mark.parametrize("command", ["train", "compare", "explain"])
 @pytest.mark.parametrize("name", ["a", "a.jpg", "a.csv", "png", ".png"])
 def test_a_picture_of_no_known_kind(refused, command, name):
@@ -700,6 +683,32 @@ def run_signalled(folder: Path) -> Callable[..., Run]:
 def test_a_signal_ends_it_with_one_line_and_leaves_nothing(run_signalled, model, typed, where, number, code, line):
     assert run_signalled(typed, where, number) == (code, "", f"error: {line}\n")
     assert not [*Path().glob("out*")]
+
+
+# Once the pipe "model" is read, another thread gets the signal, which leaves the main thread's call as it is.
+AT_A_WAIT = """
+import os, signal, threading, time
+
+def send():
+    while True:
+        try:
+            pipe = os.open("model", os.O_WRONLY | os.O_NONBLOCK)
+            break
+        except OSError:
+            time.sleep(0.01)
+    time.sleep(0.5)
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+threading.Thread(target=send, daemon=True).start()
+"""
+
+
+@POSIX
+def test_a_signal_is_heard_by_a_thread_whose_wait_it_does_not_interrupt(folder):
+    os.mkfifo("model")
+    Path("sitecustomize.py").write_text(AT_A_WAIT)
+    done = run_command(*f"{ASK} marks".split(), PYTHONPATH=f"{folder}{os.pathsep}{ROOT}")
+    assert done == (130, "", "error: interrupted\n")
 
 
 @POSIX

@@ -5,16 +5,19 @@ leave a lock closed. So a signal ends the process where it stands, once what is 
 would be lost, it is kept until that is safe.
 """
 
+import _thread
 import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 SCRIPT = "nn-backend"  # which stands for "python -m nn_backend" where the package is installed
 NUMBERS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+NUDGE = getattr(signal, "SIGURG", None)  # which is ignored wherever nobody asks for it
 SHOW_CURSOR = "\x1b[?25h"  # which a progress bar hides
 
 
@@ -41,6 +44,13 @@ class Signals:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._hear)
         sys.unraisablehook = self._found
+        if NUDGE is not None:
+            told, tell = os.pipe()
+            os.set_blocking(tell, False)
+            signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+            os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))  # the pipe is its parent's
+            signal.signal(NUDGE, lambda *_: None)
+            _thread.start_new_thread(_nudge, (told, _thread.get_ident(), NUDGE))
 
     def ignore(self) -> None:
         """Hear no signal from now on: all is done, and the exit code stands."""
@@ -82,6 +92,19 @@ class Signals:
         if isinstance(unraisable.exc_value, KeyboardInterrupt):
             self._end(self.heard or signal.SIGINT)
         sys.__unraisablehook__(unraisable)
+
+
+def _nudge(told: int, main: int, number: int) -> None:
+    """Interrupt, after each signal, what the main thread waits for: a signal just before the wait does not.
+
+    Python notes a signal and hears it between two of its own instructions; a read or a lock that is waited for from then
+    on would keep it from that for as long as it lasts.
+    """
+    while True:
+        if os.read(told, 1)[0] in NUMBERS:
+            for _ in range(3):
+                time.sleep(0.1)
+                signal.pthread_kill(main, number)
 
 
 def _is_command() -> bool:
