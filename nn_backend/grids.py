@@ -29,7 +29,7 @@ DEFAULTS = {  # None: depends on others
 KINDS: dict[str, Kind] = {**RULE_KINDS, "n_hidden": SIZE, "iterations": Whole(), "seed": SEED}
 MEANING = ("features", "target", "labels", "encoding")
 OWN_COLUMNS = {*DEFAULTS, "max_iterations", "best_iteration", *MEASURES, "status", FOLD, RESAMPLE}
-NUMBERS_AT_ONCE = 2**23  # of rows that stand one after the other for networks that have their own
+NUMBERS_AT_ONCE = 2**20  # of rows that stand one after the other for networks that have their own
 
 
 class Data(NamedTuple):

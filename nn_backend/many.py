@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,10 +20,12 @@ from nn_backend.model import Model
 from nn_backend.network import get_output, init_params
 from nn_backend.networks import FOLD, RESAMPLE, Networks
 from nn_backend.tables import Scales, Standardization, standardization
-from nn_backend.tasks import Task
+from nn_backend.tasks import Reached, Task
 
 AT_ONCE = 2**12  # networks in a call of `fit`, at most: memory is bounded, and their states stay in the caches
 TASKS = 64  # for an executor, at least: more than it has workers, so that all have something to do to the end
+EACH = 8  # tasks of a thread, at least; where there is less to do, all threads serve one task after the other
+WORK = 2**22  # products of a task, at least: a millisecond or two
 
 
 def fit_many(
@@ -168,8 +171,8 @@ class _Training:
         self._data, self._settings, self._parts, self._given = data, settings, parts, (standardize, dtype, options)
         self._each = max(1, len(parts.keys))
         self._scales = Scales(
-            _scalings(data.X, parts, "feature") if standardize else None,
-            _scalings(data.y, parts, "y") if data.output == "identity" else None,
+            _unknown(len(parts.trained), len(data.X)) if standardize else None,
+            _unknown(len(parts.trained), len(data.y)) if data.output == "identity" else None,
         )
         self._columns = {
             name: np.repeat([each.rule.name for each in values] if name == "optimizer" else values, self._each)
@@ -195,39 +198,56 @@ class _Training:
 
     def run(self, executor: Any = None, progress: Callable[[float, int], object] | None = None) -> None:
         """Train all networks; after Ctrl-C, those that are not trained yet keep their start."""
-        at_most = AT_ONCE if executor is None else min(AT_ONCE, -(-len(self) // TASKS))
         report = None if progress is None else lambda done: progress(done, len(self))
         with contextlib.suppress(KeyboardInterrupt):
-            for reached in tasks.run(self._tasks(at_most), executor, report):
-                stack = self._sizes[int(self._columns["n_hidden"][reached.networks.flat[0]])]
-                for array, trained in zip(stack, reached.params, strict=True):
-                    array[self._at[reached.networks]] = trained
-                for name in self._reached:
-                    self._reached[name][reached.networks] = reached.columns[name]
-                self._ran = reached.ran
-                if executor is None and (reached.columns["status"] == "interrupted").any():
-                    break
+            if executor is not None:
+                tasks.send_out(self._tasks(TASKS), self._keep, executor, report)
+                return
+            threads = self._threads()
+            tasks.share_out(self._tasks(threads * EACH if threads > 1 else 1), self._keep, threads, report)
 
-    def _tasks(self, at_most: int) -> Iterator[Task]:
-        """Yield what is trained together, at most so many networks: of one size, rule and number of iterations."""
+    def _threads(self) -> int:
+        """Return how many threads train networks side by side; 1 if there is little to do: all of them serve each."""
+        threads = tasks.count_workers(*(self._given[2][name] for name in ("backend", "engine", "threads")))
+        work = self._each * sum(map(self._work, range(len(self._settings["seed"]))))
+        return threads if min(len(self), work / WORK) >= threads * EACH else 1
+
+    def _work(self, setting: int) -> float:
+        """Return how many products a setting's network has, about, in all iterations."""
+        rows = sum(map(len, self._parts.trained)) / len(self._parts.trained)
+        weights = (sum(map(len, self._data[:2])) + 1) * self._settings["n_hidden"][setting]
+        return float(rows * weights * max(1, self._settings["iterations"][setting]))
+
+    def _keep(self, reached: Reached) -> None:
+        """Write down what was reached."""
+        stack = self._sizes[int(self._columns["n_hidden"][reached.networks.flat[0]])]
+        for array, trained in zip(stack, reached.params, strict=True):
+            array[self._at[reached.networks]] = trained
+        for name in self._reached:
+            self._reached[name][reached.networks] = reached.columns[name]
+        self._ran = reached.ran
+
+    def _tasks(self, least: int) -> Iterator[Callable[[], Task]]:
+        """Yield what makes tasks, so many or more if they are not too small, of one size, rule and iterations each."""
         sizes, rules, iterations = (self._settings[name] for name in ("n_hidden", "optimizer", "iterations"))
-        kinds: dict[tuple[int, ...], list[int]] = {}
+        kinds: dict[tuple[Any, ...], list[int]] = {}
         for setting, kind in enumerate(zip(sizes.tolist(), map(id, rules), iterations.tolist(), strict=True)):
             kinds.setdefault(kind, []).append(setting)
-        parts = self._parts
-        taught = self._taught()
-        for chosen in kinds.values():
-            first = np.array(chosen)[:, None] * self._each
-            if not parts.have_rows:
-                rows = self._rows([0])
+        parts, taught = self._parts, self._taught()
+        shared = None if parts.have_rows else self._rows([0])
+        for kind in sorted(
+            kinds, key=lambda kind: -kind[0]
+        ):  # the largest first: none is left to one thread at the end
+            first = np.array(kinds[kind])[:, None] * self._each
+            at_most = min(AT_ONCE, max(-(-len(self) // least), math.ceil(WORK / self._work(kinds[kind][0]))))
+            if shared is not None:
                 networks = (first + np.arange(self._each)).ravel()
                 for some in np.array_split(networks, -(-networks.size // at_most)):
-                    yield self._task(some, *rows)
+                    yield functools.partial(self._task, some, shared)
                 continue
             for own in parts.chunks(taught, at_most, sum(map(len, self._data[:2]))):
-                rows = self._rows(own)
                 for some in np.array_split(first, -(-first.size * len(own) // at_most)):
-                    yield self._task(some + np.array(own), *rows)
+                    yield functools.partial(self._task, some + np.array(own), own)
 
     def _taught(self) -> list[int]:
         """Return the parts that have something to learn, and write down which do not."""
@@ -237,21 +257,29 @@ class _Training:
         self._reached["status"].reshape(-1, self._each)[:, ~differ] = "one_class"
         return np.flatnonzero(differ).tolist()
 
-    def _rows(self, parts: list[int]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the scaled rows that parts are trained on, and those held out."""
-        trained, held = (self._scaled(parts, rows) if rows else {} for rows in (self._parts.trained, self._parts.held))
-        return trained, held
+    def _rows(self, own: list[int]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the scaled rows that parts are trained on, and those held out; of several parts with their numbers."""
 
-    def _scaled(self, parts: list[int], rows: list[np.ndarray]) -> dict[str, Any]:
-        """Return the scaled rows of one part; or of several, one after the other, with the number of each row's."""
-        chosen = [(self._scales.of(part), self._data.X[:, rows[part]], self._data.y[:, rows[part]]) for part in parts]
-        X, y = (np.concatenate(own, axis=1) for own in zip(*(scale.apply(*own) for scale, *own in chosen), strict=True))
-        if len(parts) == 1:
-            return {"X": X, "y": y}
-        return {"X": X, "y": y, "network": np.repeat(np.arange(len(parts)), [len(rows[part]) for part in parts])}
+        def gather(rows: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+            chosen = [rows[part] for part in own]
+            together = np.concatenate(chosen)
+            numbers = np.repeat(np.arange(len(own)), [*map(len, chosen)])
+            return numbers, self._data.X[:, together], self._data.y[:, together]
 
-    def _task(self, networks: np.ndarray, rows: dict[str, Any], held: dict[str, Any]) -> Task:
-        """Return the task of training networks."""
+        def scaled(numbers: np.ndarray, *values: np.ndarray) -> dict[str, Any]:
+            X, y = self._scales.some(own).of_examples(numbers).apply(*values)
+            return {"X": X, "y": y, **({"network": numbers} if len(own) > 1 else {})}
+
+        numbers, *trained = gather(self._parts.trained)
+        for values, scale, what in zip(trained, self._scales, ("feature", "y"), strict=True):
+            if scale is not None and np.isnan(scale.mean[own]).any():  # it is not known yet
+                found = standardization(values, starts=np.searchsorted(numbers, np.arange(len(own))), what=what)
+                for array, columns in zip(scale, found, strict=True):
+                    array[own] = columns.T[:, :, None]
+        return scaled(numbers, *trained), scaled(*gather(self._parts.held)) if self._parts.held else {}
+
+    def _task(self, networks: np.ndarray, rows: list[int] | tuple[dict[str, Any], dict[str, Any]]) -> Task:
+        """Return the task of training networks: on these rows, or on those of parts."""
         setting = {name: values[networks.flat[0] // self._each] for name, values in self._settings.items()}
         settings = {
             "output": self._data.output,
@@ -263,7 +291,8 @@ class _Training:
         if self._parts.name == RESAMPLE:
             settings["weights"] = self._counts.reshape(-1, self._counts.shape[-1])[networks]
         start = Params(*(array[self._at[networks]] for array in self._sizes[int(setting["n_hidden"])]))
-        return Task(networks, start, rows, held, self._parts.watches, settings)
+        trained, held = self._rows(rows) if isinstance(rows, list) else rows
+        return Task(networks, start, trained, held, self._parts.watches, settings)
 
     @functools.cached_property
     def _counts(self) -> np.ndarray:
@@ -277,6 +306,9 @@ class _Training:
         """Return what was reached."""
         import pandas as pd
 
+        for scale in filter(None, self._scales):  # also of those that were not trained
+            for part in np.flatnonzero(np.isnan(scale.mean).any(axis=(1, 2))).tolist():
+                self._rows([part])
         table: dict[str, Any] = (
             {} if self._parts.name is None else {self._parts.name: self._parts.keys * len(self._settings["seed"])}
         )
@@ -331,11 +363,5 @@ def _differ(y: np.ndarray) -> bool:
     return bool((y != y[:, :1]).any())
 
 
-def _scalings(values: np.ndarray, parts: Parts, what: str) -> Standardization:
-    """Return the scaling of each part's rows, arrays (parts, rows, 1)."""
-    if parts.has_groups:
-        starts = np.cumsum([0, *map(len, parts.trained[:-1])])
-        scale = standardization(values[:, np.concatenate(parts.trained)], starts=starts, what=what)
-        return Standardization(*(array.T[:, :, None] for array in scale))
-    scales = [standardization(values[:, rows], what=what) for rows in parts.trained]
-    return Standardization(*map(np.stack, zip(*scales, strict=True)))
+def _unknown(parts: int, rows: int) -> Standardization:
+    return Standardization(*(np.full((parts, rows, 1), np.nan) for _ in range(2)))

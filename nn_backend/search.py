@@ -13,7 +13,7 @@ import numpy as np
 from nn_backend.errors import ArgumentError, NNBackendError
 from nn_backend.estimator import ShallowNetClassifier, ShallowNetRegressor
 from nn_backend.shallow_net import ShallowNet
-from nn_backend.stacks import Fold, Reached, Stack, stack, together
+from nn_backend.stacks import Fold, Reached, Stack, stack, together, train_all
 
 # isort: split
 from joblib import parallel_backend
@@ -181,9 +181,9 @@ class _Tasks:
             readers.setdefault(each.reading, []).append(each)
         for stacks in readers.values():
             for folds in together(self._read(stacks[0].models[0])):
-                for each in stacks:
+                for each, reached in train_all(stacks, folds):
                     with contextlib.suppress(NNBackendError, ValueError):  # the call reports it
-                        self._keep(each, each.train(folds))
+                        self._keep(each, reached)
 
     def _stackable(self) -> Iterator[tuple[int, ShallowNet]]:
         """Yield the candidates that can be trained with others, with their places."""

@@ -1,8 +1,9 @@
 """Folds as an estimator reads them, and candidates of a search that one call of `nn_backend.fit` trains on them."""
 
+import contextlib
 import copy
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -10,12 +11,15 @@ import numpy as np
 
 from nn_backend.backend import get_backend
 from nn_backend.checkpoint import Row
+from nn_backend.compiler.pool import share
 from nn_backend.descent import fit
 from nn_backend.engines.engine import Score
 from nn_backend.equations import Params
+from nn_backend.errors import NNBackendError
 from nn_backend.network import compute_layer, get_output
 from nn_backend.run import FitResult
 from nn_backend.shallow_net import LOOK_EVERY, Rows, ShallowNet
+from nn_backend.tasks import count_workers
 
 # isort: split
 from sklearn.base import clone
@@ -95,8 +99,8 @@ class Stack:
         settings = models[0].get_params(deep=False)
         self.reading = repr((settings.get("class_weight"), settings["standardize"]))  # those that matter to a `Fold`
 
-    def train(self, folds: Sequence[Fold]) -> Reached:
-        """Train all on folds with the same number of outputs."""
+    def train(self, folds: Sequence[Fold], progress: Callable[[int], object]) -> Reached:
+        """Train all on folds with the same number of outputs; ``progress`` is as in `fit`."""
         began, first, kind = time.perf_counter(), self.models[0], folds[0].reader._output
         X, y, weights = zip(*(fold.rows for fold in folds), strict=True)
         seeds = [model._draw_seed(check_random_state(copy.deepcopy(model.random_state))) for model in self.models]
@@ -123,6 +127,7 @@ class Stack:
             backend=first.device,
             engine=first.engine,
             log_every=LOOK_EVERY,
+            progress=progress,
         )
         if result.interrupted:
             raise KeyboardInterrupt
@@ -168,6 +173,21 @@ def together(folds: Iterable[Fold]) -> Iterator[list[Fold]]:
         run.append(fold)
     if run:
         yield run
+
+
+def train_all(stacks: Sequence[Stack], folds: Sequence[Fold]) -> list[tuple[Stack, Reached]]:
+    """Return what stacks that read folds alike have reached on them, but for those that cannot be trained."""
+    found: list[tuple[Stack, Reached]] = []
+
+    def do(each: Stack, tell: Callable[[float], None]) -> None:
+        with contextlib.suppress(NNBackendError, ValueError):  # the call reports it
+            found.append((each, each.train(folds, lambda iteration: tell(0))))
+
+    first = stacks[0].models[0]
+    threads = count_workers(first.device, first.engine)
+    largest_first = sorted(stacks, key=lambda each: -each.models[0].n_hidden)
+    share(largest_first, do, threads if len(stacks) > threads else 1, lambda done: None)
+    return found
 
 
 def _numbers(arrays: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,15 +1,17 @@
 """Networks that are trained in one call of `fit`: here, or wherever an executor has its workers."""
 
-import functools
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from nn_backend.backend import Backend, get_backend
+from nn_backend.compiler.pool import share
 from nn_backend.descent import fit
+from nn_backend.engines.machine import count_threads
 from nn_backend.equations import Params
 from nn_backend.errors import NNBackendError
 from nn_backend.network import score
@@ -74,30 +76,71 @@ def train(task: Task, progress: Callable[[float], object] | None = None) -> Reac
     return Reached(task.networks, result.params, columns, {"backend": result.backend, "engine": result.engine})
 
 
-def run(tasks: Iterable[Task], executor: Any, progress: Callable[[float], object] | None) -> Iterator[Reached]:
-    """Yield what tasks reach, in any order; where an executor fails, what is done, with a warning.
+def count_workers(backend: str | Backend | None, engine: str, threads: int | None = None) -> int:
+    """Return how many threads may train networks side by side, by calls of their own: of the compiled engine."""
+    return count_threads(threads) if get_backend(backend).xp is np and engine != "eager" else 1
+
+
+def share_out(
+    tasks: Iterable[Callable[[], Task]],
+    keep: Callable[[Reached], object],
+    threads: int,
+    progress: Callable[[float], object] | None,
+) -> None:
+    """Do tasks here, each by one of several threads, or one after the other by all.
 
     Parameters
     ----------
-    tasks : iterable of Task
-        What to do.
-    executor : concurrent.futures.Executor, or what has its ``submit``
-        Who does it; None: this thread.
+    tasks : iterable of callable
+        Each returns what to do.
+    keep : callable
+        Called with what each task has reached, by the thread that did it.
+    threads : int
+        How many; with 1, `fit` has all for each task.
     progress : callable or None
         Called with how many networks are trained, fractions counted.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After Ctrl-C, when what was reached until then is kept.
     """
-    done, left = 0, iter(tasks)
-    if executor is None:
-        for task in left:
-            yield train(task, progress and functools.partial(_add, progress, done))
-            done += task.networks.size
-        return
+
+    def do(prepare: Callable[[], Task], tell: Callable[[float], None]) -> None:
+        task = prepare()
+        reached = train(task, tell)
+        keep(reached)
+        if (reached.columns["status"] == "interrupted").any():
+            raise KeyboardInterrupt
+        tell(task.networks.size)
+
+    share(tasks, do, threads, progress or (lambda done: None))
+
+
+def send_out(
+    tasks: Iterable[Callable[[], Task]],
+    keep: Callable[[Reached], object],
+    executor: Any,
+    progress: Callable[[float], object] | None,
+) -> None:
+    """Have an executor do tasks; where it fails, what is done is kept, with a warning.
+
+    Parameters
+    ----------
+    tasks, keep
+        See `share_out`.
+    executor : concurrent.futures.Executor, or what has its ``submit``
+        Who does them.
+    progress : callable or None
+        Called with how many networks are trained.
+    """
+    left, done = iter(tasks), 0
     waiting: set[Future[Reached]] = set()
     failure: BaseException | None = None
     while failure is None or waiting:
         try:
             for task in itertools.islice(left, AHEAD - len(waiting) if failure is None else 0):
-                waiting.add(executor.submit(train, task))
+                waiting.add(executor.submit(train, task()))
             if not waiting:
                 break
             ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -108,7 +151,7 @@ def run(tasks: Iterable[Task], executor: Any, progress: Callable[[float], object
         for future in ended:
             lost = CancelledError() if future.cancelled() else future.exception()
             if lost is None:
-                yield future.result()
+                keep(future.result())
                 done += future.result().networks.size
                 if progress is not None:
                     progress(done)
@@ -124,7 +167,3 @@ def run(tasks: Iterable[Task], executor: Any, progress: Callable[[float], object
             RuntimeWarning,
             stacklevel=2,
         )
-
-
-def _add(progress: Callable[[float], object], done: int, part: float) -> None:
-    progress(done + part)

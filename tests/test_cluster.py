@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import nn_backend as nn
-from nn_backend import cluster
+from nn_backend import cluster, many
 from nn_backend.commands import sweep
 
 dask = pytest.importorskip("dask", reason="needs the extra cluster")
@@ -46,6 +46,7 @@ def test_a_worker_that_is_killed_changes_no_byte(run_main, folder, monkeypatch, 
         yield show
 
     monkeypatch.setattr(sweep, "progress_bar", killing)
+    monkeypatch.setattr(many, "WORK", 1)
     address = scheduler.scheduler_address
     there = run_main(sweep.main, *TYPED.split(), *f"--cluster {address} --save there --csv there.csv".split())
     assert (there.code, there.err) == (0, f"cluster {address}: 2 workers\n")

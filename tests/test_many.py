@@ -5,6 +5,7 @@ import multiprocessing
 import pickle
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
@@ -18,6 +19,7 @@ from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, StratifiedK
 import nn_backend as nn
 from nn_backend import grids, many, networks, tasks
 from nn_backend.commands.predict import main
+from nn_backend.compiler import pool
 
 OUTPUTS = ("sigmoid", "softmax", "identity")
 OUTPUT = pytest.mark.parametrize("output", OUTPUTS)
@@ -200,6 +202,12 @@ def test_networks_of_resamples_are_what_they_are_alone(output: str) -> None:
     assert isinstance(single.oob_score, float)
 
 
+def side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have threads train networks side by side, and executors have tasks, however small these are."""
+    monkeypatch.setattr(many, "WORK", 1)
+    monkeypatch.setattr(many, "EACH", 1)
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"by": groups_of()}, {"cv": 3}, {"cv": 3, "standardize": False}, {"bootstrap": 2}]
 )
@@ -209,6 +217,8 @@ def test_in_whatever_company(options: dict[str, Any], monkeypatch: pytest.Monkey
     together = nn.fit_many(X, y, grid, iterations=20, **options)
     with ThreadPoolExecutor(2) as executor:
         same_bits(together, nn.fit_many(X, y, grid, iterations=20, executor=executor, **options))
+    side_by_side(monkeypatch)
+    same_bits(together, nn.fit_many(X, y, grid, iterations=20, threads=3, **options))
     monkeypatch.setattr(many, "AT_ONCE", 3)
     monkeypatch.setattr(grids, "NUMBERS_AT_ONCE", 300)
     same_bits(together, nn.fit_many(X, y, grid, iterations=20, **options))
@@ -369,16 +379,78 @@ def test_ctrl_c_keeps_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "fit", lambda **given: nn.fit(**given | interrupting))
     found = nn.fit_many(X, y, {"n_hidden": [2, 3, 4]}, cv=[(range(50), range(50, 90))], iterations=10**9, tol=0)
     assert found.table["status"].tolist() == ["interrupted"] * 3
-    assert found.table["iterations"].iloc[0] > 0
-    assert found.table["iterations"].iloc[1:].tolist() == [0, 0]
-    assert found.table["validation_cost"].isna().tolist() == [False, True, True]
+    assert found.table["iterations"].iloc[-1] > 0  # the largest is the first
+    assert found.table["iterations"].iloc[:-1].tolist() == [0, 0]
+    assert found.table["validation_cost"].isna().tolist() == [True, True, False]
 
 
-def test_progress_counts_networks() -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_progress_counts_networks(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = rows_of("sigmoid")
-    seen: list[tuple[float, int]] = []
-    nn.fit_many(X, y, {"n_hidden": [2, 3], "seed": range(3)}, iterations=9, progress=lambda *now: seen.append(now))
-    assert seen == [(3.0, 6), (6.0, 6)]
+    seen: list[float] = []
+
+    def progress(done: float, total: int) -> None:
+        assert (threading.current_thread(), total) == (threading.main_thread(), 6)
+        seen.append(done)
+
+    side_by_side(monkeypatch)
+    asked = {"n_hidden": [2, 3], "seed": range(3)}
+    nn.fit_many(X, y, asked, iterations=9, tol=0, threads=threads, progress=progress)
+    assert sorted(seen) == seen
+    assert [*dict.fromkeys(seen)][-1] == 6
+    assert threads > 1 or [*dict.fromkeys(seen)] == [3, 6]
+
+
+def test_ctrl_c_keeps_what_threads_have_reached_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = rows_of("sigmoid")
+    side_by_side(monkeypatch)
+    ended, training = [], threading.Barrier(3)
+
+    def fit(**given: Any) -> Any:
+        training.wait(timeout=60)  # each has begun
+        found = nn.fit(**given)
+        ended.append(threading.get_ident())
+        return found
+
+    def progress(done: float, total: int) -> None:
+        if done > 0:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(tasks, "fit", fit)
+    asked = {"iterations": 10**9, "tol": 0, "threads": 3, "progress": progress}
+    found = nn.fit_many(X, y, {"seed": range(3)}, **asked)
+    assert found.table["status"].tolist() == ["interrupted"] * 3
+    assert len({*ended}) == (found.table["iterations"] > 0).sum() == 3
+    assert np.isfinite(found.table["cost"]).all()
+
+
+@pytest.mark.parametrize("fails", ["the caller", "another thread"])
+def test_what_fails_in_one_thread_ends_all(fails: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = rows_of("sigmoid")
+    side_by_side(monkeypatch)
+    training = threading.Barrier(3)
+
+    def fit(**given: Any) -> Any:
+        training.wait(timeout=60)
+        if (threading.current_thread() is threading.main_thread()) == (fails == "the caller"):
+            raise nn.DataError("here")
+        return nn.fit(**given)
+
+    monkeypatch.setattr(tasks, "fit", fit)
+    with pytest.raises(nn.DataError, match=r"^here$"):
+        nn.fit_many(X, y, {"seed": range(3)}, iterations=10**9, tol=0, threads=3)
+
+
+def test_where_the_system_starts_no_thread_one_trains_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = rows_of("sigmoid")
+    alone = nn.fit_many(X, y, {"seed": range(3)}, iterations=5)
+    side_by_side(monkeypatch)
+
+    def refuse(self: pool.Worker) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(pool.Worker, "__init__", refuse)
+    same_bits(alone, nn.fit_many(X, y, {"seed": range(3)}, iterations=5, threads=3))
 
 
 # Elsewhere
@@ -405,8 +477,11 @@ class Elsewhere(Executor):
 
 @pytest.mark.parametrize("at_submit", [True, False])
 @pytest.mark.parametrize("error", [BrokenExecutor("a worker died"), KeyError("lost"), KeyboardInterrupt()])
-def test_an_executor_that_fails_loses_nothing_that_was_done(error: BaseException, at_submit: bool) -> None:
+def test_an_executor_that_fails_loses_nothing_that_was_done(
+    error: BaseException, at_submit: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     X, y = rows_of("sigmoid")
+    side_by_side(monkeypatch)
     grid, executor = {"seed": range(5)}, Elsewhere(3, error, at_submit)
     asked = functools.partial(nn.fit_many, X, y, grid, iterations=4, executor=executor)
     if isinstance(error, KeyboardInterrupt):

@@ -5,9 +5,13 @@ import contextlib
 import ctypes
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
+T = TypeVar("T")
+REPORT_SECONDS = 0.1  # between reports of a thread that waits for others
 FIRST_REST = 0.05  # seconds for which calls are left to one thread after threads were slower; doubled each time
 LONGEST_REST = 1.0
 
@@ -71,10 +75,13 @@ class Pool:
         self._workers: list[Worker] = []
         self._apart = -1  # the core that they keep off
         self._busy = _thread.allocate_lock()  # two calls that share the workers would wait for each other
+        self.alone = set[int]()  # threads whose calls have no other thread, by what Python calls them
         self._rest, self._resting_until = FIRST_REST, 0.0
 
     def ready(self, threads: int) -> int:
         """Return how many of so many threads, the caller's included, there are: the system may refuse to start some."""
+        if _thread.get_ident() in self.alone:
+            return min(threads, 1)
         if threads > 1:
             with self._busy, contextlib.suppress(RuntimeError):
                 self._start(threads)
@@ -135,3 +142,83 @@ _current_core = getattr(ctypes.CDLL(None), "sched_getcpu", lambda: -1) if sys.pl
 pool = Pool()
 if hasattr(os, "register_at_fork"):  # a fork copies the pool, but not its threads
     os.register_at_fork(after_in_child=pool.__init__)  # type: ignore[misc]
+
+
+def share(
+    jobs: Iterable[T],
+    do: Callable[[T, Callable[[float], None]], None],
+    threads: int,
+    report: Callable[[float], object],
+) -> None:
+    """Have threads, of which this is one, do jobs: each one after the other, in calls that have no other thread.
+
+    Parameters
+    ----------
+    jobs : iterable
+        What to do. The threads ask for the next in turn.
+    do : callable
+        Takes a job and a function to call now and then with how much of it is done, which raises KeyboardInterrupt
+        where the job is to end early, as the caller was interrupted or another thread has failed.
+    threads : int
+        As many at most; with 1, the calls may have other threads.
+    report : callable
+        Called in this thread, now and then, with how much is done of all jobs.
+    """
+    left, taking, stopped, ended = iter(jobs), threading.Lock(), threading.Event(), threading.Event()
+    done, working, workers, failed = [0.0] * threads, set[int](), list[Worker](), list[BaseException]()
+
+    def take() -> T | None:
+        with taking:
+            return None if stopped.is_set() else next(left, None)
+
+    def work(number: int) -> None:
+        before, me = 0.0, _thread.get_ident()
+
+        def tell(part: float) -> None:
+            done[number] = before + part
+            if stopped.is_set():
+                raise KeyboardInterrupt
+            if number == 0:
+                report(sum(done))
+
+        working.add(number)
+        if threads > 1:
+            pool.alone.add(me)
+        try:
+            while (job := take()) is not None:
+                before = done[number]
+                do(job, tell)
+            while number == 0:
+                ended.clear()
+                if len(working) == 1:
+                    break
+                if not ended.wait(REPORT_SECONDS):
+                    report(sum(done))
+        except BaseException as error:
+            stopped.set()
+            if number == 0:
+                raise
+            if not isinstance(error, KeyboardInterrupt):
+                failed.append(error)
+        finally:
+            pool.alone.discard(me)
+            working.discard(number)
+            ended.set()
+
+    try:
+        with contextlib.suppress(RuntimeError):  # the system starts no more
+            workers.extend(Worker() for _ in range(threads - 1))
+        for number, worker in enumerate(workers, 1):
+            worker.begin(work, number, lambda: None)
+        work(0)
+        for worker in workers:
+            worker.finish()
+    except BaseException as error:
+        failed.append(error)
+    stopped.set()
+    while working:  # those that end early
+        time.sleep(0.001)
+    for worker in workers:
+        worker.leave()
+    if failed:
+        raise failed[0]  # of another thread, if an interruption of this one was the consequence

@@ -1,5 +1,6 @@
 """Features scaled by their mean and deviation, whose sums are exact."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -9,6 +10,8 @@ import numpy as np
 from nn_backend.errors import DataError
 
 MIN_SPREAD, MAX_SPREAD = 1e-150, 1e150  # of a feature to standardise; beyond these a square is 0 or infinite
+
+PIECE = 2**15  # numbers, of which several copies stay in the cache
 
 
 class Standardization(NamedTuple):
@@ -26,7 +29,8 @@ class Standardization(NamedTuple):
     def apply(self, X: np.ndarray) -> np.ndarray:
         """Return (X - mean) / deviation, shape (n0, m)."""
         with np.errstate(over="ignore"):  # fit and score refuse infinity
-            scaled: np.ndarray = (X - self.mean) / self.deviation
+            scaled: np.ndarray = X - self.mean
+            scaled /= self.deviation
         return scaled
 
     def undo(self, scaled: np.ndarray) -> np.ndarray:
@@ -61,8 +65,14 @@ class Scales(NamedTuple):
         """Return the scaling of a part, arrays (n0, 1) and (n2, 1)."""
         return self._each(lambda array: array[part % self.parts])
 
+    def some(self, parts: Sequence[int]) -> "Scales":
+        """Return the scalings of parts."""
+        return self._each(lambda array: array[parts])
+
     def of_examples(self, parts: np.ndarray) -> "Scales":
-        """Return the scalings of examples of these parts, arrays (n0, m) and (n2, m)."""
+        """Return the scalings of examples of these parts, arrays (n0, m) and (n2, m), or of the only part."""
+        if self.parts == 1:
+            return self.of(0)
         return self._each(lambda array: np.take(np.ascontiguousarray(array[:, :, 0].T), parts, axis=1))
 
     def apply(self, X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -109,6 +119,23 @@ def standardization(
     >>> scale.apply(np.array([[1.0, 3.0, 5.0]]))
     array([[-1.,  1.,  3.]])
     """
+    edges, one = [*starts, X.shape[1]], max(1, X.shape[1] // len(starts))
+    rows, groups = max(1, PIECE // one), max(1, PIECE // (len(X) * one))
+    scale = Standardization(*(np.empty((len(X), len(starts))) for _ in range(2)))
+    for k, g in itertools.product(range(0, len(X), rows), range(0, len(starts), groups)):
+        first, *ends = edges[g : g + groups + 1]
+        columns, own = slice(first, ends[-1]), [0, *(end - first for end in ends[:-1])]
+        counts = None if weights is None else np.asarray(weights)[columns]
+        found = _of_piece(X[k : k + rows, columns], counts, own, [f"{what} {n + 1}" for n in range(k, k + rows)])
+        for array, values in zip(scale, found, strict=True):
+            array[k : k + rows, g : g + groups] = values
+    return scale
+
+
+def _of_piece(
+    X: np.ndarray, weights: np.ndarray | None, starts: Sequence[int], names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and deviation of few enough numbers."""
     low, high = np.minimum.reduceat(X, starts, axis=1), np.maximum.reduceat(X, starts, axis=1)
     with np.errstate(over="ignore", invalid="ignore"):
         spread = high - low
@@ -117,17 +144,16 @@ def standardization(
     if refused.any():
         k, group = np.argwhere(refused)[0]
         raise DataError(
-            f"{what} {k + 1} lies between {low[k, group]:g} and {high[k, group]:g} and cannot be standardised; "
+            f"{names[k]} lies between {low[k, group]:g} and {high[k, group]:g} and cannot be standardised; "
             f"expected equal values, or values {MIN_SPREAD:g} to {MAX_SPREAD:g} apart"
         )
     share: Any = 1 if weights is None else weights
-    total = np.diff([*starts, X.shape[1]]) if weights is None else exact_sums(np.asarray(weights)[None], starts)
-    X = np.where(
-        _of_each(constant, X, starts), 0, X
-    )  # their rounded mean may differ from it, and their sum may overflow
+    total = np.diff([*starts, X.shape[1]]) if weights is None else exact_sums(weights[None], starts)
+    # Of equal values, the rounded mean may differ from them, and the sum may overflow.
+    X = np.where(_of_each(constant, X, starts), 0, X)
     mean = exact_sums(share * X, starts) / total
     deviation = np.sqrt(exact_sums(share * (X - _of_each(mean, X, starts)) ** 2, starts) / total)
-    return Standardization(np.where(constant, low, mean), np.where(constant, 1.0, deviation))
+    return np.where(constant, low, mean), np.where(constant, 1.0, deviation)
 
 
 def exact_sums(values: np.ndarray, starts: Sequence[int] | np.ndarray = (0,)) -> np.ndarray:
