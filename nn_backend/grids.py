@@ -14,7 +14,7 @@ from nn_backend.errors import ArgumentError, ArrayTypeError, DataError, MissingP
 from nn_backend.network import get_output
 from nn_backend.networks import FOLD, MEASURES, RESAMPLE, check_columns, is_frame, read_column
 from nn_backend.optimizers import get_optimizer
-from nn_backend.tables import column_names, load_table, quoted
+from nn_backend.tables import Scales, Standardization, column_names, load_table, quoted, standardization
 
 DEFAULTS = {  # None: depends on others
     "n_hidden": 4,
@@ -77,6 +77,56 @@ class Parts(NamedTuple):
             numbers += size
         if run:
             yield run
+
+
+class ScaledRows:
+    """The rows of parts, scaled by those that each is trained on, which are looked at when they are first asked for.
+
+    Parameters
+    ----------
+    data, parts
+        The rows, and which are whose.
+    standardize : bool
+        Whether features are scaled; numbers to predict always are.
+    """
+
+    def __init__(self, data: Data, parts: Parts, standardize: bool) -> None:
+        def unknown(rows: int) -> Standardization:
+            return Standardization(*(np.full((len(parts.trained), rows, 1), np.nan) for _ in range(2)))
+
+        self._data, self._parts = data, parts
+        is_number = data.output == "identity"
+        self._scales = Scales(
+            unknown(len(data.X)) if standardize else None, unknown(len(data.y)) if is_number else None
+        )
+
+    def of(self, own: list[int]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the rows that parts are trained on, and those held out, as `fit` takes them."""
+
+        def gather(rows: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+            chosen = [rows[part] for part in own]
+            together = np.concatenate(chosen)
+            numbers = np.repeat(np.arange(len(own)), [*map(len, chosen)])
+            return numbers, self._data.X[:, together], self._data.y[:, together]
+
+        def scaled(numbers: np.ndarray, *values: np.ndarray) -> dict[str, Any]:
+            X, y = self._scales.some(own).of_examples(numbers).apply(*values)
+            return {"X": X, "y": y, **({"network": numbers} if len(own) > 1 else {})}
+
+        numbers, *trained = gather(self._parts.trained)
+        for values, scale, what in zip(trained, self._scales, ("feature", "y"), strict=True):
+            if scale is not None and np.isnan(scale.deviation[own]).any():  # threads may be here; it is written last
+                found = standardization(values, starts=np.searchsorted(numbers, np.arange(len(own))), what=what)
+                for array, columns in zip(scale, found, strict=True):
+                    array[own] = columns.T[:, :, None]
+        return scaled(numbers, *trained), scaled(*gather(self._parts.held)) if self._parts.held else {}
+
+    def scales(self) -> Scales:
+        """Return how the rows of each part are scaled, asked for or not."""
+        for scale in filter(None, self._scales):
+            for part in np.flatnonzero(np.isnan(scale.deviation).any(axis=(1, 2))).tolist():
+                self.of([part])
+        return self._scales
 
 
 def join(X: Any, y: Any, by: Any, validation: Any) -> tuple[Any, Any, Any, int]:

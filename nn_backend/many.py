@@ -15,11 +15,10 @@ from nn_backend.engines.engine import Examples, Score
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError
 from nn_backend.examples import spread_of
-from nn_backend.grids import Data, Parts, join, read_parts, read_rows, read_settings
+from nn_backend.grids import Data, Parts, ScaledRows, join, read_parts, read_rows, read_settings
 from nn_backend.model import Model
 from nn_backend.network import get_output, init_params
 from nn_backend.networks import FOLD, RESAMPLE, Networks
-from nn_backend.tables import Scales, Standardization, standardization
 from nn_backend.tasks import Reached, Task
 
 AT_ONCE = 2**12  # networks in a call of `fit`, at most: memory is bounded, and their states stay in the caches
@@ -81,7 +80,7 @@ def fit_many(
     dtype : str
         ``"float64"`` or ``"float32"``, of the parameters.
     backend, engine, threads
-        As in `fit`.
+        As in `fit`. Threads train networks side by side, each by itself, where there are many.
     executor : concurrent.futures.Executor, optional
         Where to train instead of here, by one thread a worker if ``threads`` says nothing else: a process pool, loky's,
         or what has their ``submit``, as ``client.get_executor()`` of Dask. If it fails, what was done is returned.
@@ -170,10 +169,7 @@ class _Training:
     ) -> None:
         self._data, self._settings, self._parts, self._given = data, settings, parts, (standardize, dtype, options)
         self._each = max(1, len(parts.keys))
-        self._scales = Scales(
-            _unknown(len(parts.trained), len(data.X)) if standardize else None,
-            _unknown(len(parts.trained), len(data.y)) if data.output == "identity" else None,
-        )
+        self._rows = ScaledRows(data, parts, standardize)
         self._columns = {
             name: np.repeat([each.rule.name for each in values] if name == "optimizer" else values, self._each)
             for name, values in settings.items()
@@ -234,20 +230,22 @@ class _Training:
         for setting, kind in enumerate(zip(sizes.tolist(), map(id, rules), iterations.tolist(), strict=True)):
             kinds.setdefault(kind, []).append(setting)
         parts, taught = self._parts, self._taught()
-        shared = None if parts.have_rows else self._rows([0])
-        for kind in sorted(
-            kinds, key=lambda kind: -kind[0]
-        ):  # the largest first: none is left to one thread at the end
-            first = np.array(kinds[kind])[:, None] * self._each
-            at_most = min(AT_ONCE, max(-(-len(self) // least), math.ceil(WORK / self._work(kinds[kind][0]))))
+        shared = None if parts.have_rows else self._rows.of([0])
+
+        def of_kind(settings: list[int]) -> Iterator[Callable[[], Task]]:
+            first = np.array(settings)[:, None] * self._each
+            at_most = min(AT_ONCE, max(-(-len(self) // least), math.ceil(WORK / self._work(settings[0]))))
             if shared is not None:
                 networks = (first + np.arange(self._each)).ravel()
                 for some in np.array_split(networks, -(-networks.size // at_most)):
                     yield functools.partial(self._task, some, shared)
-                continue
+                return
             for own in parts.chunks(taught, at_most, sum(map(len, self._data[:2]))):
                 for some in np.array_split(first, -(-first.size * len(own) // at_most)):
                     yield functools.partial(self._task, some + np.array(own), own)
+
+        # The largest first, so that at the end no thread is left alone with one.
+        return tasks.interleave(of_kind(kinds[kind]) for kind in sorted(kinds, key=lambda kind: -kind[0]))
 
     def _taught(self) -> list[int]:
         """Return the parts that have something to learn, and write down which do not."""
@@ -256,27 +254,6 @@ class _Training:
         differ = np.array([_differ(self._data.y[:, rows]) for rows in self._parts.trained])
         self._reached["status"].reshape(-1, self._each)[:, ~differ] = "one_class"
         return np.flatnonzero(differ).tolist()
-
-    def _rows(self, own: list[int]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the scaled rows that parts are trained on, and those held out; of several parts with their numbers."""
-
-        def gather(rows: list[np.ndarray]) -> tuple[np.ndarray, ...]:
-            chosen = [rows[part] for part in own]
-            together = np.concatenate(chosen)
-            numbers = np.repeat(np.arange(len(own)), [*map(len, chosen)])
-            return numbers, self._data.X[:, together], self._data.y[:, together]
-
-        def scaled(numbers: np.ndarray, *values: np.ndarray) -> dict[str, Any]:
-            X, y = self._scales.some(own).of_examples(numbers).apply(*values)
-            return {"X": X, "y": y, **({"network": numbers} if len(own) > 1 else {})}
-
-        numbers, *trained = gather(self._parts.trained)
-        for values, scale, what in zip(trained, self._scales, ("feature", "y"), strict=True):
-            if scale is not None and np.isnan(scale.mean[own]).any():  # it is not known yet
-                found = standardization(values, starts=np.searchsorted(numbers, np.arange(len(own))), what=what)
-                for array, columns in zip(scale, found, strict=True):
-                    array[own] = columns.T[:, :, None]
-        return scaled(numbers, *trained), scaled(*gather(self._parts.held)) if self._parts.held else {}
 
     def _task(self, networks: np.ndarray, rows: list[int] | tuple[dict[str, Any], dict[str, Any]]) -> Task:
         """Return the task of training networks: on these rows, or on those of parts."""
@@ -291,7 +268,7 @@ class _Training:
         if self._parts.name == RESAMPLE:
             settings["weights"] = self._counts.reshape(-1, self._counts.shape[-1])[networks]
         start = Params(*(array[self._at[networks]] for array in self._sizes[int(setting["n_hidden"])]))
-        trained, held = self._rows(rows) if isinstance(rows, list) else rows
+        trained, held = self._rows.of(rows) if isinstance(rows, list) else rows
         return Task(networks, start, trained, held, self._parts.watches, settings)
 
     @functools.cached_property
@@ -306,9 +283,6 @@ class _Training:
         """Return what was reached."""
         import pandas as pd
 
-        for scale in filter(None, self._scales):  # also of those that were not trained
-            for part in np.flatnonzero(np.isnan(scale.mean).any(axis=(1, 2))).tolist():
-                self._rows([part])
         table: dict[str, Any] = (
             {} if self._parts.name is None else {self._parts.name: self._parts.keys * len(self._settings["seed"])}
         )
@@ -318,7 +292,7 @@ class _Training:
             pd.DataFrame(table),
             self._sizes,
             self._data.output,
-            self._scales,
+            self._rows.scales(),
             **self._data.meaning,
             part=self._parts.name,
             training=self._ran,
@@ -361,7 +335,3 @@ def _quality(y: np.ndarray, yhat: np.ndarray, output: str) -> float:
 
 def _differ(y: np.ndarray) -> bool:
     return bool((y != y[:, :1]).any())
-
-
-def _unknown(parts: int, rows: int) -> Standardization:
-    return Standardization(*(np.full((parts, rows, 1), np.nan) for _ in range(2)))

@@ -2,9 +2,9 @@
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from nn_backend.equations import Params
 from nn_backend.errors import NNBackendError
 from nn_backend.network import score
 
+T = TypeVar("T")
 AHEAD = 64  # tasks that an executor has at a time: more than it has workers, and their rows fit into memory
 
 
@@ -74,6 +75,23 @@ def train(task: Task, progress: Callable[[float], object] | None = None) -> Reac
         reached = score(result.params, **task.held, output=result.output, backend=result.backend)
         columns |= {f"validation_{name}": values for name, values in reached._asdict().items()}
     return Reached(task.networks, result.params, columns, {"backend": result.backend, "engine": result.engine})
+
+
+def interleave(kinds: Iterable[Iterator[T]]) -> Iterator[T]:
+    """Yield the items of each kind in turn, the first of the next kind before the second of this one, and so on.
+
+    So one thread compiles what the next kind needs while others train networks of those before it.
+    """
+    waiting, begun = iter(kinds), list[Iterator[T]]()
+    while True:
+        begun[:0] = itertools.islice(waiting, 1)
+        if not begun:
+            return
+        for kind in [*begun]:
+            try:
+                yield next(kind)
+            except StopIteration:
+                begun.remove(kind)
 
 
 def count_workers(backend: str | Backend | None, engine: str, threads: int | None = None) -> int:

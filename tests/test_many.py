@@ -441,6 +441,12 @@ def test_what_fails_in_one_thread_ends_all(fails: str, monkeypatch: pytest.Monke
         nn.fit_many(X, y, {"seed": range(3)}, iterations=10**9, tol=0, threads=3)
 
 
+def test_kinds_of_tasks_come_in_turn() -> None:
+    kinds = {"a": 2, "b": 2, "c": 3, "d": 1}
+    found = tasks.interleave(iter([f"{kind}{n}" for n in range(count)]) for kind, count in kinds.items())
+    assert [*found] == ["a0", "b0", "a1", "c0", "b1", "d0", "c1", "c2"]
+
+
 def test_where_the_system_starts_no_thread_one_trains_all(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = rows_of("sigmoid")
     alone = nn.fit_many(X, y, {"seed": range(3)}, iterations=5)
