@@ -158,6 +158,18 @@ def whole_numbers(name: str, values: Any, shape: tuple[int, ...], below: int, le
     return array.astype(np.int64)
 
 
+def in_order_of(numbers: np.ndarray) -> np.ndarray:
+    """Return where whole numbers stand, those of the lowest first, in order."""
+    few = numbers.astype(np.uint16) if numbers.size and numbers.max() < 2**16 else numbers  # which NumPy sorts by radix
+    return np.argsort(few, kind="stable")
+
+
+def without_gaps(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return which whole numbers occur, and of each the place among these: `numpy.unique` without sorting."""
+    occurs = np.bincount(numbers) > 0
+    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[numbers]
+
+
 def _in_order(network: np.ndarray, networks: int) -> tuple[np.ndarray, np.ndarray]:
     """Return which example stands where, -1 for none, those of each network together; and the spans of networks."""
     counts = np.bincount(network, minlength=networks)
@@ -165,7 +177,7 @@ def _in_order(network: np.ndarray, networks: int) -> tuple[np.ndarray, np.ndarra
         raise DataError(f"network {int(np.argmin(counts))} has no example; expected at least one in each of {networks}")
     room = -(-counts // ALIGNED) * ALIGNED
     firsts = np.cumsum(room) - room
-    given = np.argsort(network, kind="stable")
+    given = in_order_of(network)
     order = np.full(int(room.sum()), -1)
     order[np.arange(len(given)) + np.repeat(firsts - (np.cumsum(counts) - counts), counts)] = given
     return order, np.stack([firsts, counts], axis=1)

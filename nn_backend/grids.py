@@ -11,6 +11,7 @@ from nn_backend.checks import SEED, SIZE, Kind, Number, Whole, check, check_arra
 from nn_backend.descent import ALPHA, MAX_ITERATIONS, TOL
 from nn_backend.descent import KINDS as RULE_KINDS
 from nn_backend.errors import ArgumentError, ArrayTypeError, DataError, MissingPackageError
+from nn_backend.examples import in_order_of
 from nn_backend.network import get_output
 from nn_backend.networks import FOLD, MEASURES, RESAMPLE, check_columns, is_frame, read_column
 from nn_backend.optimizers import get_optimizer
@@ -277,7 +278,7 @@ def read_parts(data: Data, X: Any, by: Any, cv: Any, groups: Any, bootstrap: int
 
 def _by_code(codes: np.ndarray, count: int) -> list[np.ndarray]:
     """Return the rows of each code from 0 to count - 1, in order."""
-    return np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes, minlength=count))[:-1])
+    return np.split(in_order_of(codes), np.cumsum(np.bincount(codes, minlength=count))[:-1])
 
 
 def _folds(cv: Any, data: Data, groups: Any) -> Any:

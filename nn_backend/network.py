@@ -11,7 +11,7 @@ from nn_backend.checks import SEED, SIZE, Number, check, check_array, choose
 from nn_backend.engines.engine import Method, Score
 from nn_backend.equations import OUTPUTS, Output, Params
 from nn_backend.errors import ArgumentError, ArrayTypeError, DataError
-from nn_backend.examples import place_examples, whole_numbers
+from nn_backend.examples import place_examples, whole_numbers, without_gaps
 from nn_backend.optimizers import State
 
 DTYPES = ("float64", "float32")
@@ -128,7 +128,7 @@ def compute_layer(
     if network is not None:  # those that no example asks are left out
         several = params if params.w1.ndim > 2 else Params(*(array[None] for array in params))
         asked = whole_numbers("network", network, np.shape(X)[-1:], several.w1.shape[-3])
-        asked, network = np.unique(asked, return_inverse=True)
+        asked, network = without_gaps(asked)
         params = Params(*(array[..., asked, :, :] for array in several))
     examples = place_examples(params, X, None, backend, network=network)
     engine = engines.bind("auto", examples, params, backend=backend, method=Method(output), tasks=(layer,))

@@ -11,6 +11,7 @@ from nn_backend.backend import Backend, get_backend
 from nn_backend.engines.engine import Score
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, ArrayTypeError, DataError
+from nn_backend.examples import without_gaps
 from nn_backend.model import Model
 from nn_backend.network import predict_proba, score
 from nn_backend.tables import Encoding, Scales, column_names, quoted, read_targets
@@ -205,7 +206,7 @@ class Networks:
     def _alike(self, groups: np.ndarray | None) -> Iterator[tuple[np.ndarray, Params, Scales, dict[str, Any]]]:
         """Yield networks that are asked in one call, by their rows of the table; parameters; scaling; and by whom."""
         if groups is not None:
-            present, numbers = np.unique(groups, return_inverse=True)
+            present, numbers = without_gaps(groups)
             own_scales = self.scales.of_examples(groups)
         for n_hidden, stack in self.sizes.items():
             networks = np.flatnonzero(self.table["n_hidden"].to_numpy() == n_hidden)

@@ -190,10 +190,11 @@ def share(
                 do(job, tell)
             while number == 0:
                 ended.clear()
+                if len(working) > 1:
+                    ended.wait(REPORT_SECONDS)
+                report(sum(done))
                 if len(working) == 1:
                     break
-                if not ended.wait(REPORT_SECONDS):
-                    report(sum(done))
         except BaseException as error:
             stopped.set()
             if number == 0:
