@@ -200,7 +200,7 @@ def read_settings(grid: Any, shared: Mapping[str, Any], n0: int) -> dict[str, An
         count = math.prod(map(len, choices.values()))
         places = np.indices([*map(len, choices.values())]).reshape(len(choices), count)
         given = {
-            name: [values[place] for place in row.tolist()]
+            name: [*map(values.__getitem__, row.tolist())]
             for (name, values), row in zip(choices.items(), places, strict=True)
         }
     else:
@@ -215,20 +215,25 @@ def read_settings(grid: Any, shared: Mapping[str, Any], n0: int) -> dict[str, An
         raise ArgumentError(f"settings {quoted(unknown)} are not known; accepted: {', '.join(DEFAULTS)}")
     if count == 0:
         raise ArgumentError("the grid has no setting; expected at least one")
-    columns = {name: given.get(name, [shared.get(name, default)] * count) for name, default in DEFAULTS.items()}
-    rates = columns["learning_rate"]
+    columns = {name: given.get(name, [shared.get(name, default)]) for name, default in DEFAULTS.items()}
+    rules, rates = columns["optimizer"], columns["learning_rate"]
+    both = max(len(rules), len(rates))
+    rules, rates = (values * (both // len(values)) for values in (rules, rates))  # one for all, or each its own
     columns["optimizer"] = [
-        get_optimizer(rule or ("rprop" if rate is None else "gd"))
-        for rule, rate in zip(columns["optimizer"], rates, strict=True)
+        get_optimizer(rule or ("rprop" if rate is None else "gd")) for rule, rate in zip(rules, rates, strict=True)
     ]
     columns["learning_rate"] = [
         optimizer.numbers["learning_rate"] if rate is None else rate
         for optimizer, rate in zip(columns["optimizer"], rates, strict=True)
     ]
     others = {**DEFAULTS, "factor": 2 / n0**0.5}
-    return {
+    read = {
         name: values if name == "optimizer" else _numbers(name, values, others[name])
         for name, values in columns.items()
+    }
+    return {
+        name: values * (count // len(values)) if name == "optimizer" else np.repeat(values, count // len(values))
+        for name, values in read.items()
     }
 
 

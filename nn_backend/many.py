@@ -176,11 +176,10 @@ class _Training:
         }
         self._sizes: dict[int, Params] = {}
         self._at = np.empty(len(self), np.int64)  # each network's place among those of its size
-        for n_hidden in dict.fromkeys(settings["n_hidden"].tolist()):
-            drawn = {name: settings[name][settings["n_hidden"] == n_hidden] for name in ("seed", "factor")}
-            start = init_params(len(data.X), n_hidden, len(data.y), **drawn, dtype=dtype)
-            self._sizes[n_hidden] = Params(*(np.repeat(array, self._each, axis=0) for array in start))
-            self._at[self._columns["n_hidden"] == n_hidden] = np.arange(len(self._sizes[n_hidden].w1))
+        for n1, count in zip(*np.unique(self._columns["n_hidden"], return_counts=True), strict=True):
+            shapes = (n1, len(data.X)), (n1, 1), (len(data.y), n1), (len(data.y), 1)
+            self._sizes[int(n1)] = Params(*(np.full((count, *shape), np.nan, dtype) for shape in shapes))
+            self._at[self._columns["n_hidden"] == n1] = np.arange(count)
         measures = ["cost", "r2" if data.output == "identity" else "accuracy"]
         measures += [f"validation_{name}" for name in measures if parts.held]
         self._reached = {name: np.full(len(self), np.nan) for name in measures}
@@ -205,23 +204,35 @@ class _Training:
     def _threads(self) -> int:
         """Return how many threads train networks side by side; 1 if there is little to do: all of them serve each."""
         threads = tasks.count_workers(*(self._given[2][name] for name in ("backend", "engine", "threads")))
-        work = self._each * sum(map(self._work, range(len(self._settings["seed"]))))
-        return threads if min(len(self), work / WORK) >= threads * EACH else 1
+        return threads if min(len(self), self._each * self._work.sum() / WORK) >= threads * EACH else 1
 
-    def _work(self, setting: int) -> float:
-        """Return how many products a setting's network has, about, in all iterations."""
+    @functools.cached_property
+    def _work(self) -> np.ndarray:
+        """How many products, about, each setting's network has in all iterations."""
         rows = sum(map(len, self._parts.trained)) / len(self._parts.trained)
-        weights = (sum(map(len, self._data[:2])) + 1) * self._settings["n_hidden"][setting]
-        return float(rows * weights * max(1, self._settings["iterations"][setting]))
+        weights = (sum(map(len, self._data[:2])) + 1) * self._settings["n_hidden"]
+        return np.asarray(rows * weights * np.maximum(1, self._settings["iterations"]))
 
     def _keep(self, reached: Reached) -> None:
         """Write down what was reached."""
-        stack = self._sizes[int(self._columns["n_hidden"][reached.networks.flat[0]])]
-        for array, trained in zip(stack, reached.params, strict=True):
-            array[self._at[reached.networks]] = trained
+        self._put(reached.networks, reached.params)
         for name in self._reached:
             self._reached[name][reached.networks] = reached.columns[name]
         self._ran = reached.ran
+
+    def _put(self, networks: np.ndarray, params: Params) -> None:
+        """Write down the parameters of networks of one size."""
+        stack = self._sizes[int(self._columns["n_hidden"][networks.flat[0]])]
+        for array, own in zip(stack, params, strict=True):
+            array[self._at[networks]] = own
+
+    def _start(self, networks: np.ndarray) -> Params:
+        """Draw where networks of one size start; the parts of a setting start alike."""
+        settings, at = np.unique(networks.ravel() // self._each, return_inverse=True)
+        drawn = {name: self._settings[name][settings] for name in ("seed", "factor")}
+        n1 = int(self._settings["n_hidden"][settings[0]])
+        params = init_params(len(self._data.X), n1, len(self._data.y), **drawn, dtype=self._given[1])
+        return Params(*(array[at].reshape(*networks.shape, *array.shape[1:]) for array in params))
 
     def _tasks(self, least: int) -> Iterator[Callable[[], Task]]:
         """Yield what makes tasks, so many or more if they are not too small, of one size, rule and iterations each."""
@@ -234,7 +245,7 @@ class _Training:
 
         def of_kind(settings: list[int]) -> Iterator[Callable[[], Task]]:
             first = np.array(settings)[:, None] * self._each
-            at_most = min(AT_ONCE, max(-(-len(self) // least), math.ceil(WORK / self._work(settings[0]))))
+            at_most = min(AT_ONCE, max(-(-len(self) // least), math.ceil(WORK / self._work[settings[0]])))
             if shared is not None:
                 networks = (first + np.arange(self._each)).ravel()
                 for some in np.array_split(networks, -(-networks.size // at_most)):
@@ -251,7 +262,7 @@ class _Training:
         """Return the parts that have something to learn, and write down which do not."""
         if not self._parts.has_groups or self._data.output == "identity":
             return [*range(self._each)]
-        differ = np.array([_differ(self._data.y[:, rows]) for rows in self._parts.trained])
+        differ = np.array([(y != y[:, :1]).any() for y in (self._data.y[:, rows] for rows in self._parts.trained)])
         self._reached["status"].reshape(-1, self._each)[:, ~differ] = "one_class"
         return np.flatnonzero(differ).tolist()
 
@@ -267,9 +278,8 @@ class _Training:
         }
         if self._parts.name == RESAMPLE:
             settings["weights"] = self._counts.reshape(-1, self._counts.shape[-1])[networks]
-        start = Params(*(array[self._at[networks]] for array in self._sizes[int(setting["n_hidden"])]))
         trained, held = self._rows.of(rows) if isinstance(rows, list) else rows
-        return Task(networks, start, trained, held, self._parts.watches, settings)
+        return Task(networks, self._start(networks), trained, held, self._parts.watches, settings)
 
     @functools.cached_property
     def _counts(self) -> np.ndarray:
@@ -283,6 +293,11 @@ class _Training:
         """Return what was reached."""
         import pandas as pd
 
+        for n1, stack in self._sizes.items():
+            of_size = np.flatnonzero(self._columns["n_hidden"] == n1)
+            untrained = of_size[np.isnan(stack.b2[:, 0, 0])]
+            if untrained.size:
+                self._put(untrained, self._start(untrained))
         table: dict[str, Any] = (
             {} if self._parts.name is None else {self._parts.name: self._parts.keys * len(self._settings["seed"])}
         )
@@ -331,7 +346,3 @@ def _quality(y: np.ndarray, yhat: np.ndarray, output: str) -> float:
     errors = get_output(output).errors(yhat, y, xp=np).sum(axis=1)
     reached = Score.of(Examples(yhat, y, spread=spread), np.array(np.nan), errors)
     return float(reached.accuracy if spread is None else reached.r2)
-
-
-def _differ(y: np.ndarray) -> bool:
-    return bool((y != y[:, :1]).any())

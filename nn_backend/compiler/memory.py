@@ -11,8 +11,19 @@ LINE = 64  # bytes of a cache line, at which arrays begin
 
 def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Return an array of zeros that begins where a cache line does."""
+    return _aligned(shape, dtype, np.zeros)
+
+
+def copied(array: np.ndarray) -> np.ndarray:
+    """Return an aligned copy."""
+    copy = _aligned(array.shape, array.dtype, np.empty)
+    copy[...] = array
+    return copy
+
+
+def _aligned(shape: tuple[int, ...], dtype: Any, allocate: Any) -> np.ndarray:
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.zeros(size + LINE, np.uint8)
+    memory = allocate(size + LINE, np.uint8)
     first = -address(memory) % LINE
     array: np.ndarray = memory[first : first + size].view(dtype).reshape(shape)
     return array
@@ -21,10 +32,3 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 def address(array: np.ndarray) -> int:
     """Return where the numbers of a contiguous array are; ``array.ctypes.data`` takes four times as long."""
     return ctypes.addressof(ctypes.c_byte.from_buffer(array.data)) if array.size else 0
-
-
-def copied(array: np.ndarray) -> np.ndarray:
-    """Return an aligned copy."""
-    copy = zeros(array.shape, array.dtype)
-    copy[...] = array
-    return copy
