@@ -39,19 +39,14 @@ def fetch(
     result = connection.execute(f"SELECT {', '.join([*columns, f'({empty}) AS empty'])} {table}")
     dropped = 0
     for frame in _frames(result, len(names)):
-        bare = frame.pop("empty").to_numpy()
+        bare = frame["empty"].to_numpy()
         if bare.any():
             frame = frame[~bare]
             dropped += int(bare.sum())
-        are_numbers = [kind == np.float64 for kind in frame.dtypes]
-        rows = iter(np.empty((sum(are_numbers), len(frame))))
         values: dict[str, Values] = {}
-        for (_, series), is_number, column in zip(frame.items(), are_numbers, selected, strict=True):
-            if is_number:
-                values[column] = row = next(rows)
-                row[:] = series
-            else:
-                values[column] = read_words(series)
+        for name, column in zip(names, selected, strict=True):
+            series = frame[name]
+            values[column] = series.to_numpy() if series.dtype == np.float64 else read_words(series)
         yield values
     return dropped
 
