@@ -21,6 +21,7 @@ import pytest
 from commands import DOOR, Run, files_in, run_command, write
 
 import nn_backend as nn
+from nn_backend import engines
 from nn_backend.commands import predict
 from nn_backend.tables import duck
 
@@ -258,24 +259,48 @@ def test_accuracy_and_cost_are_of_all_rows_whatever_the_chunks(folder, run_here,
 
 
 @pytest.mark.parametrize("rows", [1, 7, 395])
-def test_the_chunks_shares_add_up_to_the_whole(folder, run_here, chunk_rows, monkeypatch, rows):
+@pytest.mark.parametrize("output", ["sigmoid", "softmax", "identity"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_one_forward_pass_gives_predictions_and_score(folder, run_here, chunk_rows, monkeypatch, dtype, output, rows):
     """In full: what is printed has few digits."""
     chunk_rows(rows)
-    model = save()
     X, y = nn.load_marks()
-    parts = []
-    score = nn.Model.score
+    X, y, sizes = (X, y, (3, 4, 1)) if output == "sigmoid" else (X, np.vstack([y, 1 - y]), (3, 4, 2))
+    target, scale = y[:1], None
+    if output == "identity":
+        X, y, target, sizes, scale = X[:2], X[2:], X[2:], (2, 4, 1), nn.standardization(X[2:])
+    names = ("x1", "x2", "x3")[: len(X)]
+    labels = ("1", "0") if output == "softmax" else None
+    model = save(
+        params=draw(sizes, dtype),
+        output=output,
+        features=names,
+        labels=labels,
+        standardization=nn.standardization(X),
+        target_scale=scale,
+    )
+    rows_of = [",".join(map(str, row)) for row in np.concatenate([X, target]).astype(int).T.tolist()]
+    write("a.csv", [",".join([*names, "y"]), *rows_of])
+    passes, scores = [], []
+    bind, reached = engines.bind, predict._Reached.score
 
-    def watched(self, X, y, **options):
-        parts.append((y.size, score(self, X, y, **options)))
-        return parts[-1][1]
+    def watched_bind(engine, examples, *arguments, **options):
+        passes.append(examples.X.shape[1])
+        return bind(engine, examples, *arguments, **options)
 
-    monkeypatch.setattr(nn.Model, "score", watched)
-    assert run_here("--model", "model", "--data", "marks", "--output", "out.csv").code == 0
-    assert [size for size, _ in parts] == [min(rows, 395 - k) for k in range(0, 395, rows)]
-    whole = score(model, X, y)
-    assert sum(size * part.cost for size, part in parts) / 395 == pytest.approx(whole.cost, rel=1e-12)
-    assert sum(size * part.accuracy for size, part in parts) / 395 == pytest.approx(whole.accuracy, rel=1e-12)
+    def watched_score(self):
+        scores.append(reached(self))
+        return scores[-1]
+
+    whole = model.score(X, y)
+    monkeypatch.setattr(engines, "bind", watched_bind)
+    monkeypatch.setattr(predict._Reached, "score", watched_score)
+    assert run_here("--model", "model", "--data", "a.csv", "--output", "out.csv").code == 0
+    assert passes == [min(rows, 395 - k) for k in range(0, 395, rows)]
+    tolerance = 1e-12 if dtype == "float64" else 1e-5
+    assert scores[0].cost == pytest.approx(whole.cost, rel=tolerance)
+    np.testing.assert_equal(scores[0].accuracy, whole.accuracy)
+    assert scores[0].r2 == pytest.approx(whole.r2, rel=tolerance, nan_ok=True)
 
 
 def test_what_is_told_goes_to_stderr_where_stdout_is_the_table(folder, run_here):
@@ -668,7 +693,7 @@ def test_ctrl_c_leaves_the_old_output(folder, run_here, chunk_rows, monkeypatch)
     chunk_rows(100)
     save()
     write("out.csv", ["old"])
-    ask, asked = nn.Model.predict_proba, []
+    ask, asked = nn.Model.compute_layers, []
 
     def interrupted(*arguments, **options):
         asked.append(None)
@@ -676,7 +701,7 @@ def test_ctrl_c_leaves_the_old_output(folder, run_here, chunk_rows, monkeypatch)
             raise KeyboardInterrupt
         return ask(*arguments, **options)
 
-    monkeypatch.setattr(nn.Model, "predict_proba", interrupted)
+    monkeypatch.setattr(nn.Model, "compute_layers", interrupted)
     done = run_here("--model", "model", "--data", "marks", "--output", "out.csv")
     assert done == (130, "", "error: interrupted\n")
     assert Path("out.csv").read_text() == "old\n"

@@ -19,6 +19,7 @@ from nn_backend.files import STDIN as STREAM
 from nn_backend.files import STDOUT, located
 from nn_backend.marks import marks_file
 from nn_backend.model import Model
+from nn_backend.network import get_output
 from nn_backend.predictions import FORMATS, check_predictions, write_predictions
 from nn_backend.tables import (
     STDIN,
@@ -86,15 +87,15 @@ class _Asking:
             X = self._encoding.encode(values, where, first_row=first_row, unknown=self._unknown)
             if not X.shape[1]:
                 continue
-            yhat = model.predict_proba(X, backend=self._backend)
+            z2, yhat = model.compute_layers(X, backend=self._backend)
             if target is not None:
-                self._score(values[target], X, yhat, first_row)
+                self._score(values[target], z2, yhat, first_row)
             self.rows += X.shape[1]
-            yield self._framed(values, yhat)
+            yield self._framed(values, yhat if model.target_scale is None else model.target_scale.undo(yhat))
         if not self.rows:
             raise DataError(f"{where} has no rows below its header; expected one example per row")
 
-    def _score(self, values: Values, X: np.ndarray, yhat: np.ndarray, first_row: int) -> None:
+    def _score(self, values: Values, z2: np.ndarray, yhat: np.ndarray, first_row: int) -> None:
         """Compare with the true values of the rows that have one."""
         known = ~find_missing(values)
         if not known.any():
@@ -110,10 +111,11 @@ class _Asking:
             output=model.output,
             may_miss=True,
         )
-        if not known.all():
-            X, y, yhat = X[:, known], y[:, known], yhat[:, known]
-        self.labelled += X.shape[1]
-        self.reached.add(model.score(X, y, backend=self._backend), y, yhat)
+        if model.target_scale is not None:
+            y = model.target_scale.apply(y)
+        y = np.asarray(y[:, known], yhat.dtype)
+        self.labelled += y.shape[1]
+        self.reached.add(z2[:, known], yhat[:, known], y)
 
     def _framed(self, values: Mapping[str, Values], yhat: np.ndarray) -> "pd.DataFrame":
         import pandas as pd
@@ -132,31 +134,28 @@ class _Asking:
 
 
 class _Reached:
-    """What the scores of the chunks say of all rows."""
+    """What the chunks say of the score of all rows."""
 
     def __init__(self, output: str) -> None:
-        self._output = output
+        self._output = get_output(output)
         self._costs: list[float] = []
         self._errors: list[float] = []
         self._rows, self._mean, self._spread = 0, 0.0, 0.0
 
-    def add(self, score: Score, y: np.ndarray, yhat: np.ndarray) -> None:
+    def add(self, z2: np.ndarray, yhat: np.ndarray, y: np.ndarray) -> None:
         """Add a chunk."""
         m = y.shape[1]
-        self._costs.append(score.cost * m)
-        if self._output == "identity":
-            self._errors.append(float(np.sum(equations.squared_error(yhat, y, xp=np))))
-            mean = float(y.mean())
-            apart = mean - self._mean  # of the chunk from the rows so far
-            self._spread += float(np.sum(np.square(y - mean))) + apart**2 * self._rows * m / (self._rows + m)
-            self._mean += apart * m / (self._rows + m)
-        else:
-            self._errors.append((1 - score.accuracy) * m)
+        self._costs.append(m * float(equations.cost(z2, y, m, output=self._output, xp=np)))
+        self._errors.append(float(np.sum(self._output.errors(yhat, y, xp=np), dtype=np.float64)))
+        mean = float(y.mean())
+        apart = mean - self._mean  # of the chunk from the rows so far
+        self._spread += float(np.sum(np.square(y - mean))) + apart**2 * self._rows * m / (self._rows + m)
+        self._mean += apart * m / (self._rows + m)
         self._rows += m
 
     def score(self) -> Score:
         """Return the score of all rows."""
-        spread = np.array([self._spread]) if self._output == "identity" else None
+        spread = np.array([self._spread]) if self._output.name == "identity" else None
         cost, errors = (math.fsum(shares) for shares in (self._costs, self._errors))
         examples = Examples(None, total=self._rows, spread=spread)
         return Score.of(examples, np.array(cost / self._rows), np.array([errors]))

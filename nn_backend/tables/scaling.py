@@ -26,10 +26,10 @@ class Standardization(NamedTuple):
     mean: np.ndarray
     deviation: np.ndarray
 
-    def apply(self, X: np.ndarray) -> np.ndarray:
-        """Return (X - mean) / deviation, shape (n0, m)."""
+    def apply(self, X: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Return (X - mean) / deviation, shape (n0, m), in an array of their own, or in one that is given."""
         with np.errstate(over="ignore"):  # fit and score refuse infinity
-            scaled: np.ndarray = X - self.mean
+            scaled: np.ndarray = np.subtract(X, self.mean, out=out)
             scaled /= self.deviation
         return scaled
 

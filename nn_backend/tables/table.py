@@ -14,7 +14,7 @@ from nn_backend.tables.names import column_names, describe_missing, find_name, f
 from nn_backend.tables.sources import Source, open_source
 from nn_backend.tables.targets import TASKS, encode_target, learn_target
 from nn_backend.tables.text import NAMELESS, Form
-from nn_backend.tables.values import Values, Words, find_missing, read_values
+from nn_backend.tables.values import count_rows, find_missing, read_values
 
 if TYPE_CHECKING:  # pandas takes longer to import than a small training
     import pandas as pd
@@ -143,7 +143,7 @@ def read_table(
     obstacles = list(find_obstacles(values, missed, chosen, aim, missing, keep))
     if missing is not None and not keep.all():
         notes.append(f"{int((~keep).sum())} of {len(keep)} rows lack a value and are left out")
-        values = {name: _rows_of(column, keep) for name, column in values.items()}
+        values.keep(keep)
     unlabelled = missing is None and missed[aim].any()  # which is among the obstacles
     try:
         y, labels, output = learn_target(values[aim], aim, opened.where, task)
@@ -159,7 +159,11 @@ def read_table(
     columns = tuple(learn_column(name, values[name], missing == "mean" and bool(missed[name].any())) for name in chosen)
     encoding = Encoding(columns)
     notes += describe_columns(columns, values, missed, missing)
-    X = encoding.encode(values, opened.where)
+    X, first = np.empty((len(encoding.inputs), np.count_nonzero(keep))), 0
+    for chunk in values.drain():
+        rows = count_rows(chunk)
+        encoding.encode(chunk, opened.where, first_row=first + 1, out=X[:, first : first + rows])
+        first += rows
     plain = None if encoding.is_plain else encoding
     return Table(X, y, encoding.inputs, aim, labels, output, plain, tuple(notes))
 
@@ -272,10 +276,3 @@ def _choose(
         said = ", ".join(f"{names.count(name)} columns named {name!r}" for name in twice)
         raise DataError(f"{where} has {said}; rename all but one, or leave them out: --drop {to_option([*twice])}")
     return aim, chosen
-
-
-def _rows_of(values: Values, keep: np.ndarray) -> Values:
-    if isinstance(values, Words):
-        return Words(values.codes[keep], values.words)
-    kept: np.ndarray = values[keep]
-    return kept
