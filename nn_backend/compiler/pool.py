@@ -5,7 +5,6 @@ import contextlib
 import ctypes
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -164,19 +163,21 @@ def share(
     report : callable
         Called in this thread, now and then, with how much is done of all jobs.
     """
-    left, taking, stopped, ended = iter(jobs), threading.Lock(), threading.Event(), threading.Event()
+    left, taking, ended = iter(jobs), _thread.allocate_lock(), _thread.allocate_lock()  # see `Pool`
     done, working, workers, failed = [0.0] * threads, set[int](), list[Worker](), list[BaseException]()
+    stopped = False
 
     def take() -> T | None:
         with taking:
-            return None if stopped.is_set() else next(left, None)
+            return None if stopped else next(left, None)
 
     def work(number: int) -> None:
+        nonlocal stopped
         before, me = 0.0, _thread.get_ident()
 
         def tell(part: float) -> None:
             done[number] = before + part
-            if stopped.is_set():
+            if stopped:
                 raise KeyboardInterrupt
             if number == 0:
                 report(sum(done))
@@ -189,14 +190,13 @@ def share(
                 before = done[number]
                 do(job, tell)
             while number == 0:
-                ended.clear()
                 if len(working) > 1:
-                    ended.wait(REPORT_SECONDS)
+                    ended.acquire(timeout=REPORT_SECONDS)
                 report(sum(done))
                 if len(working) == 1:
                     break
         except BaseException as error:
-            stopped.set()
+            stopped = True
             if number == 0:
                 raise
             if not isinstance(error, KeyboardInterrupt):
@@ -204,7 +204,8 @@ def share(
         finally:
             pool.alone.discard(me)
             working.discard(number)
-            ended.set()
+            with contextlib.suppress(RuntimeError):  # it is open already
+                ended.release()
 
     try:
         with contextlib.suppress(RuntimeError):  # the system starts no more
@@ -216,7 +217,7 @@ def share(
             worker.finish()
     except BaseException as error:
         failed.append(error)
-    stopped.set()
+    stopped = True
     while working:  # those that end early
         time.sleep(0.001)
     for worker in workers:
