@@ -131,7 +131,9 @@ def compose_lesson(table: Table, settings: Mapping[str, Any]) -> dict[str, Any]:
     places = max(2, min(PLACES, NUMBERS // (len(WAYS) * (b * (a + c) + (1 + len(steps)) * (b + c)))))
     end = ARTICLE_ITERATIONS if article else MAX_ITERATIONS
     at = np.unique(np.rint(np.linspace(0, end**0.5, places) ** 2).astype(int)).tolist()
-    runs = [_train(way, table, trained, [row - 1 for row in steps], start, settings["learning_rate"], at) for way in WAYS]
+    runs = [
+        _train(way, table, trained, [row - 1 for row in steps], start, settings["learning_rate"], at) for way in WAYS
+    ]
     costs = [cost for run in runs for cost in run["cost"]]
     sizes = {"input": n0, "hidden unit": n1, "output": n2}
     return {
