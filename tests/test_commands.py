@@ -252,7 +252,7 @@ WRONG = {
         ),
         ("--folds 301", "error: cv is 301, which scikit-learn refuses: Cannot have number of splits n_splits=301"),
         ("--bootstrap 0", "argument --bootstrap: '0' is given; expected a whole number, at least 1"),
-        ("--by y", "error: --by 'y' is the target; expected one other column of"),
+        ("--by y", "error: column 'y' is the target and cannot tell groups apart; expected another column"),
         ("--cluster nonsense", "error: the cluster's address is 'nonsense'; expected one such as tcp://host:8786"),
         (
             "--hidden 1,2 --alpha 0,1 --tol 0,1 --plot a.svg",
@@ -381,7 +381,6 @@ def test_a_gpu_that_cannot_be_used(run_here, model, folder, monkeypatch, typed):
         ("sweep --save a", "safetensors", "export"),
         ("sweep --cluster tcp://a:1", "distributed", "cluster"),
         ("compare --plot a.png", "matplotlib", "plot"),
-        ("compare --plot a.png", "sklearn", "plot"),
         ("explain --plot a.png", "matplotlib", "plot"),
         (f"{ASK} marks --output a.csv", "safetensors", "export"),
     ],

@@ -181,7 +181,7 @@ def test_columns_that_are_not_used_are_told_once(folder, run_here, chunk_rows):
     save()
     write("a.csv", ["b,x1,x2,y,x3,a", *["?,1,2,1,3,"] * 5])
     done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
-    assert (done.code, done.err) == (0, "columns not used: 'b', 'a'\n")
+    assert (done.code, done.err) == (0, "columns not used: 'b', 'a' (--keep copies them)\n")
 
 
 def test_columns_that_are_not_used_may_stand_twice(folder, run_here):
@@ -195,7 +195,10 @@ def test_columns_that_are_not_used_may_stand_twice(folder, run_here):
     [
         ("x1,x2", "a.csv lacks the column 'x3'; its columns are 'x1', 'x2'"),
         ("x2,y", "a.csv lacks the column 'x1', 'x3'; its columns are 'x2', 'y'"),
-        ("X1,X2,X3", "a.csv lacks the column 'x1', 'x2', 'x3'; its columns are 'X1', 'X2', 'X3'"),
+        (
+            "X1,X2,X3",
+            "a.csv lacks the column 'x1', 'x2', 'x3' (are 'X1', 'X2', 'X3' meant?); its columns are 'X1', 'X2', 'X3'",
+        ),
         ("x1,x2,x3,x2", "a.csv has several columns named 'x2'; rename all but one"),
         ("x1,x3,x3,x2,x1", "a.csv has several columns named 'x1', 'x3'; rename all but one"),
         ("x1,x2,x3,y,y", "a.csv has several columns named 'y'; rename all but one"),
@@ -303,7 +306,10 @@ def test_true_values_may_have_another_name(folder, run_here):
     assert "accuracy" in expected.err
     assert run_here("--model", "model", "--data", "b.csv", "--target", "passed") == expected
     unnamed = run_here("--model", "model", "--data", "b.csv")
-    assert (unnamed.out, unnamed.err) == (expected.out, "columns not used: 'passed'\n395 rows predicted\n")
+    assert (unnamed.out, unnamed.err) == (
+        expected.out,
+        "columns not used: 'passed' (--keep copies them)\n395 rows predicted\n",
+    )
 
 
 def test_true_values_that_were_asked_for_must_be_there(folder, run_here):

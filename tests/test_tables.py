@@ -448,8 +448,11 @@ def test_unreadable_file(folder):
         (b"<!DOCTYPE html>\n<html><head></head></html>", "is a web page; expected a table: download the file itself"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n", "is a Git LFS pointer"),
         (b"%PDF-1.7\n", "is a PDF document; expected a table"),
-        (b"% made up\n@relation d\n@attribute a numeric\n@data\n1\n", "is an ARFF file; save it as CSV"),
-        (b"+1 1:0.5 2:1\n-1 1:2 2:0\n", "is an svmlight file; load_svmlight_file of sklearn.datasets reads it"),
+        (
+            b"% made up\n@relation d\n@attribute a numeric\n@data\n1\n",
+            "is an ARFF file; --skip-rows 4 --no-header reads",
+        ),
+        (b"+1 1:0.5 2:1\n-1 1:2 2:x\n", "is no svmlight file that can be read: "),
         (bytes(range(256)) * 8, "is no text, but binary data; expected a table"),
         (bytes(300), "is no text, but binary data; expected a table"),
         (b"PAR1" + bytes(50) + b"PAR1", "is not a Parquet file: "),
@@ -491,7 +494,7 @@ def test_what_gzip_finds_damaged_is_refused(folder):
 def test_a_row_with_other_fields_than_the_header(folder, rows, line, fields):
     """Reading on would put numbers under the wrong names, as with a decimal comma."""
     write("a.csv", "x1,y\n" + rows)
-    said = f"line {line}: {'more than 2' if fields > 2 else fields} fields; expected 2 as in the first row"
+    said = f"line {line}: {'more than 2' if fields > 2 else fields} fields; expected 2 as in the first row (one that holds the separator is quoted)"
     assert refusal(nn.DataFileError, "a.csv") == f"a.csv is not a table of separated values: {said}"
 
 
@@ -508,17 +511,18 @@ def test_neither_file_nor_frame(source, kind):
 
 # Columns that are not there, or not once
 
-NAME_IT = ": name the one to predict (--target)"
+NAME_IT = ": name the one to predict (--target -1 is the last, {!r})"
 
 
 def test_missing_target(folder):
     write("a.csv", "x1,z\n1,0\n")
-    assert refusal(nn.DataError, "a.csv") == "a.csv has no target column 'y'; its columns are 'x1', 'z'" + NAME_IT
+    said = "a.csv has no target column 'y'; its columns are 'x1', 'z'" + NAME_IT.format("z")
+    assert refusal(nn.DataError, "a.csv") == said
 
 
 def test_missing_target_in_a_frame():
     message = refusal(nn.DataError, pd.DataFrame({"x1": [1], "z": [0]}))
-    assert message == "the data frame has no target column 'y'; its columns are 'x1', 'z'" + NAME_IT
+    assert message == "the data frame has no target column 'y'; its columns are 'x1', 'z'" + NAME_IT.format("z")
 
 
 def test_missing_feature(folder):
@@ -570,13 +574,18 @@ def test_no_feature(folder, content, features):
 
 def test_a_name_that_cannot_be_printed_does_not_break_the_line(folder):
     write("a.csv", '"x\n1",z\n1,0\n')
-    assert refusal(nn.DataError, "a.csv") == r"a.csv has no target column 'y'; its columns are 'x\n1', 'z'" + NAME_IT
+    assert (
+        refusal(nn.DataError, "a.csv")
+        == rf"a.csv has no target column 'y'; its columns are 'x\n1', 'z'{NAME_IT.format('z')}"
+    )
 
 
 def test_many_and_long_names_are_cut(folder):
     write("a.csv", f"{'x' * 60},{','.join('abcdefghij')}\n" + "1," * 10 + "1\n")
     shown = f"'{'x' * 50}', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', …"
-    assert refusal(nn.DataError, "a.csv") == f"a.csv has no target column 'y'; its columns are {shown}" + NAME_IT
+    assert refusal(
+        nn.DataError, "a.csv"
+    ) == f"a.csv has no target column 'y'; its columns are {shown}" + NAME_IT.format("j")
 
 
 # Values that are not finite numbers
@@ -779,7 +788,7 @@ def test_missing_word_in_the_target(column):
         ("x1|x2|y\n1.5|2|0\n-3.25|4|1\n", ["columns are separated by bars"]),
         ("  x1   x2 y\n 1.5    2 0\n-3.25   4 1\n", ["columns are separated by blanks"]),
         ("sep=;\r\nx1;x2;y\r\n1.5;2;0\r\n-3.25;4;1\r\n", ["columns are separated by semicolons"]),
-        ("# made\n# up\nx1,x2,y\n1.5,2,0\n# within\n-3.25,4,1\n", []),
+        ("# made\n# up\nx1,x2,y\n1.5,2,0\n# within\n-3.25,4,1\n", ["lines that begin with # are left out"]),
         ("A title\n\nof two lines\nx1,x2,y\n1.5,2,0\n-3.25,4,1\n1,1,1\n", ["3 lines above the header are left out"]),
         ('x1,x2,y\n"1.5",$2,0\n-3.25,"$4",1\n', ["column x2: read as numbers, as in '$2'"]),
         ("x1,x2,y\n1.5,2,0\n-3.25,4,1\n,,\n , ,\n", ["2 empty rows left out"]),

@@ -25,6 +25,7 @@ from nn_backend.tables import (
     UNKNOWN,
     Encoding,
     Source,
+    describe_lacking,
     encode_target,
     find_name,
     open_source,
@@ -204,12 +205,12 @@ def _match(
     needed = (*encoding.names, *([] if asked is None or target is None else [target]), *kept)
     missing = [name for name in needed if name not in names]
     if missing:
-        raise DataError(f"{where} lacks the column {quoted(missing)}; its columns are {quoted(names)}")
+        raise DataError(f"{where} {describe_lacking(missing, names)}")
     used = [name for name in names if name in needed or name == target]
     twice = sorted({name for name in used if used.count(name) > 1})
     if twice:
         raise DataError(f"{where} has several columns named {quoted(twice)}; rename all but one")
     extra = [name for name in names if name not in used]
     if extra:
-        say([f"columns not used: {quoted(extra)}"])
+        say([f"columns not used: {quoted(extra)} (--keep copies them)"])
     return encoding, target if target in names else None

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     backend = get_backend(args.device)
     if args.resume and not args.checkpoint:
         raise ArgumentError("--resume goes on from a file that --checkpoint names; name it")
-    check_outputs(args)
+    check_outputs(args, classes=True)
     table = read_data(args)
     rows = table.X.shape[1]
     train_rows = count_train_rows(
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
     table = table._replace(X=X, y=y)
     scale = target_scale = validation = None
     if args.standardize:
-        scale = standardization(X[:, :train_rows])
+        scale = standardization(X[:, :train_rows], what=[f"feature {name!r}" for name in table.features])
         X = scale.apply(X)
     if table.output == "identity":
         target_scale = standardization(y[:, :train_rows], what="target")

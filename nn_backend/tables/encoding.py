@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nn_backend.errors import ArgumentError, DataError
-from nn_backend.tables.names import column_names, quoted
+from nn_backend.tables.names import column_names, describe_lacking, quoted
 from nn_backend.tables.values import Values, Words, as_numbers, as_words, find_missing, read_values, refuse_missing
 
 if TYPE_CHECKING:  # pandas takes longer to import than a small training
@@ -133,8 +133,8 @@ class Encoding(NamedTuple):
         wrong = [name for name in self.names if names.count(name) != 1]
         if wrong:
             twice = [name for name in wrong if name in names]
-            reason = f"has several columns named {quoted(twice)}" if twice else f"lacks the column {quoted(wrong)}"
-            raise DataError(f"{where} {reason}; its columns are {quoted(names)}")
+            several = f"has several columns named {quoted(twice)}; its columns are {quoted(names)}"
+            raise DataError(f"{where} {several if twice else describe_lacking(wrong, names)}")
         values = {name: read_values(frame.iloc[:, names.index(name)], name, where) for name in self.names}
         return self.encode(values, where, first_row=first_row, unknown=unknown)
 

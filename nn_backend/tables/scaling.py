@@ -79,7 +79,7 @@ def standardization(
     weights: np.ndarray | None = None,
     *,
     starts: Sequence[int] | np.ndarray = (0,),
-    what: str = "feature",
+    what: str | Sequence[str] = "feature",
 ) -> Standardization:
     """Return mean and deviation of each feature over the examples of X (n0, m).
 
@@ -91,8 +91,8 @@ def standardization(
         How often each example counts, above 0.
     starts : sequence of int
         Where groups of examples begin, each of which has a column of means and deviations; by default all are one.
-    what : str
-        What errors call a row of X.
+    what : str, or sequence of str
+        What errors call a row of X, before its number; or each of them.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def standardization(
     if refused.any():
         k, group = np.argwhere(refused)[0]
         raise DataError(
-            f"{what} {k + 1} lies between {low[k, group]:g} and {high[k, group]:g} and cannot be standardised; "
+            f"{f'{what} {k + 1}' if isinstance(what, str) else what[k]} lies between {low[k, group]:g} and {high[k, group]:g} and cannot be standardised; "
             f"expected equal values, or values {MIN_SPREAD:g} to {MAX_SPREAD:g} apart"
         )
     share: Any = 1 if weights is None else weights
