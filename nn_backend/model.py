@@ -15,7 +15,7 @@ from nn_backend.checks import shown
 from nn_backend.engines.engine import Score
 from nn_backend.equations import Params
 from nn_backend.errors import ArrayTypeError, DataError
-from nn_backend.network import get_output, place_params, predict_proba, score
+from nn_backend.network import compute_layer, get_output, place_params, score
 from nn_backend.run import FitResult
 from nn_backend.tables import Encoding, Standardization, quoted
 
@@ -189,11 +189,19 @@ class Model:
             As `nn_backend.predict_proba`, in the dtype of the parameters; with a target_scale numbers in the target's
             own units, in float64.
         """
-        place = get_backend(backend)
-        yhat = predict_proba(
-            self.params, _scaled(self._rows(X), self.standardization, place), output=self.output, backend=place
-        )
+        yhat = self._compute("yhat", X, backend)
         return yhat if self.target_scale is None else self.target_scale.undo(yhat)
+
+    def compute_layers(self, X: Any, *, backend: str | Backend | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return z2 and yhat (n2, m) of one forward pass, from which a cost can be told; numbers are not unscaled.
+
+        Parameters
+        ----------
+        X, backend
+            As in `predict_proba`.
+        """
+        layers, n2 = self._compute("layers", X, backend), len(self.params.w2)
+        return layers[:n2], layers[-n2:]
 
     def score(self, X: Any, y: Any, *, backend: str | Backend | None = None) -> Score:
         """Return cost and accuracy, or R², on a data set.
@@ -209,6 +217,11 @@ class Model:
         place = get_backend(backend)
         X, y = _scaled(self._rows(X), self.standardization, place), _scaled(y, self.target_scale, place)
         return score(self.params, X, y, output=self.output, backend=place)
+
+    def _compute(self, layer: str, X: Any, backend: str | Backend | None) -> np.ndarray:
+        place = get_backend(backend)
+        X = _scaled(self._rows(X), self.standardization, place)
+        return compute_layer(layer, self.params, X, place, get_output(self.output))
 
     def _rows(self, X: Any) -> Any:
         return self.encode(X) if hasattr(X, "columns") and hasattr(X, "iloc") else X  # without importing pandas

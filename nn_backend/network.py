@@ -123,7 +123,7 @@ def predict_proba(
 def compute_layer(
     layer: str, params: Params, X: Any, backend: Backend, output: Output, network: Any = None
 ) -> np.ndarray:
-    """Check what `predict_proba` takes, and return ``"yhat"`` or ``"z2"`` of all examples."""
+    """Check what `predict_proba` takes, and return a layer of all examples; see `Engine.predict`."""
     params = place_params(params, backend)
     if network is not None:  # those that no example asks are left out
         several = params if params.w1.ndim > 2 else Params(*(array[None] for array in params))

@@ -102,7 +102,8 @@ def digest(*arrays: np.ndarray) -> str:
     """Return the SHA-256 of a data set, such as X (n0, m) and y (n2, m): row by row as little-endian float64."""
     hashed = hashlib.sha256()
     for array in arrays:
-        hashed.update(np.ascontiguousarray(array, "<f8").data)
+        for row in array if array.ndim > 1 else [array]:  # in turn, as a copy of a large table might not fit
+            hashed.update(np.ascontiguousarray(row, "<f8").data)
     return hashed.hexdigest()
 
 

@@ -19,8 +19,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from commands import DOOR, Run, files_in, run_command, write
+from sklearn.metrics import r2_score
 
 import nn_backend as nn
+from nn_backend import engines
 from nn_backend.commands import predict
 from nn_backend.tables import duck
 
@@ -184,6 +186,65 @@ def test_columns_that_are_not_used_are_told_once(folder, run_here, chunk_rows):
     assert (done.code, done.err) == (0, "columns not used: 'b', 'a' (--keep copies them)\n")
 
 
+@pytest.mark.parametrize("numbered", [False, True])
+@pytest.mark.parametrize("output", ["sigmoid", "softmax", "identity"])
+def test_each_row_asks_the_network_of_its_group(folder, run_here, chunk_rows, output, numbered):
+    chunk_rows(16)
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": draw.normal(size=60), "shop": [*"pqr"] * 20})
+    number = frame["a"] * frame["shop"].map({"p": 1, "q": -1, "r": 20}) + draw.normal(size=60)
+    frame["y"] = number if output == "identity" else np.digitize(number, [0] if output == "sigmoid" else [-1, 1])
+    if numbered:
+        frame["shop"] = frame["shop"].map({"p": 1, "q": 2, "r": 10})
+    networks = nn.fit_many(frame, "y", {"n_hidden": [1, 3]}, by="shop", output=output, iterations=20)
+    nn.save("networks", networks)
+    frame.sample(frac=1, random_state=0).to_csv("a.csv", index=False)
+    asked = pd.read_csv("a.csv")
+    done = run_here("--model", "networks", "--data", "a.csv")
+    found = pd.read_csv(io.StringIO(done.out))
+    expected = np.empty((len(found), 1 if output != "softmax" else 3))
+    cost = 0.0
+    for shop in asked["shop"].unique():
+        own = (asked["shop"] == shop).to_numpy()
+        network = networks[shop]
+        expected[own] = network.predict_proba(asked.loc[own, ["a"]]).T
+        true = asked.loc[own, "y"].to_numpy()
+        y = np.eye(3)[true].T if output == "softmax" else true[None]
+        cost += network.score(asked.loc[own, ["a"]], y).cost * own.sum() / len(own)
+    np.testing.assert_allclose(found.iloc[:, : expected.shape[1]], expected, rtol=1e-12)
+    if output == "identity":
+        quality = f"R² {r2_score(asked['y'], expected[:, 0]):.4f}"
+    else:
+        quality = f"accuracy {(found['label'] == asked['y']).mean():.4f}"
+    assert done.err == f"60 rows predicted\n{quality}, cost {cost:.3f}\n"
+
+
+def test_rows_of_no_groups_network_and_networks_of_no_groups_are_refused(folder, run_here):
+    X, y = nn.load_marks()
+    nn.save("by", nn.fit_many(X, y, by=np.arange(395) % 2, iterations=1))
+    write("a.csv", ["0,1,2,group", "1,2,3,0", "1,2,3,4"])
+    said = "a.csv, column 'group', row 2: '4' has no network; these have: '0', '1'"
+    assert run_here("--model", "by", "--data", "a.csv", "--header") == (2, "", f"error: {said}\n")
+    write("a.csv", ["0,1,2", "1,2,3"])
+    assert "error: a.csv lacks the column 'group'" in run_here("--model", "by", "--data", "a.csv", "--header").err
+    nn.save("seeds", nn.fit_many(X, y, {"seed": [0, 1]}, iterations=1))
+    nn.save("resamples", nn.fit_many(X, y, bootstrap=2, iterations=1))
+    for name, said in (("seeds", "settings: best() is one to save"), ("resamples", "resamples: predict_proba")):
+        done = run_here("--model", name, "--data", "a.csv")
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith(f"error: {name} holds 2 networks of {said}")
+
+
+def test_without_names_columns_keep_the_places_of_the_training(folder, run_here):
+    X, _ = nn.load_marks()
+    nn.save("model", nn.Model(draw(), features=("1", "2", "3"), target="0"))
+    write("a.csv", ["1,2,3", "4,5,6"])
+    refused = run_here("--model", "model", "--data", "a.csv")
+    assert "those that the training left out have to stand in their places, even if empty" in refused.err
+    write("a.csv", [",1,2,3", ",4,5,6"])
+    assert run_here("--model", "model", "--data", "a.csv").code == 0
+
+
 def test_columns_that_are_not_used_may_stand_twice(folder, run_here):
     save()
     write("a.csv", ["b,x1,b,x2,x3", "9,1,9,2,3"])
@@ -261,24 +322,48 @@ def test_accuracy_and_cost_are_of_all_rows_whatever_the_chunks(folder, run_here,
 
 
 @pytest.mark.parametrize("rows", [1, 7, 395])
-def test_the_chunks_shares_add_up_to_the_whole(folder, run_here, chunk_rows, monkeypatch, rows):
+@pytest.mark.parametrize("output", ["sigmoid", "softmax", "identity"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_one_forward_pass_gives_predictions_and_score(folder, run_here, chunk_rows, monkeypatch, dtype, output, rows):
     """In full: what is printed has few digits."""
     chunk_rows(rows)
-    model = save()
     X, y = nn.load_marks()
-    parts = []
-    score = nn.Model.score
+    X, y, sizes = (X, y, (3, 4, 1)) if output == "sigmoid" else (X, np.vstack([y, 1 - y]), (3, 4, 2))
+    target, scale = y[:1], None
+    if output == "identity":
+        X, y, target, sizes, scale = X[:2], X[2:], X[2:], (2, 4, 1), nn.standardization(X[2:])
+    names = ("x1", "x2", "x3")[: len(X)]
+    labels = ("1", "0") if output == "softmax" else None
+    model = save(
+        params=draw(sizes, dtype),
+        output=output,
+        features=names,
+        labels=labels,
+        standardization=nn.standardization(X),
+        target_scale=scale,
+    )
+    rows_of = [",".join(map(str, row)) for row in np.concatenate([X, target]).astype(int).T.tolist()]
+    write("a.csv", [",".join([*names, "y"]), *rows_of])
+    passes, scores = [], []
+    bind, reached = engines.bind, predict._Reached.score
 
-    def watched(self, X, y, **options):
-        parts.append((y.size, score(self, X, y, **options)))
-        return parts[-1][1]
+    def watched_bind(engine, examples, *arguments, **options):
+        passes.append(examples.X.shape[1])
+        return bind(engine, examples, *arguments, **options)
 
-    monkeypatch.setattr(nn.Model, "score", watched)
-    assert run_here("--model", "model", "--data", "marks", "--output", "out.csv").code == 0
-    assert [size for size, _ in parts] == [min(rows, 395 - k) for k in range(0, 395, rows)]
-    whole = score(model, X, y)
-    assert sum(size * part.cost for size, part in parts) / 395 == pytest.approx(whole.cost, rel=1e-12)
-    assert sum(size * part.accuracy for size, part in parts) / 395 == pytest.approx(whole.accuracy, rel=1e-12)
+    def watched_score(self):
+        scores.append(reached(self))
+        return scores[-1]
+
+    whole = model.score(X, y)
+    monkeypatch.setattr(engines, "bind", watched_bind)
+    monkeypatch.setattr(predict._Reached, "score", watched_score)
+    assert run_here("--model", "model", "--data", "a.csv", "--output", "out.csv").code == 0
+    assert passes == [min(rows, 395 - k) for k in range(0, 395, rows)]
+    tolerance = 1e-12 if dtype == "float64" else 1e-5
+    assert scores[0].cost == pytest.approx(whole.cost, rel=tolerance)
+    np.testing.assert_equal(scores[0].accuracy, whole.accuracy)
+    assert scores[0].r2 == pytest.approx(whole.r2, rel=tolerance, nan_ok=True)
 
 
 def test_what_is_told_goes_to_stderr_where_stdout_is_the_table(folder, run_here):
@@ -674,7 +759,7 @@ def test_ctrl_c_leaves_the_old_output(folder, run_here, chunk_rows, monkeypatch)
     chunk_rows(100)
     save()
     write("out.csv", ["old"])
-    ask, asked = nn.Model.predict_proba, []
+    ask, asked = nn.Model.compute_layers, []
 
     def interrupted(*arguments, **options):
         asked.append(None)
@@ -682,7 +767,7 @@ def test_ctrl_c_leaves_the_old_output(folder, run_here, chunk_rows, monkeypatch)
             raise KeyboardInterrupt
         return ask(*arguments, **options)
 
-    monkeypatch.setattr(nn.Model, "predict_proba", interrupted)
+    monkeypatch.setattr(nn.Model, "compute_layers", interrupted)
     done = run_here("--model", "model", "--data", "marks", "--output", "out.csv")
     assert done == (130, "", "error: interrupted\n")
     assert Path("out.csv").read_text() == "old\n"

@@ -62,20 +62,23 @@ def main(arguments: Sequence[str]) -> int:
     table = fill_missing(table, trained)
     say(check_parts(table, trained, tested))
     X, y = table.X, table.y
-    if args.split == "shuffle":  # else what follows are views of the rows in order
-        X, y = (np.concatenate([array[:, trained], array[:, tested]], axis=1) for array in (X, y))
-    table = table._replace(X=X, y=y)
+    if args.split == "shuffle":
+        order = np.concatenate([trained, tested])
+        for row in (*X, *y):  # in place, as is the scaling: a copy of a table that only just fits would not
+            row[:] = row[order]
+    read = digest(X[:, :train_rows], y[:, :train_rows]) if args.save or args.onnx else None
     scale = target_scale = validation = None
     if args.standardize:
         scale = standardization(X[:, :train_rows], what=[f"feature {name!r}" for name in table.features])
-        X = scale.apply(X)
+        X = scale.apply(X, out=X)
     if table.output == "identity":
         target_scale = standardization(y[:, :train_rows], what="target")
         y = target_scale.apply(y)
-    trained = np.arange(train_rows)
+    X_trained, y_trained = X[:, :train_rows], y[:, :train_rows]
     if args.early_stopping:
         held, trained = hold_out(train_rows, args.seed)
         validation = X[:, held], y[:, held]
+        X_trained, y_trained = X[:, trained], y[:, trained]
     start = init_params(len(X), args.hidden, len(y), seed=args.seed, factor=args.factor, dtype=args.dtype)
     engine = engines.choose(args.engine, backend)
     measure = "r2" if table.output == "identity" else "accuracy"
@@ -102,8 +105,8 @@ def main(arguments: Sequence[str]) -> int:
 
     with progress_bar("iterations", args.iterations) as progress:
         result = fit(
-            X[:, trained],
-            y[:, trained],
+            X_trained,
+            y_trained,
             start,
             output=table.output,
             optimizer=args.optimizer,
@@ -133,7 +136,7 @@ def main(arguments: Sequence[str]) -> int:
             test |= _without_nan({"roc_auc": roc_auc(y_test, yhat)})
     try:
         if args.save or args.onnx:
-            _write_model(args, table, scale, target_scale, train_rows, result)
+            _write_model(args, table, scale, target_scale, train_rows, result, read)
         if args.plot:
             asked = {"y": y_test, "yhat": yhat} if test else {}
             if target_scale is not None:
@@ -147,8 +150,8 @@ def main(arguments: Sequence[str]) -> int:
         else:
             if printed[-1:] != [result.rows[-1].iteration]:
                 print_row(*result.rows[-1][:2])
-            share = None if table.output == "identity" else majority_share(y[:, trained])
-            _print_summary(result, len(trained), test, rows - train_rows, share)
+            share = None if table.output == "identity" else majority_share(y_trained)
+            _print_summary(result, y_trained.shape[1], test, rows - train_rows, share)
     if result.interrupted:
         print(f"interrupted after {result.iterations} of {args.iterations} iterations", file=sys.stderr)
         return INTERRUPTED
@@ -258,6 +261,7 @@ def _write_model(
     target_scale: Standardization | None,
     train_rows: int,
     result: FitResult,
+    data_sha256: str | None,
 ) -> None:
     model = Model.of(
         result,
@@ -268,7 +272,7 @@ def _write_model(
         target_scale=target_scale,
         training=_settings(args, train_rows),
         encoding=table.encoding,
-        data_sha256=digest(table.X[:, :train_rows], table.y[:, :train_rows]),
+        data_sha256=data_sha256,
     )
     if args.save:
         save(args.save, model)

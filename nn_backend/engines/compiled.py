@@ -133,21 +133,21 @@ class CompiledEngine:
         )
 
     def predict(self, state: Any, layer: str) -> np.ndarray:
-        """Return a layer's values at a state, ``"yhat"`` or ``"z2"``; see `Engine`."""
-        n2, spans = self._sizes[-1], self._examples.spans
+        """Return a layer's values at a state; see `Engine`."""
+        rows, spans = self._kernel(layer).plan.outputs.rows, self._examples.spans
         lead = self._lead if spans is None else self._lead[:-1]
-        result = np.empty((math.prod(lead), n2, self._m), self._dtype)
+        result = np.empty((math.prod(lead), rows, self._m), self._dtype)
         state = self._network(state)
         with self.backend.current():
             for networks, columns, places in self._chunks(len(state)):
-                rows, X = self._machine.copied(state[networks]), self._examples.X[:, columns]
+                asked, X = self._machine.copied(state[networks]), self._examples.X[:, columns]
                 own = None if spans is None else spans[networks] - [columns.start, 0]
-                run = self._kernel(layer).bind(self._pack({"X": X}), len(rows), own)
-                _, outputs = self._call(run, rows, {}, 1)
+                run = self._kernel(layer).bind(self._pack({"X": X}), len(asked), own)
+                _, outputs = self._call(run, asked, {}, 1)
                 into = result[places, :, columns]
-                outputs = self.backend.to_numpy(outputs).reshape(len(into), -1, n2, STRIP).swapaxes(1, 2)
+                outputs = self.backend.to_numpy(outputs).reshape(len(into), -1, rows, STRIP).swapaxes(1, 2)
                 into[...] = outputs.reshape(*outputs.shape[:2], -1)[:, :, : X.shape[1]]
-        return result.reshape(*lead, n2, self._m)
+        return result.reshape(*lead, rows, self._m)
 
     def _chunks(self, networks: int) -> Iterator[tuple[Any, slice, slice]]:
         """Yield some networks and examples at a time, and whose results these are, so that the memory is bounded."""
@@ -208,7 +208,7 @@ def program(
     method: Method = Method(),  # noqa: B008
     weights: str = "",
 ) -> Program:
-    """Return what a task does as a program: ``"step"``, ``"score"``, or a layer, ``"yhat"`` or ``"z2"``.
+    """Return what a task does as a program: ``"step"``, ``"score"``, or ``"yhat"``, ``"z2"`` or ``"layers"``, both.
 
     Examples have no weights (``""``), or weights that are ``"shared"`` by all networks, or each network's ``"own"``.
 
@@ -238,7 +238,8 @@ def program(
         return equations.tally(Params(**given), X, y, m, output=output, weights=weights, xp=xp)._asdict()
 
     def layer(*, xp: Any, X: Any, **params: Any) -> dict[str, Any]:
-        return {task: getattr(equations.forward(Params(**params), X, output=output, xp=xp), task)}
+        layers = equations.forward(Params(**params), X, output=output, xp=xp)
+        return {name: getattr(layers, name) for name in (("z2", "yhat") if task == "layers" else (task,))}
 
     given: dict[str, Any] = {"dtype": dtype, "examples": examples, "own": own}
     if task == "step":

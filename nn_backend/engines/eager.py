@@ -133,14 +133,16 @@ class EagerEngine:
         return Score.of(self._examples, cost, errors[..., 0])
 
     def predict(self, state: State, layer: str) -> np.ndarray:
-        """Return a layer's values at a state, ``"yhat"`` or ``"z2"``; see `Engine`."""
+        """Return a layer's values at a state; see `Engine`."""
+        names = ("z2", "yhat") if layer == "layers" else (layer,)
 
         def ask(params: Params, examples: Examples) -> np.ndarray:
             layers = (
                 equations.forward(params, arrays["X"], output=self._method.output, xp=self._xp)
                 for arrays in self._blocks(params, examples)
             )
-            return np.concatenate([self.backend.to_numpy(getattr(part, layer)) for part in layers], axis=-1)
+            parts = [[self.backend.to_numpy(getattr(part, name)) for name in names] for part in layers]
+            return np.concatenate([np.concatenate(part, axis=-2) for part in parts], axis=-1)
 
         spans, params = self._examples.spans, state.params
         with self._computing():

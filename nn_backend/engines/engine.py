@@ -174,6 +174,7 @@ class Engine(Protocol):
     def predict(self, state: Packed, layer: str) -> np.ndarray:
         """Return a layer's values at a state, ``"yhat"`` or ``"z2"``: (..., n2, m).
 
+        Of ``"layers"``, z2 is in the first n2 rows and yhat in the last, which are the same where one is the other.
         Where networks have examples of their own, they are along the last axis, which takes the place of the networks'.
         """
         ...

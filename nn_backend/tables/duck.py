@@ -15,7 +15,8 @@ from nn_backend.tables.text import Text, marked_pattern
 from nn_backend.tables.values import MISSING, Values, read_words
 
 VECTOR = 2048  # rows that DuckDB hands over together
-CHUNK_ROWS = 48 * VECTOR
+CHUNK_ROWS = 128 * VECTOR  # at most
+CHUNK_BYTES = 40 * 2**20  # of numbers: what is larger than 32 MB, the GNU C library gives back when it is let go
 # As values.MISSING, also with a blank at either end, where a file puts one around each separator.
 NULLS = sorted({f"{before}{word}{after}" for word in MISSING for before in ("", " ") for after in ("", " ")})
 
@@ -37,7 +38,7 @@ def fetch(
     columns = [f"{value} AS {name}" for name, value in zip(names, selected.values(), strict=True)]
     result = connection.execute(f"SELECT {', '.join([*columns, f'({empty}) AS empty'])} {table}")
     dropped = 0
-    for frame in _frames(result):
+    for frame in _frames(result, len(names)):
         bare = frame["empty"].to_numpy()
         if bare.any():
             frame = frame[~bare]
@@ -50,9 +51,10 @@ def fetch(
     return dropped
 
 
-def _frames(result: Any) -> Iterator[Any]:
-    """Yield what a query found, `CHUNK_ROWS` rows at a time."""
-    while len(frame := result.fetch_df_chunk(max(1, CHUNK_ROWS // VECTOR))):
+def _frames(result: Any, columns: int) -> Iterator[Any]:
+    """Yield what a query found, some `CHUNK_BYTES` at a time."""
+    vectors = max(1, min(CHUNK_ROWS // VECTOR, -(-CHUNK_BYTES // (8 * columns * VECTOR))))
+    while len(frame := result.fetch_df_chunk(vectors)):
         for start in range(0, len(frame), CHUNK_ROWS):
             yield frame[start : start + CHUNK_ROWS]
 

@@ -7,7 +7,15 @@ import numpy as np
 
 from nn_backend.errors import ArgumentError, DataError
 from nn_backend.tables.names import column_names, describe_lacking, quoted
-from nn_backend.tables.values import Values, Words, as_numbers, as_words, find_missing, read_values, refuse_missing
+from nn_backend.tables.values import (
+    Values,
+    as_numbers,
+    as_words,
+    count_rows,
+    find_missing,
+    read_values,
+    refuse_missing,
+)
 
 if TYPE_CHECKING:  # pandas takes longer to import than a small training
     import pandas as pd
@@ -101,7 +109,13 @@ class Encoding(NamedTuple):
         return all(column.words is None and column.fill is None for column in self.columns)
 
     def encode(
-        self, values: Mapping[str, Values], where: str, *, first_row: int = 1, unknown: str = "refuse"
+        self,
+        values: Mapping[str, Values],
+        where: str,
+        *,
+        first_row: int = 1,
+        unknown: str = "refuse",
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return X (n0, m) from the values of the columns.
 
@@ -115,12 +129,13 @@ class Encoding(NamedTuple):
             The number of its first row in the table it is a part of, counted from 1.
         unknown : str
             What becomes of words that the training had not: ``"refuse"`` or ``"ignore"``.
+        out : ndarray (n0, m), float64, optional
+            Where to put X.
         """
         if unknown not in UNKNOWN:
             raise ArgumentError(f"unknown is {unknown!r}; accepted: {', '.join(UNKNOWN)}")
-        first = next(iter(values.values()))
-        m = len(first.codes if isinstance(first, Words) else first)
-        X, row = np.empty((len(self.inputs), m)), 0  # filled by rows: a second copy of a large table might not fit
+        X = np.empty((len(self.inputs), count_rows(values))) if out is None else out
+        row = 0  # filled by rows: a second copy of a large table might not fit
         for column in self.columns:
             for line in column.encode(values[column.name], where, first_row, unknown):
                 X[row] = line

@@ -8,6 +8,7 @@ import numpy as np
 
 from nn_backend.errors import DataError
 
+BLOCK = 2**22  # numbers of which sums are made together, so that what they need is small beside a large table
 MIN_SPREAD, MAX_SPREAD = 1e-150, 1e150  # of a feature to standardise; beyond these a square is 0 or infinite
 
 
@@ -23,10 +24,11 @@ class Standardization(NamedTuple):
     mean: np.ndarray
     deviation: np.ndarray
 
-    def apply(self, X: np.ndarray) -> np.ndarray:
-        """Return (X - mean) / deviation, shape (n0, m)."""
+    def apply(self, X: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Return (X - mean) / deviation, shape (n0, m), in an array of their own, or in one that is given."""
         with np.errstate(over="ignore"):  # fit and score refuse infinity
-            scaled: np.ndarray = (X - self.mean) / self.deviation
+            scaled: np.ndarray = np.subtract(X, self.mean, out=out)
+            scaled /= self.deviation
         return scaled
 
     def undo(self, scaled: np.ndarray) -> np.ndarray:
@@ -109,6 +111,15 @@ def standardization(
     >>> scale.apply(np.array([[1.0, 3.0, 5.0]]))
     array([[-1.,  1.,  3.]])
     """
+    rows = max(1, BLOCK // X.shape[1])
+    blocks = [_scale_of(X[k : k + rows], weights, starts, what, k + 1) for k in range(0, len(X), rows)]
+    return Standardization(*map(np.concatenate, zip(*blocks, strict=True)))
+
+
+def _scale_of(
+    X: np.ndarray, weights: np.ndarray | None, starts: Sequence[int] | np.ndarray, what: str | Sequence[str], first: int
+) -> Standardization:
+    """Return what `standardization` does of some rows, the number of whose first is given."""
     low, high = np.minimum.reduceat(X, starts, axis=1), np.maximum.reduceat(X, starts, axis=1)
     with np.errstate(over="ignore", invalid="ignore"):
         spread = high - low
@@ -116,8 +127,9 @@ def standardization(
     refused = ~constant & ~((spread >= MIN_SPREAD) & (spread <= MAX_SPREAD))
     if refused.any():
         k, group = np.argwhere(refused)[0]
+        named = f"{what} {first + k}" if isinstance(what, str) else what[first + k - 1]
         raise DataError(
-            f"{f'{what} {k + 1}' if isinstance(what, str) else what[k]} lies between {low[k, group]:g} and {high[k, group]:g} and cannot be standardised; "
+            f"{named} lies between {low[k, group]:g} and {high[k, group]:g} and cannot be standardised; "
             f"expected equal values, or values {MIN_SPREAD:g} to {MAX_SPREAD:g} apart"
         )
     share: Any = 1 if weights is None else weights

@@ -6,16 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from nn_backend.errors import ArrayTypeError, DataFileError
 from nn_backend.files import located
+from nn_backend.tables.columns import Columns
 from nn_backend.tables.duck import NULLS, as_values, connect, fetch, literal, path_literal, refusing, unmarked
 from nn_backend.tables.frames import FRAMES
 from nn_backend.tables.names import column_names, quoted
 from nn_backend.tables.packed import REFUSED, STDIN, PackedFile, kind_of, run_ahead
 from nn_backend.tables.text import Form, Text, decode, examine
-from nn_backend.tables.values import Values, Words, as_numbers, as_words, find_missing, join_words, read_values, settle
+from nn_backend.tables.values import Values, as_numbers, find_missing, read_values
 
 if TYPE_CHECKING:  # pandas takes longer to import than a small training
     import pandas as pd
@@ -47,9 +46,9 @@ class Source(ABC):
         Those in ``words`` are words also where they look like numbers.
         """
 
-    def read(self, columns: Sequence[str]) -> dict[str, Values]:
+    def read(self, columns: Sequence[str]) -> Columns:
         """Return the values of some columns by name."""
-        return collect(self.chunks(columns), columns)
+        return Columns(self.chunks(columns), columns)
 
 
 class FrameSource(Source):
@@ -103,7 +102,7 @@ class TextSource(Source):
             lines = str(error).splitlines()
             raise DataFileError(f"{self.where} has something else than numbers: {'; '.join(lines[:3])}") from None
 
-    def read(self, columns: Sequence[str]) -> dict[str, Values]:
+    def read(self, columns: Sequence[str]) -> Columns:
         """Return the values of some columns by name."""
         import duckdb
 
@@ -111,7 +110,7 @@ class TextSource(Source):
         nulls = [""]  # DuckDB compares each value with each: first with the one that most files have
         while True:
             try:
-                return collect(self._chunks(columns, numbers, nulls), columns)
+                return Columns(self._chunks(columns, numbers, nulls), columns)
             except duckdb.ConversionException as error:  # below the first rows, by which a column seemed one of numbers
                 if nulls is not NULLS:
                     nulls = NULLS
@@ -265,22 +264,3 @@ def _open_parts(paths: Sequence[Path], form: Form, where: str) -> Source:
 def _is_part(path: Path, folder: Path) -> bool:
     """Return whether a file in a folder is a part of its table; notes beside the parts begin with _ or a dot."""
     return path.is_file() and not any(name.startswith(("_", ".")) for name in path.relative_to(folder).parts)
-
-
-def collect(chunks: Iterator[dict[str, Values]], columns: Sequence[str]) -> dict[str, Values]:
-    """Return the values of columns that come in chunks."""
-    parts: dict[str, list[Values]] = {name: [] for name in columns}
-    for chunk in chunks:
-        for name in columns:
-            parts[name].append(chunk[name])
-    return {name: _join(parts.pop(name)) for name in columns}  # each part is let go when it has been joined
-
-
-def _join(parts: list[Values]) -> Values:
-    """Return the parts of a column as one; numbers take their place, words are settled."""
-    words = [part for part in parts if isinstance(part, Words)]
-    if len(words) == len(parts) and words:
-        return settle(join_words(words))
-    if not words:
-        return np.concatenate([*parts]) if parts else np.empty(0)
-    return settle(join_words([as_words(part) for part in parts]))

@@ -14,7 +14,7 @@ from nn_backend.tables.names import column_names, describe_missing, find_name, f
 from nn_backend.tables.sources import Source, open_source
 from nn_backend.tables.targets import TASKS, encode_target, learn_target
 from nn_backend.tables.text import NAMELESS, Form
-from nn_backend.tables.values import Values, Words, find_missing, read_values
+from nn_backend.tables.values import Values, Words, count_rows, find_missing, read_values
 
 if TYPE_CHECKING:  # pandas takes longer to import than a small training
     import pandas as pd
@@ -161,7 +161,7 @@ def _read(opened: Source, roles: _Roles, task: str | None, missing: str | None, 
     obstacles = list(find_obstacles(values, missed, chosen, roles.needed, missing, keep))
     if missing is not None and not keep.all():
         notes.append(f"{int((~keep).sum())} of {len(keep)} rows lack a value and are left out")
-        values = {name: _rows_of(column, keep) for name, column in values.items()}
+        values.keep(keep)
     unlabelled = missing is None and missed[aim].any()  # which is among the obstacles
     try:
         y, labels, output = learn_target(values[aim], aim, opened.where, task)
@@ -177,17 +177,14 @@ def _read(opened: Source, roles: _Roles, task: str | None, missing: str | None, 
     columns = tuple(learn_column(name, values[name], missing == "mean" and bool(missed[name].any())) for name in chosen)
     encoding = Encoding(columns)
     notes += describe_columns(columns, values, missed, missing)
-    return Table(
-        encoding.encode(values, opened.where),
-        y,
-        encoding.inputs,
-        aim,
-        labels,
-        output,
-        None if encoding.is_plain else encoding,
-        None if by is None else _as_series(values[by], by),
-        (*opened.notes, *notes),
-    )
+    groups = None if by is None else _as_series(values[by], by)
+    X, first = np.empty((len(encoding.inputs), np.count_nonzero(keep))), 0
+    for chunk in values.drain():
+        rows = count_rows(chunk)
+        encoding.encode(chunk, opened.where, first_row=first + 1, out=X[:, first : first + rows])
+        first += rows
+    plain = None if encoding.is_plain else encoding
+    return Table(X, y, encoding.inputs, aim, labels, output, plain, groups, (*opened.notes, *notes))
 
 
 def fill_missing(table: Table, rows: np.ndarray | slice = slice(None)) -> Table:
@@ -295,10 +292,3 @@ def _as_series(values: Values, name: str) -> "pd.Series[Any]":
     if isinstance(values, Words):
         return pd.Series(np.array(values.words, dtype=object)[values.codes], name=name)
     return pd.Series(values.astype(np.int64) if (values == np.rint(values)).all() else values, name=name)
-
-
-def _rows_of(values: Values, keep: np.ndarray) -> Values:
-    if isinstance(values, Words):
-        return Words(values.codes[keep], values.words)
-    kept: np.ndarray = values[keep]
-    return kept

@@ -1,7 +1,7 @@
 """The values of one column: numbers, or words by their codes; what is missing in it, and what it cannot be."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -65,7 +65,7 @@ def join_words(parts: Sequence[Words]) -> Words:
         return parts[0]
     known: dict[str, int] = {}
     tables = [[known.setdefault(word, len(known)) for word in part.words] for part in parts]
-    codes = [np.array([*table, -1], np.int64)[part.codes] for table, part in zip(tables, parts, strict=True)]
+    codes = [np.array([*table, -1], np.int32)[part.codes] for table, part in zip(tables, parts, strict=True)]
     return Words(np.concatenate(codes), tuple(known))
 
 
@@ -105,6 +105,12 @@ def as_text(label: Any) -> str:
 def are_truths(values: Values) -> bool:
     """Return whether all that is not missing is true or false."""
     return isinstance(values, Words) and bool(values.words) and {word.lower() for word in values.words} <= set(TRUTHS)
+
+
+def count_rows(columns: Mapping[str, Values]) -> int:
+    """Return how many rows columns have."""
+    values = next(iter(columns.values()))
+    return len(values.codes if isinstance(values, Words) else values)
 
 
 def find_missing(values: Values) -> np.ndarray:
@@ -159,4 +165,4 @@ def _renamed(codes: np.ndarray, names: Sequence[str]) -> Words:
     """Return words whose names may be equal, or say that they are missing."""
     known: dict[str, int] = {}
     table = [-1 if name in MISSING else known.setdefault(name, len(known)) for name in names]
-    return Words(np.array([*table, -1], np.int64)[codes], tuple(known))
+    return Words(np.array([*table, -1], np.int32)[codes], tuple(known))
