@@ -576,6 +576,23 @@ def test_a_full_disk_is_said_in_one_line(model, typed):
     assert done.stderr.count("error") == 1
 
 
+def test_files_that_no_option_names_are_told_their_option(folder, run_here):
+    write("a.csv", ["x1,y", "1,0"])
+    done = run_here("train --data marks a.csv")
+    assert (done.code, done.out) == (2, "")
+    assert "arguments: a.csv; a.csv is a file, which --data names, or several by a pattern in quotation" in done.err
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_was_assumed_comes_before_the_results(folder, unbuffered):
+    """Also where PYTHONUNBUFFERED is set, as in many containers."""
+    write("a.csv", ["x1;y", *["1;0", "2;1"] * 9])
+    typed = [*DOOR, "train", "--data", "a.csv", "--iterations", "5"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(typed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, timeout=60)
+    assert done.stdout.startswith(b"columns are separated by semicolons")
+
+
 @FULL
 def test_a_full_output_is_said_in_one_line(run_here, model):
     said = "error: /dev/full cannot be written: No space left on device\n"

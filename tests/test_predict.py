@@ -236,7 +236,6 @@ def test_rows_of_no_groups_network_and_networks_of_no_groups_are_refused(folder,
 
 
 def test_without_names_columns_keep_the_places_of_the_training(folder, run_here):
-    X, _ = nn.load_marks()
     nn.save("model", nn.Model(draw(), features=("1", "2", "3"), target="0"))
     write("a.csv", ["1,2,3", "4,5,6"])
     refused = run_here("--model", "model", "--data", "a.csv")

@@ -158,7 +158,7 @@ def test_rows_without_a_group_or_value_are_left_out_with_their_group(run_sweep, 
 
 def test_standard_input_may_have_groups(stores):
     given = Path("stores.csv").read_bytes()
-    done = run_command(*"sweep --data - --target sold --by store --iterations 5".split(), given=given)
+    done = run_command("sweep", "--data", "-", "--target", "sold", "--by", "store", "--iterations", "5", given=given)
     assert (done.code, "3 networks" in done.out) == (0, True)
 
 

@@ -20,6 +20,7 @@ import pytest
 
 import nn_backend as nn
 from nn_backend.marks import load_data
+from nn_backend.tables import Form
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="the message is POSIX's")
 
@@ -471,6 +472,55 @@ def test_a_file_that_is_no_table_is_named_for_what_it_is(folder, content, said):
     assert refusal(nn.DataFileError, "a.csv").startswith(f"a.csv {said}")
 
 
+def test_the_rows_of_an_arff_file_are_read_as_its_refusal_says(folder):
+    write("a.arff", "% made\n@relation d\n@attribute a numeric\n@attribute c {no,yes}\n@data\n1.5,no\n2,yes\n")
+    said = "a.arff is an ARFF file; --skip-rows 5 --no-header reads the rows below @data, columns by position"
+    assert refusal(nn.DataFileError, "a.arff") == said
+    table = nn.load_table("a.arff", -1, form=Form(skip_rows=5, header=False))
+    assert (table.X.tolist(), table.y.tolist(), table.labels) == ([[1.5, 2]], [[0, 1]], ("no", "yes"))
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_svmlight_rows_are_columns_by_number(folder, first):
+    """The first line is longer than what tells most formats."""
+    wide = " ".join(f"{first + k}:{k + 0.5}" for k in range(20))
+    write("a.csv", f"+1 {wide}\n-1 {first}:2 {first + 2}:-1e-3\n")
+    table = nn.load_table("a.csv")
+    assert table.features == tuple(str(first + k) for k in range(20))
+    expected = [[k + 0.5 for k in range(20)], [2, 0, -1e-3, *[0] * 17]]
+    np.testing.assert_array_equal(table.X.T, expected)
+    assert (table.y.tolist(), table.labels) == ([[1, 0]], ("-1", "1"))
+    assert table.notes == ("an svmlight file: its targets are column y, its features go by their numbers",)
+
+
+def test_what_was_assumed_is_told_with_what_is_refused(folder):
+    write("a.csv", "1;2,5;0\n2;3,5;\n")
+    with pytest.raises(nn.DataError, match="missing values") as caught:
+        nn.load_table("a.csv", 2)
+    starts = ("columns are separated by semicolons", "decimals stand behind commas", "the first row is data")
+    for note, start in zip(caught.value.__notes__, starts, strict=True):
+        assert note.startswith(start)
+
+
+def test_groups_are_no_features_and_go_with_their_rows(folder):
+    write("a.csv", "a,shop,y\n1,p,0\n2,,1\n3,q,1\n4,p,1\n,p,0\n")
+    assert "missing values in 'a' (1), 'shop' (1)" in refusal(nn.DataError, "a.csv", by="shop")
+    table = nn.load_table("a.csv", by="shop", missing="drop")
+    assert (table.features, table.X.tolist(), table.groups.name) == (("a",), [[1, 3, 4]], "shop")
+    assert table.groups.tolist() == ["p", "q", "p"]
+    table = nn.load_table("a.csv", by=1, features=["a", "shop"], missing="mean")
+    assert table.features == ("a", "a missing", "shop=q")
+    assert table.groups.tolist() == ["p", "q", "p", "p"]
+    frame = pd.DataFrame({"a": [1, 2], "n": [7.0, 8.0], "y": [0, 1]})
+    assert nn.load_table(frame, by="n").groups.dtype == np.int64
+
+
+def test_a_name_that_was_cut_at_its_comma_is_offered_as_an_option_takes_it(folder):
+    write("a.csv", '"x, total",b,y\n1,2,0\n')
+    said = refusal(nn.DataError, "a.csv", features=["x", "total", "b"])
+    assert said.startswith("""a.csv has no feature column 'x' (is '"x, total"' meant?); its columns are""")
+
+
 def test_what_gzip_finds_damaged_is_refused(folder):
     """A digit is changed, which only the checksum shows."""
     packed = bytearray(gzip.compress(("x1,y\n" + "12,0\n13,1\n" * 100_000).encode(), 0))
@@ -494,7 +544,8 @@ def test_what_gzip_finds_damaged_is_refused(folder):
 def test_a_row_with_other_fields_than_the_header(folder, rows, line, fields):
     """Reading on would put numbers under the wrong names, as with a decimal comma."""
     write("a.csv", "x1,y\n" + rows)
-    said = f"line {line}: {'more than 2' if fields > 2 else fields} fields; expected 2 as in the first row (one that holds the separator is quoted)"
+    count = "more than 2" if fields > 2 else fields
+    said = f"line {line}: {count} fields; expected 2 as in the first row (one that holds the separator is quoted)"
     assert refusal(nn.DataFileError, "a.csv") == f"a.csv is not a table of separated values: {said}"
 
 

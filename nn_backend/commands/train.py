@@ -130,7 +130,7 @@ def main(arguments: Sequence[str]) -> int:
     test: dict[str, float] = {}
     if y_test.size:
         yhat = predict_proba(result.params, X_test, output=table.output, backend=backend)
-        test = _measured(score(result.params, X_test, y_test, output=table.output, backend=backend))
+        test = _without_nan(score(result.params, X_test, y_test, output=table.output, backend=backend)._asdict())
         if table.output != "identity":
             test |= {"majority": majority_share(y_test), "balanced_accuracy": balanced_accuracy(y_test, yhat)}
             test |= _without_nan({"roc_auc": roc_auc(y_test, yhat)})
@@ -245,12 +245,8 @@ def _described(args: argparse.Namespace, output: str) -> str:
     return f"{output} output, {args.optimizer}, {', '.join(numbers)}, factor {args.factor:.3g}, features {scaled}"
 
 
-def _measured(score: Score) -> dict[str, float]:
-    """Return the fields of a score that apply."""
-    return _without_nan(score._asdict())
-
-
 def _without_nan(values: Mapping[str, float]) -> dict[str, float]:
+    """Return the values that apply."""
     return {name: value for name, value in values.items() if not math.isnan(value)}
 
 
@@ -288,7 +284,7 @@ def _decimals(value: float) -> str:
 def _print_summary(
     result: FitResult, train_rows: int, test: Mapping[str, float], test_rows: int, share: float | None
 ) -> None:
-    reached = _measured(result.score)
+    reached = _without_nan(result.score._asdict())
     name, value = [*reached.items()][1]
     print(f"\n{'':8}  {'rows':>9}  {'cost':>8}  {name}")
     print(f"training  {train_rows:9d}  {_decimals(reached['cost'])}  {value}")

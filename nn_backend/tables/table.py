@@ -162,6 +162,7 @@ def _read(opened: Source, roles: _Roles, task: str | None, missing: str | None, 
     if missing is not None and not keep.all():
         notes.append(f"{int((~keep).sum())} of {len(keep)} rows lack a value and are left out")
         values.keep(keep)
+        missed = {name: rows[keep] for name, rows in missed.items()}
     unlabelled = missing is None and missed[aim].any()  # which is among the obstacles
     try:
         y, labels, output = learn_target(values[aim], aim, opened.where, task)
