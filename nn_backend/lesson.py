@@ -131,7 +131,9 @@ def compose_lesson(table: Table, settings: Mapping[str, Any]) -> dict[str, Any]:
     places = max(2, min(PLACES, NUMBERS // (len(WAYS) * (b * (a + c) + (1 + len(steps)) * (b + c)))))
     end = ARTICLE_ITERATIONS if article else MAX_ITERATIONS
     at = np.unique(np.rint(np.linspace(0, end**0.5, places) ** 2).astype(int)).tolist()
-    runs = [_train(way, table, trained, [*steps], start, settings["learning_rate"], at) for way in WAYS]
+    runs = [
+        _train(way, table, trained, [row - 1 for row in steps], start, settings["learning_rate"], at) for way in WAYS
+    ]
     costs = [cost for run in runs for cost in run["cost"]]
     sizes = {"input": n0, "hidden unit": n1, "output": n2}
     return {
@@ -154,11 +156,11 @@ def _explain(table: Table, settings: Mapping[str, Any]) -> dict[int, list[dict[s
     """Return the steps of one update for the row that was asked for, and for others spread evenly over the table."""
     sizes, asked = (len(table.X), settings["hidden"], len(table.y)), settings["row"]
     start = init_params(*sizes, seed=settings["seed"], factor=settings["factor"])
-    others = np.unique(np.linspace(0, table.X.shape[1] - 1, ROWS).astype(int)).tolist()
+    others = np.unique(np.linspace(1, table.X.shape[1], ROWS).astype(int)).tolist()
     found = {}
     for row in [asked, *(other for other in others if other != asked)][:ROWS]:
         with contextlib.suppress(*([DivergenceError] if row != asked else [])):
-            X, y = table.X[:, [row]], table.y[:, [row]]
+            X, y = table.X[:, [row - 1]], table.y[:, [row - 1]]
             steps = explain(X, y, start, settings["learning_rate"], 1, output=table.output)
             found[row] = [step.to_json() for step in steps]
     return found
@@ -237,8 +239,8 @@ def _note(step: Mapping[str, Any], output: str) -> dict[str, Any]:
 
 
 def _truth(table: Table, row: int) -> str:
-    """Return the right answer for a row, in the words of the table."""
-    y = table.y[:, row]
+    """Return the right answer for a row, counted from 1, in the words of the table."""
+    y = table.y[:, row - 1]
     if table.labels is None:
         return ", ".join(f"{value:g}" for value in y)
     return table.labels[int(y.argmax() if len(y) > 1 else y[0])]

@@ -1,10 +1,8 @@
 """What all commands have in common: one door, help, refusals of one line, and how they end."""
 
-import contextlib
 import importlib
 import os
 import re
-import signal
 import subprocess
 import sys
 import tomllib
@@ -246,9 +244,9 @@ WRONG = {
         ("--seeds 0", "argument --seeds: '0' is given; expected a whole number, at least 1"),
         ("--best many", "argument --best: 'many' is given; expected a whole number, at least 1"),
         ("--folds 5 --bootstrap 9", "argument --bootstrap: not allowed with argument --folds"),
-        (
-            "--folds 1",
-            "error: cv is 1, which scikit-learn refuses: k-fold cross-validation requires at least one",
+        *(
+            (f"--folds {given}", f"argument --folds: '{given}' is given; expected a whole number, at least 2")
+            for given in ("1", "2.5", "x")
         ),
         ("--folds 301", "error: cv is 301, which scikit-learn refuses: Cannot have number of splits n_splits=301"),
         ("--bootstrap 0", "argument --bootstrap: '0' is given; expected a whole number, at least 1"),
@@ -272,10 +270,12 @@ WRONG = {
         ("--model model --data marks --output", "argument --output: expected one argument"),
     ],
     "explain": [
-        ("--row 395", "error: --row is 395; expected 0 to 394, the rows of marks"),
-        ("--row -1", "error: --row is -1; expected 0 to 394, the rows of marks"),
-        ("--data simulated:2", "error: --row is 2; expected 0 to 1, the rows of simulated:2"),
-        ("--row two", "argument --row: invalid int value: 'two'"),
+        ("--row 396", "error: --row is 396; expected 1 to 395, the rows of marks"),
+        ("--row 0", "argument --row: '0' is given; expected a whole number, at least 1"),
+        ("--data simulated:2", "error: --row is 3; expected 1 to 2, the rows of simulated:2"),
+        ("--row 2.5", "argument --row: '2.5' is given; expected a whole number, at least 1"),
+        ("--row two", "argument --row: 'two' is given; expected a whole number, at least 1"),
+        ("--skip-rows -1", "argument --skip-rows: '-1' is given; expected a whole number, at least 0"),
         ("--iterations -1", "argument --iterations: '-1' is given; expected a whole number, at least 0"),
         ("--iterations 1.5", "argument --iterations: '1.5' is given; expected a whole number, at least 0"),
         ("--learning-rate 0", "argument --learning-rate: '0' is given; expected a finite number above 0"),

@@ -50,10 +50,10 @@ EQUATIONS = [
 ]
 CASES = [
     "",
-    "--row 0",
-    "--row 394 --hidden 1 --seed 11",
-    "--row 2 --factor 0.01",
-    "--row 17 --hidden 7 --learning-rate 0.05 --iterations 3 --seed 0",
+    "--row 1",
+    "--row 395 --hidden 1 --seed 11",
+    "--row 3 --factor 0.01",
+    "--row 18 --hidden 7 --learning-rate 0.05 --iterations 3 --seed 0",
     "--features x3,x1 --iterations 2",
     "--iterations 0",
 ]
@@ -113,7 +113,7 @@ def written_out(
 
 def states_of(document: dict[str, Any]) -> list[dict[str, np.ndarray]]:
     columns = [int(name[1:]) - 1 for name in document["features"]]
-    row = MARKS[document["row"]]
+    row = MARKS[document["row"] - 1]
     settings = ("hidden", "factor", "seed", "learning_rate", "iterations")
     return written_out(row[columns, None], row[3:, None], *(document[name] for name in settings))
 
@@ -171,7 +171,7 @@ def test_every_number_is_that_of_the_equations_written_out(document, arguments):
             assert step["before"] is None
 
 
-@pytest.mark.parametrize("arguments", ["", "--row 0 --hidden 3 --factor 0.5"])
+@pytest.mark.parametrize("arguments", ["", "--row 1 --hidden 3 --factor 0.5"])
 def test_gradients_are_central_differences_of_the_cost(document, arguments):
     assert_gradients(document(arguments), cost_of)
 
@@ -281,6 +281,13 @@ def test_the_settings_are_told(document):
     }
 
 
+def test_a_row_is_counted_from_1_and_may_be_written_as_1e1(document):
+    """As rows are in messages, and numbers in all options."""
+    rows = [document(f"--row {row}") for row in ("10", "1e1")]
+    assert rows[0] == rows[1]
+    assert steps_named(rows[0], "X")[0][:, 0].tolist() == MARKS[9, :3].tolist()
+
+
 @pytest.mark.parametrize("iterations", [0, 1, 4])
 def test_a_further_iteration_goes_on_from_the_last(document, iterations):
     fewer, more = (document(f"--iterations {count}")["steps"] for count in (iterations, iterations + 1))
@@ -328,11 +335,11 @@ def test_text_tells_what_the_document_tells(document, run_here, arguments):
 
 def test_text_of_the_articles_example(run_here):
     out = run_here().out
-    assert "row 2: y from x1, x2, x3\n" in out
+    assert "row 3: y from x1, x2, x3\n" in out
     assert "\nforward pass after 0 updates: yhat 0.521, cost 0.652\n" in out
     assert "\nforward pass after 1 update: yhat 0.572, cost 0.559\n" in out
     assert "      [[ 1.697745]\n       [-1.881114]\n       [-0.603338]\n       [-0.500522]]\n" in out
-    assert run_here("--row 2 --factor 0.1 --iterations 1 --hidden 4 --seed 3 --learning-rate 0.2").out == out
+    assert run_here("--row 3 --factor 0.1 --iterations 1 --hidden 4 --seed 3 --learning-rate 0.2").out == out
 
 
 def test_text_is_for_any_file(run_here):
@@ -401,7 +408,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="terminals as POSIX has th
 
 @posix
 @pytest.mark.parametrize(
-    ("columns", "arguments"), [("80", ""), ("200", "--iterations 2 --hidden 30"), ("40", "--row 0")]
+    ("columns", "arguments"), [("80", ""), ("200", "--iterations 2 --hidden 30"), ("40", "--row 1")]
 )
 def test_terminal_shows_what_the_document_tells(document, columns, arguments):
     screen = on_terminal(*arguments.split(), COLUMNS=columns)
@@ -432,7 +439,7 @@ def test_names_with_brackets_are_no_markup(folder):
 
 def test_a_file_with_words_as_targets(folder, run_here):
     write("a.csv", ["mark,passed", "4,no", "15,yes"])
-    done = run_here("--data a.csv --target passed --row 1 --json")
+    done = run_here("--data a.csv --target passed --row 2 --json")
     assert (done.code, done.err) == (0, "target 'passed': 'no' is 0, 'yes' is 1\n")
     told = json.loads(done.out)
     assert (told["labels"], told["target"], told["features"]) == (["no", "yes"], "passed", ["mark"])
@@ -440,13 +447,13 @@ def test_a_file_with_words_as_targets(folder, run_here):
 
 
 def test_simulated_data(document):
-    assert document("--data simulated:50 --row 49")["steps"][0]["shape"] == [3, 1]
+    assert document("--data simulated:50 --row 50")["steps"][0]["shape"] == [3, 1]
 
 
 def test_a_sure_output_is_no_logarithm_of_0(folder, document):
     write("a.csv", ["x1,y", "1000,0", "1000,1"])
     costs = [
-        steps_named(document(f"--data a.csv --row {row} --factor 10 --seed 5"), "cost")[0].item() for row in (0, 1)
+        steps_named(document(f"--data a.csv --row {row} --factor 10 --seed 5"), "cost")[0].item() for row in (1, 2)
     ]
     assert all(np.isfinite(costs))
 
@@ -513,5 +520,5 @@ def test_options_are_those_of_training():
         for parser in (explain._parser(), train._parser())
     )
     assert {name for name in ours if ours[name] != theirs.get(name)} == {"row", "html"}
-    defaults = {"row": 2, "hidden": 4, "factor": 0.1, "iterations": 1, "learning_rate": 0.2, "seed": 3}
+    defaults = {"row": 3, "hidden": 4, "factor": 0.1, "iterations": 1, "learning_rate": 0.2, "seed": 3}
     assert {name: explain._parser().get_default(name) for name in defaults} == defaults

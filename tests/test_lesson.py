@@ -153,7 +153,7 @@ def test_its_runs_are_those_of_fit(page, k, optimizer, standardised):
     result = nn.fit(X[:, :trained], y[:, :trained], start, **settings)
     for name, column in (("cost", "cost"), ("quality", "accuracy")):
         assert run[name] == result.history[column][at].tolist()
-    rows = [each["row"] for each in page.document["rows"]]
+    rows = [each["row"] - 1 for each in page.document["rows"]]
     yhat = nn.predict_proba(result.params, X[:, rows], output=table.output)
     for name, values in {**result.params._asdict(), "yhat": yhat.T}.items():
         np.testing.assert_allclose(run["networks"][-1][name], values[:10, :10], rtol=5.1e-5, err_msg=name)

@@ -10,6 +10,7 @@ import itertools
 import lzma
 import math
 import os
+import weakref
 import zipfile
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +21,7 @@ import pytest
 
 import nn_backend as nn
 from nn_backend.marks import load_data
-from nn_backend.tables import Form
+from nn_backend.tables import Form, duck
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="the message is POSIX's")
 
@@ -938,6 +939,54 @@ def test_arrays_of_numpy(folder):
 
 
 # Columns and how they are encoded
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_is_never_in_memory_twice(folder, monkeypatch, kind):
+    """While a chunk is encoded, those before it are gone, of which X has the numbers; bench/reading.py measures it."""
+    monkeypatch.setattr(duck, "CHUNK_BYTES", 2**18)
+    frame = pd.DataFrame({"x": np.arange(50_000) / 8, "word": ["a", "b"] * 25_000, "y": [0, 0, 1, 1, 0] * 10_000})
+    frame.to_csv("a.csv", index=False) if kind == "csv" else frame.to_parquet("a.parquet")
+    encode, chunks = nn.tables.Encoding.encode, []
+
+    def watched(self, values, *arguments, **options):
+        chunks.append(weakref.ref(values["x"].base))
+        assert [chunk() is not None for chunk in chunks] == [*[False] * (len(chunks) - 1), True]
+        return encode(self, values, *arguments, **options)
+
+    monkeypatch.setattr(nn.tables.Encoding, "encode", watched)
+    table = nn.load_table(f"a.{kind}")
+    assert len(chunks) > 4
+    assert np.array_equal(table.X, [frame["x"], frame["word"] == "b"])
+
+
+@pytest.mark.parametrize("missing", [None, "drop", "mean"])
+def test_any_chunks_give_the_same_table(folder, monkeypatch, missing):
+    lines = [f"{k},{'' if missing and k % 7 == 3 else k / 4},{'abc'[k % 3]},{k % 2}" for k in range(5000)]
+    write("a.csv", "\n".join(["number,quarter,letter,y", *lines]))
+    tables = []
+    for rows in (5000, 997):
+        monkeypatch.setattr(duck, "CHUNK_ROWS", rows)
+        tables.append(nn.load_table("a.csv", missing=missing))
+    one, many = tables
+    assert one.X.shape[1] == (5000 if missing != "drop" else sum(k % 7 != 3 for k in range(5000)))
+    assert (one.X == many.X).all()
+    assert (one.y == many.y).all()
+    assert one[2:] == many[2:]
+
+
+def test_wide_tables_are_read_as_fast_as_others(folder):
+    """Numbers of a line longer than a file's beginning are numbers, not words."""
+    columns = 12_000
+    write(
+        "a.csv",
+        "\n".join(
+            [",".join(map(str, range(columns))), *([",".join(["0.12345678901234567890"] * (columns - 1) + ["1"])] * 2)]
+        ),
+    )
+    source = nn.tables.open_source("a.csv")
+    chunk = next(source.chunks(source.names))
+    assert all(isinstance(values, np.ndarray) for values in chunk.values())
 
 
 def test_words_become_inputs(folder):

@@ -337,7 +337,9 @@ def test_divergence_prints_no_half_document(run_here):
 
 def test_thousands_of_weights_are_not_printed(run_here):
     done = run_here("--hidden", "400", "--iterations", "1")
-    assert done.out.endswith("\nthe weights are too many to print; --save keeps them\n")
+    assert done.out.endswith(
+        "\nthe weights are too many to print, w1 (400, 3), b1 (400, 1), w2 (1, 400), b2 (1, 1); --save keeps them\n"
+    )
 
 
 # Ctrl-C, a terminal, a home that is closed

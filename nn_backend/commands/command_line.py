@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from nn_backend.checks import Kind, check, shown
+from nn_backend.checks import Kind, Whole, check, shown
 from nn_backend.commands.signals import SCRIPT, signals
 from nn_backend.errors import ArgumentError, BackendUnavailableError, DataFileError, NNBackendError
 from nn_backend.files import STDIN, STDOUT, check_output, remove_unfinished
@@ -109,7 +109,7 @@ def add_form_options(parser: argparse.ArgumentParser) -> None:
     add("--thousands", help="what stands between groups of three digits")
     add("--encoding", help="of the text, such as cp1252")
     add("--header", action=argparse.BooleanOptionalAction, help="whether the first row has names")
-    add("--skip-rows", type=int, help="lines above the table")
+    add("--skip-rows", type=option(Whole()), help="lines above the table")
     add("--sheet", help="of a spreadsheet, its name or number from 0; else the first")
 
 
@@ -120,8 +120,6 @@ def read_form(args: argparse.Namespace) -> Form:
         raise ArgumentError(f"--sep is {args.sep!r}; expected one character, tab or blank")
     if args.thousands is not None and len(args.thousands) != 1:
         raise ArgumentError(f"--thousands is {args.thousands!r}; expected one character")
-    if args.skip_rows is not None and args.skip_rows < 0:
-        raise ArgumentError(f"--skip-rows is {args.skip_rows}; expected at least 0")
     return Form(sep, args.decimal, args.thousands, args.encoding, args.header, args.skip_rows, args.sheet)
 
 

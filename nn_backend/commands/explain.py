@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     check_outputs(args)
     table = fill_missing(read_data(args))
     _check(args, table.X.shape[1])
-    example = slice(args.row, args.row + 1)
+    example = slice(args.row - 1, args.row)
     n0, n2 = len(table.X), len(table.y)
     start = init_params(n0, args.hidden, n2, seed=args.seed, factor=args.factor)
     steps: Iterable[Step] = explain(
@@ -68,11 +68,11 @@ def _parser() -> Parser:
     parser = Parser(
         "explain",
         "Show a training step on one row with the numbers of every equation. Without arguments, the article's example.",
-        example="--row 0 --hidden 2 --iterations 2",
+        example="--row 1 --hidden 2 --iterations 2",
     )
     add = parser.add_argument
     add_data_options(parser)
-    add("--row", type=int, default=2, help="row to train on, counted from 0")
+    add("--row", type=option(Whole(1)), default=3, help="row to train on, counted from 1")
     add("--hidden", type=option(SIZE), default=4, help="hidden units")
     add("--learning-rate", type=option(Number(above=0)), default=0.2, help="step width")
     add("--iterations", type=option(Whole()), default=1, help="updates to do, each of them shown")
@@ -89,8 +89,8 @@ def _parser() -> Parser:
 
 
 def _check(args: argparse.Namespace, rows: int) -> None:
-    if not 0 <= args.row < rows:
-        raise ArgumentError(f"--row is {args.row}; expected 0 to {rows - 1}, the rows of {args.data}")
+    if args.row > rows:
+        raise ArgumentError(f"--row is {args.row}; expected 1 to {rows}, the rows of {args.data}")
     if args.html and args.iterations != 1:
         raise ArgumentError(f"--iterations is {args.iterations}; expected 1, as --html shows one update")
 

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -237,15 +238,16 @@ def _match(
             )
     if target in encoding.names:
         raise ArgumentError(f"--target is {target!r}, which is an input of the network")
-    needed = (*encoding.names, *([] if asked is None or target is None else [target]), *kept)
-    missing = [name for name in needed if name not in names]
+    needed = dict.fromkeys([*encoding.names, *([] if asked is None or target is None else [target]), *kept])
+    counts = Counter(names)
+    missing = [name for name in needed if name not in counts]
     if missing:
         raise DataError(f"{where} {describe_lacking(missing, names)}")
     used = [name for name in names if name in needed or name == target]
-    twice = sorted({name for name in used if used.count(name) > 1})
+    twice = sorted({name for name in used if counts[name] > 1})
     if twice:
         raise DataError(f"{where} has several columns named {quoted(twice)}; rename all but one")
-    extra = [name for name in names if name not in used]
+    extra = [name for name in names if name not in needed and name != target]
     if extra:
         say([f"columns not used: {quoted(extra)} (--keep copies them)"])
     return encoding, target if target in names else None

@@ -151,7 +151,7 @@ def _parser() -> Parser:
         help=f"starts of each, by seeds from 0 on; else {SEEDS}, by groups or resamples 1",
     )
     parts = parser.add_mutually_exclusive_group()
-    parts.add_argument("--folds", type=int, help="cross-validate, leaving each fold out once")
+    parts.add_argument("--folds", type=option(Whole(2)), help="cross-validate, leaving each fold out once")
     parts.add_argument("--by", help="column of a file; each of its values has a network of its own")
     parts.add_argument("--bootstrap", type=option(Whole(1)), help="resamples of the rows, each of which has a network")
     add(

@@ -63,10 +63,9 @@ def main(arguments: Sequence[str]) -> int:
     say(check_parts(table, trained, tested))
     X, y = table.X, table.y
     if args.split == "shuffle":
-        order = np.concatenate([trained, tested])
         for row in (*X, *y):  # in place, as is the scaling: a copy of a table that only just fits would not
-            row[:] = row[order]
-    read = digest(X[:, :train_rows], y[:, :train_rows]) if args.save or args.onnx else None
+            row[:] = np.concatenate([row[trained], row[tested]])
+    data_sha256 = digest(X[:, :train_rows], y[:, :train_rows]) if args.save or args.onnx else None
     scale = target_scale = validation = None
     if args.standardize:
         scale = standardization(X[:, :train_rows], what=[f"feature {name!r}" for name in table.features])
@@ -74,15 +73,13 @@ def main(arguments: Sequence[str]) -> int:
     if table.output == "identity":
         target_scale = standardization(y[:, :train_rows], what="target")
         y = target_scale.apply(y)
-    X_trained, y_trained = X[:, :train_rows], y[:, :train_rows]
+    seen: slice | np.ndarray = slice(train_rows)
     if args.early_stopping:
-        held, trained = hold_out(train_rows, args.seed)
+        held, seen = hold_out(train_rows, args.seed)
         validation = X[:, held], y[:, held]
-        X_trained, y_trained = X[:, trained], y[:, trained]
     start = init_params(len(X), args.hidden, len(y), seed=args.seed, factor=args.factor, dtype=args.dtype)
     engine = engines.choose(args.engine, backend)
     measure = "r2" if table.output == "identity" else "accuracy"
-
     printed: list[int] = []
 
     def print_row(iteration: int, reached: Score) -> None:
@@ -105,8 +102,8 @@ def main(arguments: Sequence[str]) -> int:
 
     with progress_bar("iterations", args.iterations) as progress:
         result = fit(
-            X_trained,
-            y_trained,
+            X[:, seen],
+            y[:, seen],
             start,
             output=table.output,
             optimizer=args.optimizer,
@@ -136,7 +133,7 @@ def main(arguments: Sequence[str]) -> int:
             test |= _without_nan({"roc_auc": roc_auc(y_test, yhat)})
     try:
         if args.save or args.onnx:
-            _write_model(args, table, scale, target_scale, train_rows, result, read)
+            _write_model(args, table, scale, target_scale, train_rows, result, data_sha256)
         if args.plot:
             asked = {"y": y_test, "yhat": yhat} if test else {}
             if target_scale is not None:
@@ -150,8 +147,8 @@ def main(arguments: Sequence[str]) -> int:
         else:
             if printed[-1:] != [result.rows[-1].iteration]:
                 print_row(*result.rows[-1][:2])
-            share = None if table.output == "identity" else majority_share(y_trained)
-            _print_summary(result, y_trained.shape[1], test, rows - train_rows, share)
+            share = None if table.output == "identity" else majority_share(y[:, seen])
+            _print_summary(result, y[:, seen].shape[1], test, rows - train_rows, share)
     if result.interrupted:
         print(f"interrupted after {result.iterations} of {args.iterations} iterations", file=sys.stderr)
         return INTERRUPTED
@@ -302,7 +299,8 @@ def _print_summary(
         print(f"\nended after {result.iterations} iterations: {ended[result.status]}")
     print(f"\n{result.seconds:.3f} seconds, {result.iterations / result.seconds:.0f} iterations per second\n")
     if sum(array.size for array in result.params) > MAX_PRINTED:
-        print("the weights are too many to print; --save keeps them")
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in result.params._asdict().items())
+        print(f"the weights are too many to print, {shapes}; --save keeps them")
         return
     for name, array in result.params._asdict().items():
         lines = ["  ".join(map(_decimals, row)) for row in array]

@@ -1,5 +1,6 @@
 """How the columns of a table become the inputs of a network, kept so that other tables become the same."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -145,12 +146,14 @@ class Encoding(NamedTuple):
     def read(self, frame: "pd.DataFrame", where: str, *, first_row: int = 1, unknown: str = "refuse") -> np.ndarray:
         """Return X (n0, m) from a frame, whose columns are found by name."""
         names = column_names(frame)
-        wrong = [name for name in self.names if names.count(name) != 1]
+        counts = Counter(names)
+        wrong = [name for name in self.names if counts[name] != 1]
         if wrong:
-            twice = [name for name in wrong if name in names]
+            twice = [name for name in wrong if name in counts]
             several = f"has several columns named {quoted(twice)}; its columns are {quoted(names)}"
             raise DataError(f"{where} {several if twice else describe_lacking(wrong, names)}")
-        values = {name: read_values(frame.iloc[:, names.index(name)], name, where) for name in self.names}
+        at = {name: k for k, name in enumerate(names)}
+        values = {name: read_values(frame.iloc[:, at[name]], name, where) for name in self.names}
         return self.encode(values, where, first_row=first_row, unknown=unknown)
 
     def to_json(self) -> list[dict[str, Any]]:

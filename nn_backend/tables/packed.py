@@ -23,6 +23,7 @@ from nn_backend.tables.names import quoted
 from nn_backend.tables.text import HEAD_BYTES, Text
 
 STDIN = "-"
+HEAD_LINES, MAX_HEAD = 10, 2**23
 T = TypeVar("T")
 # What a file is by its first bytes, whatever its name says.
 MAGIC = {
@@ -93,12 +94,13 @@ class PackedFile:
         elif self._once is not None:
             if self.compression != "none":
                 self._once = OPENERS[self.compression](self._once)
-            self.head = _read(self._once, HEAD_BYTES)
+            self.head = _read_head(self._once)
             self._once = io.BufferedReader(_Joined(self.head, self._once))
         else:
             with self.open() as file:
-                self.head = _read(file, HEAD_BYTES)
-        self.is_whole = len(self.head) < HEAD_BYTES and self.compression != "zstd"
+                self.head = _read_head(file)
+        at_end = not self.head or len(self.head) % HEAD_BYTES > 0
+        self.is_whole = at_end and self.compression != "zstd"
 
     def unzip(self) -> bool:
         """Return whether this is an archive of one file, which is then taken; several are refused."""
@@ -248,10 +250,11 @@ def run_ahead(items: Iterator[T]) -> Iterator[T]:
         yield item
 
 
-def _read(stream: IO[bytes], count: int) -> bytes:
-    """Return so many bytes, or fewer at the end; a pipe gives them by and by."""
-    parts = []
-    while count > 0 and (part := stream.read(count)):
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
+def _read_head(stream: IO[bytes]) -> bytes:
+    """Return `HEAD_BYTES`, a multiple where lines are long, or fewer at the end; a pipe gives them by and by."""
+    head = bytearray()
+    while (len(head) < HEAD_BYTES or (len(head) < MAX_HEAD and head.count(b"\n") < HEAD_LINES)) and (
+        part := stream.read(HEAD_BYTES - len(head) % HEAD_BYTES)
+    ):
+        head += part
+    return bytes(head)

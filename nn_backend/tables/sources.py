@@ -59,8 +59,8 @@ class FrameSource(Source):
 
     def chunks(self, columns: Sequence[str], words: Sequence[str] = ()) -> Iterator[dict[str, Values]]:
         """Yield the values of some columns, all at once."""
-        series = {name: self._frame.iloc[:, self.names.index(name)] for name in columns}
-        yield {name: read_values(column, name, self.where) for name, column in series.items()}
+        at = {name: k for k, name in enumerate(self.names)}
+        yield {name: read_values(self._frame.iloc[:, at[name]], name, self.where) for name in columns}
 
 
 class DuckSource(Source):
@@ -92,7 +92,8 @@ class TextSource(Source):
         """Yield the values of some columns by name, of a chunk of rows after another."""
         import duckdb
 
-        numbers = {name: kind for name, kind in self._text.numbers.items() if name in columns and name not in words}
+        asked = set(columns) - set(words)
+        numbers = {name: kind for name, kind in self._text.numbers.items() if name in asked}
         try:
             chunks = self._chunks(columns, numbers)
             yield from run_ahead(chunks) if self._file.is_read_once else chunks
@@ -106,7 +107,8 @@ class TextSource(Source):
         """Return the values of some columns by name."""
         import duckdb
 
-        numbers = {name: kind for name, kind in self._text.numbers.items() if name in columns}
+        asked = set(columns)
+        numbers = {name: kind for name, kind in self._text.numbers.items() if name in asked}
         nulls = [""]  # DuckDB compares each value with each: first with the one that most files have
         while True:
             try:

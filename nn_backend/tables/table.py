@@ -1,6 +1,7 @@
 """A table's way: opened, its columns chosen, learnt how to encode, encoded."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -272,16 +273,17 @@ def _choose(
     taken = _Roles(aim, chosen, groups, features is None)
     roles = [("target", aim), *(("feature", name) for name in chosen), *(("dropped", name) for name in dropped)]
     roles += [("groups", groups)] if groups is not None else []
-    absent = [(role, name) for role, name in roles if name not in names]
+    counts = Counter(names)
+    absent = [(role, name) for role, name in roles if name not in counts]
     if absent:
         (role, name), more = absent[0], [name for _, name in absent[1:]]
         said = describe_missing(role, name, names)
         raise DataError(f"{where} {said}" + (f"; neither has it {quoted(more)}" if more else ""))
     if not chosen:
         raise DataError(f"{where} has no feature column; expected at least one beside the target {aim!r}")
-    twice = dict.fromkeys(name for name in [*taken.needed, *chosen] if names.count(name) > 1)
+    twice = dict.fromkeys(name for name in [*taken.needed, *chosen] if counts[name] > 1)
     if twice:
-        said = ", ".join(f"{names.count(name)} columns named {name!r}" for name in twice)
+        said = ", ".join(f"{counts[name]} columns named {name!r}" for name in twice)
         raise DataError(f"{where} has {said}; rename all but one, or leave them out: --drop {to_option([*twice])}")
     return taken
 
