@@ -991,6 +991,19 @@ def test_predictions_are_the_interpreters_in_chunks_of_any_size(
     assert np.array_equal(nn.predict(params, X), yhat >= 0.5)
 
 
+@DTYPE
+@pytest.mark.parametrize("engine", ["compiled", "eager"])
+@pytest.mark.parametrize("output", equations.OUTPUTS)
+def test_both_layers_of_one_pass_have_the_bits_of_each_alone(output: str, engine: str, dtype: str) -> None:
+    X, _, _ = draw((3, 4, 3), 700, dtype)
+    params = stacked([nn.init_params(3, 4, 3, seed=seed, factor=0.7, dtype=dtype) for seed in range(2)], 2)
+    asked = bind(engine, engines.Examples(X), params, backend=CPU, method=Method(equations.OUTPUTS[output]), tasks=())
+    state = asked.start(State(params, {}))
+    both = asked.predict(state, "layers")
+    assert_same_bits(both[:, :3], asked.predict(state, "z2"))
+    assert_same_bits(both[:, -3:], asked.predict(state, "yhat"))
+
+
 @POSIX
 def test_ctrl_c_ends_a_run_of_many_networks(press_ctrl_c: Callable[..., Any]) -> None:
     X, y = nn.load_marks()

@@ -449,7 +449,7 @@ def test_the_engine_keeps_to_its_device_and_the_state_stays_there(
 ) -> None:
     X, y = (array[:, :300] for array in nn.load_marks())
     start = nn.init_params(3, 4)
-    for task in ("yhat", "z2"):  # by an engine that has compiled nothing else
+    for task in ("yhat", "z2", "layers"):  # by an engine that has compiled nothing else
         asked = engines.bind("compiled", Examples(X), start, backend=gpu, tasks=(task,))
         layer = compute_layer(task, start, X, CPU, SIGMOID)
         assert asked.predict(asked.start(State(start, {})), task).tobytes() == layer.tobytes()

@@ -981,7 +981,10 @@ def test_wide_tables_are_read_as_fast_as_others(folder):
     write(
         "a.csv",
         "\n".join(
-            [",".join(map(str, range(columns))), *([",".join(["0.12345678901234567890"] * (columns - 1) + ["1"])] * 2)]
+            [
+                ",".join(f"x{k}" for k in range(columns)),
+                *([",".join(["0.12345678901234567890"] * (columns - 1) + ["1"])] * 2),
+            ]
         ),
     )
     source = nn.tables.open_source("a.csv")

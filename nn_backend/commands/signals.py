@@ -97,8 +97,8 @@ class Signals:
 def _nudge(told: int, main: int, number: int) -> None:
     """Interrupt, after each signal, what the main thread waits for: a signal just before the wait does not.
 
-    Python notes a signal and hears it between two of its own instructions; a read or a lock that is waited for from then
-    on would keep it from that for as long as it lasts.
+    Python notes a signal and hears it between two of its own instructions; a read or a lock that is waited for from
+    then on would keep it from that for as long as it lasts.
     """
     while True:
         if os.read(told, 1)[0] in NUMBERS:

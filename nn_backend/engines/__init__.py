@@ -80,7 +80,7 @@ def bind(
     threads : int, optional
         Threads of the compiled engine on the CPU, at most; by default as many as `count_threads` finds.
     tasks : sequence of str
-        What will be asked, so that it is compiled now: ``"step"``, ``"score"``, or one of `Engine.predict`.
+        What will be asked, so that it is compiled now: ``"step"``, ``"score"``, or a layer of `Engine.predict`.
     """
     if choose(engine, backend) == "eager":
         return EagerEngine(examples, backend=backend, method=method)
