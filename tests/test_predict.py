@@ -229,10 +229,10 @@ def test_rows_of_no_groups_network_and_networks_of_no_groups_are_refused(folder,
     assert "error: a.csv lacks the column 'group'" in run_here("--model", "by", "--data", "a.csv", "--header").err
     nn.save("seeds", nn.fit_many(X, y, {"seed": [0, 1]}, iterations=1))
     nn.save("resamples", nn.fit_many(X, y, bootstrap=2, iterations=1))
-    for name, said in (("seeds", "settings: best() is one to save"), ("resamples", "resamples: predict_proba")):
+    for name, said in (("seeds", "save one, such as"), ("resamples", "in Python, predict_proba")):
         done = run_here("--model", name, "--data", "a.csv")
         assert (done.code, done.out) == (2, "")
-        assert done.err.startswith(f"error: {name} holds 2 networks of {said}")
+        assert done.err.startswith(f"error: {name} holds 2 networks; expected one, or one for each group: {said}")
 
 
 def test_without_names_columns_keep_the_places_of_the_training(folder, run_here):

@@ -47,10 +47,10 @@ def main(arguments: Sequence[str]) -> int:
     backend = get_backend(args.device)
     saved = load(args.model)
     if isinstance(saved, Networks) and not saved.has_groups:
-        kind = (
-            "resamples: predict_proba(X, reduce='mean') asks all" if saved.part else "settings: best() is one to save"
+        remedy = (
+            "in Python, predict_proba(X, reduce='mean') asks all" if saved.part else "save one, such as their best()"
         )
-        raise ArgumentError(f"{args.model} holds {len(saved)} networks of {kind}, in Python, of what nn.load gives")
+        raise ArgumentError(f"{args.model} holds {len(saved)} networks; expected one, or one for each group: {remedy}")
     model = next(iter(saved)) if isinstance(saved, Networks) else saved  # all have the same meaning
     if model.output != "softmax" and len(model.params.w2) != 1:
         raise ArgumentError(f"{args.model} has {len(model.params.w2)} outputs; expected one, or the classes of softmax")
