@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 
 from nn_backend import equations
+from nn_backend.checks import shown
 from nn_backend.descent import ALPHA, MAX_ITERATIONS, TOL
 from nn_backend.errors import ArgumentError
 from nn_backend.optimizers import Optimizer
@@ -151,7 +152,9 @@ class ShallowNetClassifier(ClassifierMixin, ShallowNet):  # type: ignore[misc]
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit")
         elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(f"classes are {classes!r}; expected those of the first call, {self.classes_}")
+            raise ValueError(
+                f"classes are {shown(classes)}; expected those of the first call, {shown(self.classes_.tolist())}"
+            )
         return self._go_on(X, y, sample_weight, classes)
 
     def decision_function(self, X: Any) -> np.ndarray:
@@ -185,10 +188,12 @@ class ShallowNetClassifier(ClassifierMixin, ShallowNet):  # type: ignore[misc]
         check_classification_targets(y)
         self.classes_ = np.unique(y if classes is None else classes)
         if len(self.classes_) < 2:
-            raise ValueError(f"y has one class, {self.classes_[0]!r}; expected two or more")
+            raise ValueError(f"y has one class, {shown(self.classes_.tolist()[0])}; expected two or more")
         unknown = ~np.isin(y, self.classes_)
         if unknown.any():
-            raise ValueError(f"y has the label {y[unknown][0]!r}, which is none of the classes {self.classes_}")
+            raise ValueError(
+                f"y has the label {shown(y[unknown].tolist()[0])}, none of the classes {shown(self.classes_.tolist())}"
+            )
         number = np.searchsorted(self.classes_, y)
         if self.class_weight is not None:
             each = compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=weights)[number]

@@ -35,7 +35,8 @@ def place_examples(
         X = backend.asarray(X, dtype)
     shape = tuple(X.shape)
     if len(shape) != 2 or shape[0] != n0:
-        remedy = " Pass X.T." if shape[1:] == (n0,) else ""
+        one = " Pass X.reshape(-1, 1)." if shape == (n0,) else ""
+        remedy = " Pass X.T." if shape[1:] == (n0,) else one
         raise DataError(f"X has shape {shape}; expected (n0, m) with n0 = {n0}, one example per column.{remedy}")
     if shape[1] == 0:
         raise DataError(f"X has shape {shape}; expected at least one example")

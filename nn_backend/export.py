@@ -44,6 +44,8 @@ def save(path: str | Path, result: FitResult | Model | Fitted | Networks) -> Non
 
     Raises
     ------
+    ArgumentError
+        If the file's name ends as that of another format.
     DataFileError
         If the file cannot be written.
     MissingPackageError

@@ -19,7 +19,10 @@ try:
 except ImportError:  # Windows: what a killed process leaves stays there
     fcntl = None  # type: ignore[assignment]
 
-KNOWN = (".safetensors", ".onnx", ".png", ".svg", ".pdf", ".html", ".json", ".csv", ".tsv", ".gz", ".parquet", ".xlsx")
+KNOWN = (  # endings of files
+    *(".safetensors", ".onnx", ".npz", ".npy", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".h5"),
+    *(".png", ".svg", ".pdf", ".html", ".json", ".csv", ".tsv", ".gz", ".parquet", ".xlsx"),
+)
 STDIN, STDOUT = Path("/dev/stdin"), Path("/dev/stdout")
 _unfinished: set[Path] = set()
 
@@ -53,7 +56,7 @@ def check_output(path: str | Path, *sources: str | Path, suffixes: Sequence[str]
     *sources : str or Path
         What is read, and must not be lost.
     suffixes : sequence of str
-        What the name of such a file may end in; an ending that no kind of file here has is accepted too.
+        What the name of such a file may end in; an ending that is not known is accepted too.
 
     Returns
     -------
@@ -84,10 +87,16 @@ def check_output(path: str | Path, *sources: str | Path, suffixes: Sequence[str]
     replaced = path.is_file() or not path.exists()
     if not os.access(target.parent if replaced else path, os.W_OK) or (path.is_file() and _is_immutable(target)):
         raise ArgumentError(f"{given} cannot be written: no permission; choose another place")
-    other = next((known for known in KNOWN if path.name.lower().endswith(known)), "")
-    if suffixes and other and not other.endswith(tuple(suffixes)):
-        raise ArgumentError(f"{given} ends in {other}, which it would not be; expected {' or '.join(suffixes)}")
+    if suffixes:
+        check_suffix(given, suffixes)
     return path
+
+
+def check_suffix(path: str | Path, suffixes: Sequence[str]) -> None:
+    """Raise if a name ends as that of another kind of file than these."""
+    other = next((known for known in KNOWN if str(path).lower().endswith(known)), "")
+    if other and not other.endswith(tuple(suffixes)):
+        raise ArgumentError(f"{path} ends in {other}, which it would not be; expected {' or '.join(suffixes)}")
 
 
 def _is_regular(path: Path) -> bool:

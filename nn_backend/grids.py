@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nn_backend.backend import get_backend
-from nn_backend.checks import SEED, SIZE, Kind, Number, Whole, check, check_array
+from nn_backend.checks import SEED, SIZE, Kind, Number, Whole, check, check_array, shown
 from nn_backend.descent import ALPHA, MAX_ITERATIONS, TOL
 from nn_backend.descent import KINDS as RULE_KINDS
 from nn_backend.errors import ArgumentError, ArrayTypeError, DataError, MissingPackageError
@@ -195,7 +195,7 @@ def read_settings(grid: Any, shared: Mapping[str, Any], n0: int) -> dict[str, An
     elif isinstance(grid, Mapping):
         for name, values in grid.items():
             if isinstance(values, str) or not np.iterable(values):
-                raise ArgumentError(f"{name} of the grid is {values!r}; expected a sequence of values")
+                raise ArgumentError(f"{name} of the grid is {shown(values)}; expected a sequence of values")
         choices = {name: list(values) for name, values in grid.items()}
         count = math.prod(map(len, choices.values()))
         places = np.indices([*map(len, choices.values())]).reshape(len(choices), count)
@@ -301,5 +301,5 @@ def _folds(cv: Any, data: Data, groups: Any) -> Any:
         try:
             return [*check_cv(cv, true, classifier=data.output != "identity").split(data.X.T, true, groups)]
         except ValueError as error:
-            raise ArgumentError(f"cv is {cv!r}, which scikit-learn refuses: {error}") from None
+            raise ArgumentError(f"cv is {shown(cv)}, which scikit-learn refuses: {error}") from None
     return cv.split(data.X.T, true, groups)

@@ -10,7 +10,7 @@ import numpy as np
 
 from nn_backend.checks import Whole, check
 from nn_backend.errors import ArgumentError
-from nn_backend.tables import Table, read_table
+from nn_backend.tables import Table, load_table
 
 ARTICLE = "marks"  # as command lines call the article's data, for which alone they have its settings
 ARTICLE_TRAIN_ROWS, ARTICLE_FACTOR, ARTICLE_ITERATIONS = 300, 0.01, 4500
@@ -83,7 +83,7 @@ def load_data(name: str, target: str = "y", **chosen: Any) -> Table:
     """
     if name == ARTICLE:
         with marks_file() as path:
-            return read_table(path, target, **chosen)
+            return load_table(path, target, fill=False, **chosen)
     kind, colon, rows = name.partition(":")
     if kind == "simulated" and colon:
         import pandas as pd
@@ -95,8 +95,8 @@ def load_data(name: str, target: str = "y", **chosen: Any) -> Table:
             )
         X, y = simulate_marks(int(rows))
         frame = pd.DataFrame({"x1": X[0], "x2": X[1], "x3": X[2], "y": y[0]}, copy=False)
-        return read_table(frame, target, **chosen)
-    return read_table(name, target, **chosen)
+        return load_table(frame, target, fill=False, **chosen)
+    return load_table(name, target, fill=False, **chosen)
 
 
 @contextlib.contextmanager

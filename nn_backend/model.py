@@ -11,6 +11,7 @@ import array_api_compat
 import numpy as np
 
 from nn_backend.backend import Backend, get_backend
+from nn_backend.checks import shown
 from nn_backend.engines.engine import Score
 from nn_backend.equations import Params
 from nn_backend.errors import ArrayTypeError, DataError
@@ -79,17 +80,19 @@ class Model:
                 keep(name, tuple(value.item() if isinstance(value, np.generic) else value for value in values))
         n0, n2 = self.params.w1.shape[1], len(self.params.w2)
         if self.features is not None and not (_are_labels(self.features, n0) and isinstance(self.features[0], str)):
-            raise DataError(f"features are {self.features!r}; expected {n0} different names, the inputs of the network")
+            raise DataError(
+                f"features are {shown(self.features)}; expected {n0} different names, the inputs of the network"
+            )
         if self.encoding is not None and self.encoding.inputs != self.features:
             inputs = quoted(self.encoding.inputs)
-            raise DataError(f"the encoding gives the inputs {inputs}; expected the features, {self.features!r}")
+            raise DataError(f"the encoding gives the inputs {inputs}; expected the features, {shown(self.features)}")
         if self.labels is not None:
             count, use = (n2, "one for each output") if self.output == "softmax" else (2, "for 0 and for 1")
             if self.output == "identity":
-                raise DataError(f"labels are {self.labels!r}; expected None, as output 'identity' has no classes")
+                raise DataError(f"labels are {shown(self.labels)}; expected None, as output 'identity' has no classes")
             if not _are_labels(self.labels, count):
                 raise DataError(
-                    f"labels are {self.labels!r}; expected {count} different words, numbers or booleans, {use}"
+                    f"labels are {shown(self.labels)}; expected {count} different words, numbers or booleans, {use}"
                 )
         if self.target_scale is not None and self.output != "identity":
             raise DataError(f"there is a target_scale; expected None, as output {self.output!r} has classes")
@@ -107,11 +110,11 @@ class Model:
             if value is None:
                 continue
             if not isinstance(value, numbers.Real) or isinstance(value, bool) or not math.isfinite(value):
-                raise DataError(f"{name} is {value!r}; expected a finite number or None")
+                raise DataError(f"{name} is {shown(value)}; expected a finite number or None")
             keep(name, float(value))
         for name in ("target", "data_sha256"):
             if not isinstance(getattr(self, name), str | None):
-                raise DataError(f"{name} is {getattr(self, name)!r}; expected text or None")
+                raise DataError(f"{name} is {shown(getattr(self, name))}; expected text or None")
         if not isinstance(self.training, Mapping):
             raise DataError(
                 f"training is of type {type(self.training).__name__}; expected a mapping of names to values"
@@ -136,6 +139,9 @@ class Model:
         >>> model.training["iterations"], round(model.accuracy, 2)
         (100, 0.76)
         """
+        if not isinstance(result, FitResult):
+            given = type(result).__name__
+            raise ArrayTypeError(f"result is of type {given}; expected a FitResult (an estimator has to_model())")
         names = ("iterations", "status", "optimizer", "backend", "engine")
         training = {**{name: getattr(result, name) for name in names}, **meaning.pop("training", {})}
         reached = {name: value for name, value in result.score._asdict().items() if not np.isnan(value).all()}

@@ -73,7 +73,7 @@ class Networks:
         return map(self._model, range(len(self)))
 
     def __getitem__(self, key: Any) -> Model:
-        if self.part in (None, FOLD, RESAMPLE):
+        if not self.has_groups:
             rows = range(len(self))
             if not isinstance(key, int | np.integer) or not -len(rows) <= key < len(rows):
                 raise ArgumentError(f"there is no network {key!r}; expected a row of the table, 0 to {len(rows) - 1}")
@@ -221,6 +221,11 @@ class Networks:
                 yield networks[own], Params(*(array[own] for array in stack)), scales, asked
 
     @property
+    def has_groups(self) -> bool:
+        """Whether each group of rows has networks of its own."""
+        return self.part not in (None, FOLD, RESAMPLE)
+
+    @property
     def _decisive(self) -> str:
         return "validation_cost" if "validation_cost" in self.table else "cost"
 
@@ -245,7 +250,7 @@ class Networks:
 
     def _find_groups(self, values: Any) -> np.ndarray:
         """Return the number of each group."""
-        if self.part in (None, FOLD, RESAMPLE):
+        if not self.has_groups:
             raise ArgumentError("by is given; expected None, as these networks are not of groups")
         numbers = np.asarray(self._keys.get_indexer(values))
         if (numbers < 0).any():

@@ -1,5 +1,6 @@
 """Pictures, as PNG, SVG or PDF by the file's suffix; they can be told apart without colours."""
 
+import importlib
 import itertools
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +28,7 @@ _MANY_WEIGHTS = 16  # beyond, a layer's are drawn without their numbers
 _GROUND = {"boxstyle": "square,pad=0.1", "color": "white", "linewidth": 0}
 
 
-def check_plot(path: Path, *sources: str | Path) -> None:
+def check_plot(path: Path, *sources: str | Path, classes: bool = False) -> None:
     """See to it that a picture can be drawn, before work is done for it.
 
     Parameters
@@ -36,6 +37,8 @@ def check_plot(path: Path, *sources: str | Path) -> None:
         Where the picture will go.
     *sources : str or Path
         What is read, and must not be lost.
+    classes : bool
+        Whether it may show how well classes are predicted, which scikit-learn draws.
 
     Raises
     ------
@@ -49,6 +52,8 @@ def check_plot(path: Path, *sources: str | Path) -> None:
         raise ArgumentError(f"the plot's file is {str(path)!r}; expected a name ending in {accepted}")
     check_output(path, *sources)
     new_figure([["any"]])
+    if classes:
+        _import("sklearn.metrics")
 
 
 def plot_training(
@@ -88,7 +93,7 @@ def plot_training(
     DataFileError
         If the file cannot be written.
     """
-    check_plot(path)
+    check_plot(path, classes=y is not None and output != "identity")
     mosaic: list[Any] = [["cost", "quality"]]
     if y is not None and yhat is not None:
         mosaic.append(["roc", "test"] if output == "sigmoid" else ["test", "test"])
@@ -281,16 +286,21 @@ def _shown(label: str) -> str:
 
 def new_figure(mosaic: list[Any]) -> tuple["Figure", dict[str, "Axes"]]:
     """Return an empty figure, and its axes by their names in the mosaic."""
+    down, across = len(mosaic), len(mosaic[0])
+    figure: Figure = _import("matplotlib.figure").Figure(
+        figsize=(4.5 * across if across > 1 else 8, 4 * down if across > 1 else 5), layout="constrained"
+    )
+    return figure, figure.subplot_mosaic(mosaic)
+
+
+def _import(name: str) -> Any:
+    """Return a module of the extra ``plot``, or say how to get it."""
     try:
-        import sklearn.metrics  # noqa: F401
-        from matplotlib.figure import Figure
+        return importlib.import_module(name)
     except ImportError as error:
         raise MissingPackageError(
             f'a plot needs {error.name}, which is not installed: run "pip install nn-backend[plot]"'
         ) from None
-    down, across = len(mosaic), len(mosaic[0])
-    figure = Figure(figsize=(4.5 * across if across > 1 else 8, 4 * down if across > 1 else 5), layout="constrained")
-    return figure, figure.subplot_mosaic(mosaic)
 
 
 def save_figure(figure: "Figure", path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nn_backend.errors import ArgumentError, DataFileError, MissingPackageError
-from nn_backend.files import read_whole, replacing
+from nn_backend.files import check_suffix, read_whole, replacing
 
 FORMAT, FORMAT_VERSION = "nn_backend", 2
 DTYPES = {"F32": "<f4", "F64": "<f8", "I64": "<i8"}
@@ -23,6 +23,7 @@ def write(path: str | Path, kind: str, tensors: Mapping[str, np.ndarray], meanin
     give the same bytes.
     """
     numpy = import_extra("safetensors.numpy")
+    check_suffix(path, (".safetensors",))
     tensors = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     meaning = {"format_version": FORMAT_VERSION, "kind": kind, **meaning}
     try:

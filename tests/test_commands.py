@@ -250,7 +250,7 @@ WRONG = {
         ),
         ("--folds 301", "error: cv is 301, which scikit-learn refuses: Cannot have number of splits n_splits=301"),
         ("--bootstrap 0", "argument --bootstrap: '0' is given; expected a whole number, at least 1"),
-        ("--by y", "error: --by 'y' is the target; expected one other column of"),
+        ("--by y", "error: column 'y' is the target and cannot tell groups apart; expected another column"),
         ("--cluster nonsense", "error: the cluster's address is 'nonsense'; expected one such as tcp://host:8786"),
         (
             "--hidden 1,2 --alpha 0,1 --tol 0,1 --plot a.svg",
@@ -381,7 +381,6 @@ def test_a_gpu_that_cannot_be_used(run_here, model, folder, monkeypatch, typed):
         ("sweep --save a", "safetensors", "export"),
         ("sweep --cluster tcp://a:1", "distributed", "cluster"),
         ("compare --plot a.png", "matplotlib", "plot"),
-        ("compare --plot a.png", "sklearn", "plot"),
         ("explain --plot a.png", "matplotlib", "plot"),
         (f"{ASK} marks --output a.csv", "safetensors", "export"),
     ],
@@ -575,6 +574,23 @@ def test_a_full_disk_is_said_in_one_line(model, typed):
     assert done.returncode == 2
     assert re.fullmatch(r"error: .* cannot be written: No space left on device", done.stderr.splitlines()[-1])
     assert done.stderr.count("error") == 1
+
+
+def test_files_that_no_option_names_are_told_their_option(folder, run_here):
+    write("a.csv", ["x1,y", "1,0"])
+    done = run_here("train --data marks a.csv")
+    assert (done.code, done.out) == (2, "")
+    assert "arguments: a.csv; a.csv is a file, which --data names, or several by a pattern in quotation" in done.err
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_was_assumed_comes_before_the_results(folder, unbuffered):
+    """Also where PYTHONUNBUFFERED is set, as in many containers."""
+    write("a.csv", ["x1;y", *["1;0", "2;1"] * 9])
+    typed = [*DOOR, "train", "--data", "a.csv", "--iterations", "5"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(typed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, timeout=60)
+    assert done.stdout.startswith(b"columns are separated by semicolons")
 
 
 @FULL

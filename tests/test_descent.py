@@ -359,7 +359,7 @@ def test_ctrl_c_returns_what_was_reached(engine: str) -> None:
         (
             {"X": np.zeros(3)},
             nn.DataError,
-            r"X has shape \(3,\); expected \(n0, m\) with n0 = 3, one example per column",
+            r"X has shape \(3,\); expected \(n0, m\) with n0 = 3, one example per column. Pass X.reshape\(-1, 1\).",
         ),
         ({"X": np.zeros((2, 5))}, nn.DataError, r"X has shape \(2, 5\); expected \(n0, m\) with n0 = 3"),
         ({"X": np.zeros((3, 0))}, nn.DataError, r"X has shape \(3, 0\); expected at least one example"),

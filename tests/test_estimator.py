@@ -130,7 +130,7 @@ def test_labels_of_any_kind(labels: Any, classes: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (np.full(40, "ham"), r"y has one class, np.str_\('ham'\); expected two or more"),
+        (np.full(40, "ham"), "y has one class, 'ham'; expected two or more"),
         (np.linspace(0, 1, 40), "Unknown label type: continuous"),
     ],
 )
@@ -501,10 +501,10 @@ def test_labels_that_going_on_does_not_know_are_refused() -> None:
     with pytest.raises(ValueError, match="classes must be passed on the first call to partial_fit"):
         classifier.partial_fit(X, y)
     classifier.partial_fit(X[:3], np.zeros(3, int), classes=[0, 1])
-    with pytest.raises(ValueError, match=r"classes are \[0, 2\]; expected those of the first call, \[0 1\]"):
+    with pytest.raises(ValueError, match=r"classes are \[0, 2\]; expected those of the first call, \[0, 1\]"):
         classifier.partial_fit(X, y, classes=[0, 2])
     for go_on in (classifier.partial_fit, classifier.fit):
-        with pytest.raises(ValueError, match=r"y has the label np.int64\(2\), which is none of the classes \[0 1\]"):
+        with pytest.raises(ValueError, match=r"y has the label 2, none of the classes \[0, 1\]"):
             go_on(X, y + 1)
     with pytest.raises(nn.ArgumentError, match="class_weight is 'balanced', which partial_fit cannot know"):
         ShallowNetClassifier(class_weight="balanced").partial_fit(X, y, classes=[0, 1])

@@ -458,6 +458,21 @@ def test_metadata_of_what_is_not_known_is_null(folder):
     assert [metadata[name] for name in FULL if name != "training"] == [None] * (len(FULL) - 1)
 
 
+def test_a_long_list_is_not_printed_whole():
+    with pytest.raises(nn.DataError) as caught:
+        nn.Model(nn.init_params(2000, 1), features=tuple(f"g{k}" for k in range(1999)))
+    assert str(caught.value).startswith("features are ('g0', 'g1', ")
+    assert len(str(caught.value)) < 150
+
+
+def test_what_fit_has_not_given_is_no_result(folder):
+    with pytest.raises(nn.ArrayTypeError, match=r"result is of type Params; expected a FitResult"):
+        nn.Model.of(nn.init_params(3, 4))
+    with pytest.raises(nn.ArgumentError, match=r"m\.npz ends in \.npz, which it would not be; expected \.safetensors"):
+        nn.save("m.npz", nn.Model(nn.init_params(3, 4)))
+    assert list(folder.iterdir()) == []
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_tensors_have_the_names_and_shapes_of_pytorch(folder, dtype):
     params = draw((3, 4, 2), dtype)

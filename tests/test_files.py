@@ -394,7 +394,7 @@ def test_a_file_that_nobody_may_change_is_refused(folder):
         subprocess.run(["chattr", "-i", "a.csv"], check=True)
 
 
-@pytest.mark.parametrize("name", ["m.onnx", "m.PNG", "m.csv.gz", "m.xlsx"])
+@pytest.mark.parametrize("name", ["m.onnx", "m.PNG", "m.csv.gz", "m.xlsx", "m.pkl", "m.npz"])
 def test_an_ending_of_another_format_is_refused(folder, name):
     for written in (".safetensors", ".csv"):
         with pytest.raises(nn.ArgumentError, match=f"^{name} ends in .*, which it would not be; expected {written}$"):

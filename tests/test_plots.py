@@ -112,27 +112,35 @@ DRAW_WITHOUT = """
 import sys
 sys.modules[{package!r}] = None
 from pathlib import Path
+import numpy as np
 import pandas as pd
 from nn_backend.errors import MissingPackageError
 from nn_backend.plots import check_plot, plot_times, plot_training
 history = pd.DataFrame({{"iteration": [0], "cost": [0.7], "accuracy": [0.5]}})
 path = Path("a.svg")
-for draw in (check_plot, lambda p: plot_times(p, {{"a": [(1, 1.0)]}}, ""), lambda p: plot_training(p, history)):
+y = np.array([[0, 1]])
+for draw in (
+    lambda p: check_plot(p, classes=True),
+    lambda p: plot_training(p, history, y=y, yhat=y),
+    check_plot,
+    lambda p: plot_training(p, history),
+    lambda p: plot_times(p, {{"a": [(1, 1.0)]}}, ""),
+):
     try:
         draw(path)
     except MissingPackageError as error:
+        assert not path.exists()
         print(error)
-assert not path.exists()
 """
 
 
-@pytest.mark.parametrize("package", ["matplotlib", "sklearn"])
-def test_a_missing_package_is_told_with_its_remedy(folder, package):
+@pytest.mark.parametrize(("package", "count"), [("matplotlib", 5), ("sklearn", 2)])
+def test_a_missing_package_is_told_with_its_remedy_where_it_is_needed(folder, package, count):
     command = [sys.executable, "-c", DRAW_WITHOUT.format(package=package)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     messages = done.stdout.splitlines()
-    assert len(messages) == 3
+    assert len(messages) == count
     named = {"matplotlib": "matplotlib", "sklearn": "(sklearn|scikit-learn)"}[package]
     for message in messages:
         assert re.fullmatch(rf'a plot needs {named}.*: run "pip install nn-backend\[plot\]"', message)

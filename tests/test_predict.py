@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from commands import DOOR, Run, files_in, run_command, write
+from sklearn.metrics import r2_score
 
 import nn_backend as nn
 from nn_backend import engines
@@ -182,7 +183,65 @@ def test_columns_that_are_not_used_are_told_once(folder, run_here, chunk_rows):
     save()
     write("a.csv", ["b,x1,x2,y,x3,a", *["?,1,2,1,3,"] * 5])
     done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
-    assert (done.code, done.err) == (0, "columns not used: 'b', 'a'\n")
+    assert (done.code, done.err) == (0, "columns not used: 'b', 'a' (--keep copies them)\n")
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+@pytest.mark.parametrize("output", ["sigmoid", "softmax", "identity"])
+def test_each_row_asks_the_network_of_its_group(folder, run_here, chunk_rows, output, numbered):
+    chunk_rows(16)
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": draw.normal(size=60), "shop": [*"pqr"] * 20})
+    number = frame["a"] * frame["shop"].map({"p": 1, "q": -1, "r": 20}) + draw.normal(size=60)
+    frame["y"] = number if output == "identity" else np.digitize(number, [0] if output == "sigmoid" else [-1, 1])
+    if numbered:
+        frame["shop"] = frame["shop"].map({"p": 1, "q": 2, "r": 10})
+    networks = nn.fit_many(frame, "y", {"n_hidden": [1, 3]}, by="shop", output=output, iterations=20)
+    nn.save("networks", networks)
+    frame.sample(frac=1, random_state=0).to_csv("a.csv", index=False)
+    asked = pd.read_csv("a.csv")
+    done = run_here("--model", "networks", "--data", "a.csv")
+    found = pd.read_csv(io.StringIO(done.out))
+    expected = np.empty((len(found), 1 if output != "softmax" else 3))
+    cost = 0.0
+    for shop in asked["shop"].unique():
+        own = (asked["shop"] == shop).to_numpy()
+        network = networks[shop]
+        expected[own] = network.predict_proba(asked.loc[own, ["a"]]).T
+        true = asked.loc[own, "y"].to_numpy()
+        y = np.eye(3)[true].T if output == "softmax" else true[None]
+        cost += network.score(asked.loc[own, ["a"]], y).cost * own.sum() / len(own)
+    np.testing.assert_allclose(found.iloc[:, : expected.shape[1]], expected, rtol=1e-12)
+    if output == "identity":
+        quality = f"R² {r2_score(asked['y'], expected[:, 0]):.4f}"
+    else:
+        quality = f"accuracy {(found['label'] == asked['y']).mean():.4f}"
+    assert done.err == f"60 rows predicted\n{quality}, cost {cost:.3f}\n"
+
+
+def test_rows_of_no_groups_network_and_networks_of_no_groups_are_refused(folder, run_here):
+    X, y = nn.load_marks()
+    nn.save("by", nn.fit_many(X, y, by=np.arange(395) % 2, iterations=1))
+    write("a.csv", ["0,1,2,group", "1,2,3,0", "1,2,3,4"])
+    said = "a.csv, column 'group', row 2: '4' has no network; these have: '0', '1'"
+    assert run_here("--model", "by", "--data", "a.csv", "--header") == (2, "", f"error: {said}\n")
+    write("a.csv", ["0,1,2", "1,2,3"])
+    assert "error: a.csv lacks the column 'group'" in run_here("--model", "by", "--data", "a.csv", "--header").err
+    nn.save("seeds", nn.fit_many(X, y, {"seed": [0, 1]}, iterations=1))
+    nn.save("resamples", nn.fit_many(X, y, bootstrap=2, iterations=1))
+    for name, said in (("seeds", "save one, such as"), ("resamples", "in Python, predict_proba")):
+        done = run_here("--model", name, "--data", "a.csv")
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith(f"error: {name} holds 2 networks; expected one, or one for each group: {said}")
+
+
+def test_without_names_columns_keep_the_places_of_the_training(folder, run_here):
+    nn.save("model", nn.Model(draw(), features=("1", "2", "3"), target="0"))
+    write("a.csv", ["1,2,3", "4,5,6"])
+    refused = run_here("--model", "model", "--data", "a.csv")
+    assert "those that the training left out have to stand in their places, even if empty" in refused.err
+    write("a.csv", [",1,2,3", ",4,5,6"])
+    assert run_here("--model", "model", "--data", "a.csv").code == 0
 
 
 def test_columns_that_are_not_used_may_stand_twice(folder, run_here):
@@ -196,7 +255,10 @@ def test_columns_that_are_not_used_may_stand_twice(folder, run_here):
     [
         ("x1,x2", "a.csv lacks the column 'x3'; its columns are 'x1', 'x2'"),
         ("x2,y", "a.csv lacks the column 'x1', 'x3'; its columns are 'x2', 'y'"),
-        ("X1,X2,X3", "a.csv lacks the column 'x1', 'x2', 'x3'; its columns are 'X1', 'X2', 'X3'"),
+        (
+            "X1,X2,X3",
+            "a.csv lacks the column 'x1', 'x2', 'x3' (are 'X1', 'X2', 'X3' meant?); its columns are 'X1', 'X2', 'X3'",
+        ),
         ("x1,x2,x3,x2", "a.csv has several columns named 'x2'; rename all but one"),
         ("x1,x3,x3,x2,x1", "a.csv has several columns named 'x1', 'x3'; rename all but one"),
         ("x1,x2,x3,y,y", "a.csv has several columns named 'y'; rename all but one"),
@@ -328,7 +390,10 @@ def test_true_values_may_have_another_name(folder, run_here):
     assert "accuracy" in expected.err
     assert run_here("--model", "model", "--data", "b.csv", "--target", "passed") == expected
     unnamed = run_here("--model", "model", "--data", "b.csv")
-    assert (unnamed.out, unnamed.err) == (expected.out, "columns not used: 'passed'\n395 rows predicted\n")
+    assert (unnamed.out, unnamed.err) == (
+        expected.out,
+        "columns not used: 'passed' (--keep copies them)\n395 rows predicted\n",
+    )
 
 
 def test_true_values_that_were_asked_for_must_be_there(folder, run_here):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from commands import Run
+from commands import Run, run_command
 
 import nn_backend as nn
 from nn_backend import sweep_plots
@@ -132,11 +132,34 @@ def test_each_group_has_its_best(run_sweep, stores):
     assert "6 networks (2 settings × 3 groups by store): stores.csv, 90 rows," in done.out
 
 
-@pytest.mark.parametrize(("by", "what"), [("sold", "the target"), ("shop", "in stores.csv 0 times")])
+@pytest.mark.parametrize(
+    ("by", "what"),
+    [
+        ("sold", "column 'sold' is the target and cannot tell groups apart; expected another column"),
+        ("Store", "stores.csv has no groups column 'Store' (is 'store' meant?)"),
+    ],
+)
 def test_a_column_that_has_no_groups_is_refused(run_main, stores, by, what):
     done = run_main(sweep.main, *f"--data stores.csv --target sold --by {by}".split())
-    said = f"error: --by {by!r} is {what}; expected one other column of 'a', 'store', 'b', 'sold'\n"
-    assert done == (2, "", said)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"error: {what}")
+
+
+def test_rows_without_a_group_or_value_are_left_out_with_their_group(run_sweep, stores):
+    stores.loc[3, "a"], stores.loc[4, "store"] = None, None
+    stores.to_csv("gaps.csv", index=False)
+    stores.drop([3, 4]).to_csv("whole.csv", index=False)
+    typed = "--target sold --by store --iterations 30"
+    shown, done = run_sweep(f"--data gaps.csv --missing drop {typed}")
+    expected, _ = run_sweep(f"--data whole.csv {typed}")
+    pd.testing.assert_frame_equal(shown, expected)
+    assert "2 of 90 rows lack a value and are left out" in done.err
+
+
+def test_standard_input_may_have_groups(stores):
+    given = Path("stores.csv").read_bytes()
+    done = run_command("sweep", "--data", "-", "--target", "sold", "--by", "store", "--iterations", "5", given=given)
+    assert (done.code, "3 networks" in done.out) == (0, True)
 
 
 def test_resamples_are_ranked_by_what_they_did_not_draw(run_sweep):

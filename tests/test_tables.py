@@ -21,7 +21,7 @@ import pytest
 
 import nn_backend as nn
 from nn_backend.marks import load_data
-from nn_backend.tables import duck
+from nn_backend.tables import Form, duck
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="the message is POSIX's")
 
@@ -450,8 +450,11 @@ def test_unreadable_file(folder):
         (b"<!DOCTYPE html>\n<html><head></head></html>", "is a web page; expected a table: download the file itself"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n", "is a Git LFS pointer"),
         (b"%PDF-1.7\n", "is a PDF document; expected a table"),
-        (b"% made up\n@relation d\n@attribute a numeric\n@data\n1\n", "is an ARFF file; save it as CSV"),
-        (b"+1 1:0.5 2:1\n-1 1:2 2:0\n", "is an svmlight file; load_svmlight_file of sklearn.datasets reads it"),
+        (
+            b"% made up\n@relation d\n@attribute a numeric\n@data\n1\n",
+            "is an ARFF file; --skip-rows 4 --no-header reads",
+        ),
+        (b"+1 1:0.5 2:1\n-1 1:2 2:x\n", "is no svmlight file that can be read: "),
         (bytes(range(256)) * 8, "is no text, but binary data; expected a table"),
         (bytes(300), "is no text, but binary data; expected a table"),
         (b"PAR1" + bytes(50) + b"PAR1", "is not a Parquet file: "),
@@ -468,6 +471,55 @@ def test_unreadable_file(folder):
 def test_a_file_that_is_no_table_is_named_for_what_it_is(folder, content, said):
     write("a.csv", content)
     assert refusal(nn.DataFileError, "a.csv").startswith(f"a.csv {said}")
+
+
+def test_the_rows_of_an_arff_file_are_read_as_its_refusal_says(folder):
+    write("a.arff", "% made\n@relation d\n@attribute a numeric\n@attribute c {no,yes}\n@data\n1.5,no\n2,yes\n")
+    said = "a.arff is an ARFF file; --skip-rows 5 --no-header reads the rows below @data, columns by position"
+    assert refusal(nn.DataFileError, "a.arff") == said
+    table = nn.load_table("a.arff", -1, form=Form(skip_rows=5, header=False))
+    assert (table.X.tolist(), table.y.tolist(), table.labels) == ([[1.5, 2]], [[0, 1]], ("no", "yes"))
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_svmlight_rows_are_columns_by_number(folder, first):
+    """The first line is longer than what tells most formats."""
+    wide = " ".join(f"{first + k}:{k + 0.5}" for k in range(20))
+    write("a.csv", f"+1 {wide}\n-1 {first}:2 {first + 2}:-1e-3\n")
+    table = nn.load_table("a.csv")
+    assert table.features == tuple(str(first + k) for k in range(20))
+    expected = [[k + 0.5 for k in range(20)], [2, 0, -1e-3, *[0] * 17]]
+    np.testing.assert_array_equal(table.X.T, expected)
+    assert (table.y.tolist(), table.labels) == ([[1, 0]], ("-1", "1"))
+    assert table.notes == ("an svmlight file: its targets are column y, its features go by their numbers",)
+
+
+def test_what_was_assumed_is_told_with_what_is_refused(folder):
+    write("a.csv", "1;2,5;0\n2;3,5;\n")
+    with pytest.raises(nn.DataError, match="missing values") as caught:
+        nn.load_table("a.csv", 2)
+    starts = ("columns are separated by semicolons", "decimals stand behind commas", "the first row is data")
+    for note, start in zip(caught.value.__notes__, starts, strict=True):
+        assert note.startswith(start)
+
+
+def test_groups_are_no_features_and_go_with_their_rows(folder):
+    write("a.csv", "a,shop,y\n1,p,0\n2,,1\n3,q,1\n4,p,1\n,p,0\n")
+    assert "missing values in 'a' (1), 'shop' (1)" in refusal(nn.DataError, "a.csv", by="shop")
+    table = nn.load_table("a.csv", by="shop", missing="drop")
+    assert (table.features, table.X.tolist(), table.groups.name) == (("a",), [[1, 3, 4]], "shop")
+    assert table.groups.tolist() == ["p", "q", "p"]
+    table = nn.load_table("a.csv", by=1, features=["a", "shop"], missing="mean")
+    assert table.features == ("a", "a missing", "shop=q")
+    assert table.groups.tolist() == ["p", "q", "p", "p"]
+    frame = pd.DataFrame({"a": [1, 2], "n": [7.0, 8.0], "y": [0, 1]})
+    assert nn.load_table(frame, by="n").groups.dtype == np.int64
+
+
+def test_a_name_that_was_cut_at_its_comma_is_offered_as_an_option_takes_it(folder):
+    write("a.csv", '"x, total",b,y\n1,2,0\n')
+    said = refusal(nn.DataError, "a.csv", features=["x", "total", "b"])
+    assert said.startswith("""a.csv has no feature column 'x' (is '"x, total"' meant?); its columns are""")
 
 
 def test_what_gzip_finds_damaged_is_refused(folder):
@@ -493,7 +545,8 @@ def test_what_gzip_finds_damaged_is_refused(folder):
 def test_a_row_with_other_fields_than_the_header(folder, rows, line, fields):
     """Reading on would put numbers under the wrong names, as with a decimal comma."""
     write("a.csv", "x1,y\n" + rows)
-    said = f"line {line}: {'more than 2' if fields > 2 else fields} fields; expected 2 as in the first row"
+    count = "more than 2" if fields > 2 else fields
+    said = f"line {line}: {count} fields; expected 2 as in the first row (one that holds the separator is quoted)"
     assert refusal(nn.DataFileError, "a.csv") == f"a.csv is not a table of separated values: {said}"
 
 
@@ -510,17 +563,18 @@ def test_neither_file_nor_frame(source, kind):
 
 # Columns that are not there, or not once
 
-NAME_IT = ": name the one to predict (--target)"
+NAME_IT = ": name the one to predict (--target -1 is the last, {!r})"
 
 
 def test_missing_target(folder):
     write("a.csv", "x1,z\n1,0\n")
-    assert refusal(nn.DataError, "a.csv") == "a.csv has no target column 'y'; its columns are 'x1', 'z'" + NAME_IT
+    said = "a.csv has no target column 'y'; its columns are 'x1', 'z'" + NAME_IT.format("z")
+    assert refusal(nn.DataError, "a.csv") == said
 
 
 def test_missing_target_in_a_frame():
     message = refusal(nn.DataError, pd.DataFrame({"x1": [1], "z": [0]}))
-    assert message == "the data frame has no target column 'y'; its columns are 'x1', 'z'" + NAME_IT
+    assert message == "the data frame has no target column 'y'; its columns are 'x1', 'z'" + NAME_IT.format("z")
 
 
 def test_missing_feature(folder):
@@ -572,13 +626,18 @@ def test_no_feature(folder, content, features):
 
 def test_a_name_that_cannot_be_printed_does_not_break_the_line(folder):
     write("a.csv", '"x\n1",z\n1,0\n')
-    assert refusal(nn.DataError, "a.csv") == r"a.csv has no target column 'y'; its columns are 'x\n1', 'z'" + NAME_IT
+    assert (
+        refusal(nn.DataError, "a.csv")
+        == rf"a.csv has no target column 'y'; its columns are 'x\n1', 'z'{NAME_IT.format('z')}"
+    )
 
 
 def test_many_and_long_names_are_cut(folder):
     write("a.csv", f"{'x' * 60},{','.join('abcdefghij')}\n" + "1," * 10 + "1\n")
     shown = f"'{'x' * 50}', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', …"
-    assert refusal(nn.DataError, "a.csv") == f"a.csv has no target column 'y'; its columns are {shown}" + NAME_IT
+    assert refusal(
+        nn.DataError, "a.csv"
+    ) == f"a.csv has no target column 'y'; its columns are {shown}" + NAME_IT.format("j")
 
 
 # Values that are not finite numbers
@@ -781,7 +840,7 @@ def test_missing_word_in_the_target(column):
         ("x1|x2|y\n1.5|2|0\n-3.25|4|1\n", ["columns are separated by bars"]),
         ("  x1   x2 y\n 1.5    2 0\n-3.25   4 1\n", ["columns are separated by blanks"]),
         ("sep=;\r\nx1;x2;y\r\n1.5;2;0\r\n-3.25;4;1\r\n", ["columns are separated by semicolons"]),
-        ("# made\n# up\nx1,x2,y\n1.5,2,0\n# within\n-3.25,4,1\n", []),
+        ("# made\n# up\nx1,x2,y\n1.5,2,0\n# within\n-3.25,4,1\n", ["lines that begin with # are left out"]),
         ("A title\n\nof two lines\nx1,x2,y\n1.5,2,0\n-3.25,4,1\n1,1,1\n", ["3 lines above the header are left out"]),
         ('x1,x2,y\n"1.5",$2,0\n-3.25,"$4",1\n', ["column x2: read as numbers, as in '$2'"]),
         ("x1,x2,y\n1.5,2,0\n-3.25,4,1\n,,\n , ,\n", ["2 empty rows left out"]),

@@ -302,7 +302,7 @@ def test_features_too_large_to_standardize(folder, run_here, value):
     assert done == (
         2,
         "",
-        f"error: feature 1 lies between -{value} and {value} and cannot be standardised; "
+        f"error: feature 'x1' lies between -{value} and {value} and cannot be standardised; "
         "expected equal values, or values 1e-150 to 1e+150 apart\n",
     )
 

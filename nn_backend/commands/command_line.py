@@ -67,6 +67,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and exit with code 2."""
+        file = next((word for word in message.split()[2:] if Path(word).is_file()), "")
+        if file and message.startswith("unrecognized"):
+            message += f"; {file} is a file, which --data names, or several by a pattern in quotation marks"
         self.exit(WRONG_USE, f"{self.prog}: error: {message} (--help shows what is accepted)\n")
 
 
@@ -120,8 +123,11 @@ def read_form(args: argparse.Namespace) -> Form:
     return Form(sep, args.decimal, args.thousands, args.encoding, args.header, args.skip_rows, args.sheet)
 
 
-def check_outputs(args: argparse.Namespace) -> None:
-    """Refuse files that the options name and that cannot be written now, rather than after the work."""
+def check_outputs(args: argparse.Namespace, *, classes: bool = False) -> None:
+    """Refuse files that the options name and that cannot be written now, rather than after the work.
+
+    A plot may show how well ``classes`` are predicted, as in `check_plot`.
+    """
     given = {name: path for name in OUTPUTS if (path := getattr(args, name, None)) is not None}
     for (one, path), (other, same) in itertools.combinations(given.items(), 2):
         if path.resolve() == same.resolve():
@@ -133,19 +139,20 @@ def check_outputs(args: argparse.Namespace) -> None:
         if package is not None:
             import_extra(package)
         if name == "plot":
-            check_plot(path, source)
+            check_plot(path, source, classes=classes)
         else:
             check_output(path, source, suffixes=suffixes)
 
 
-def read_data(args: argparse.Namespace) -> Table:
-    """Return the data that the options name, missing numbers not yet filled; say on stderr what was assumed."""
+def read_data(args: argparse.Namespace, by: str | None = None) -> Table:
+    """Return the data, and groups, that the options name, missing numbers not yet filled; say what was assumed."""
     features, drop = (split_names(names) if names else None for names in (args.features, args.drop))
     table = load_data(
         args.data,
         args.target,
         features=features,
         drop=drop,
+        by=by,
         task=args.task,
         missing=args.missing,
         form=read_form(args),
@@ -234,6 +241,7 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
         except (NNBackendError, MemoryError, ImportError, OSError, RuntimeError) as error:
             code = NO_DEVICE if isinstance(error, BackendUnavailableError) else WRONG_USE
             line = _explained(error)
+            say(getattr(error, "__notes__", ()))
         try:
             sys.stdout.flush()
         except (OSError, ValueError):  # it is full, or pandas has closed it
@@ -291,7 +299,8 @@ def _open_streams(nowhere: TextIO) -> None:
     for name, kind, number in (("stdout", _Output, 1), ("stderr", _Messages, 2)):
         stream = getattr(sys, name) or nowhere  # None where the caller closed it
         if os.name == "posix" and stream is getattr(sys, f"__{name}__"):
-            buffer, by_line = io.BufferedWriter(kind(number, "wb", closefd=False)), stream.line_buffering
+            buffer = io.BufferedWriter(kind(number, "wb", closefd=False))
+            by_line = stream.line_buffering or stream.write_through  # the second where PYTHONUNBUFFERED is set
             stream = io.TextIOWrapper(buffer, stream.encoding, "backslashreplace", line_buffering=by_line)
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

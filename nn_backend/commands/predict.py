@@ -6,7 +6,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,19 +21,21 @@ from nn_backend.files import STDOUT, located
 from nn_backend.marks import marks_file
 from nn_backend.model import Model
 from nn_backend.network import get_output
+from nn_backend.networks import Networks
 from nn_backend.predictions import FORMATS, check_predictions, write_predictions
 from nn_backend.tables import (
     STDIN,
     UNKNOWN,
     Encoding,
     Source,
+    describe_lacking,
     encode_target,
     find_name,
     open_source,
     quoted,
     split_names,
 )
-from nn_backend.tables.values import Values, as_words, find_missing
+from nn_backend.tables.values import Values, as_text, as_words, find_missing, refuse_missing
 
 if TYPE_CHECKING:  # pandas takes longer to import than a small training
     import pandas as pd
@@ -43,9 +45,13 @@ def main(arguments: Sequence[str]) -> int:
     """Predict as the arguments say, write a row for each row read, and return the exit code."""
     args = _parser().parse_args(arguments)
     backend = get_backend(args.device)
-    model = load(args.model)
-    if not isinstance(model, Model):
-        raise ArgumentError(f"{args.model} holds {len(model)} networks; expected one, such as their best() saved")
+    saved = load(args.model)
+    if isinstance(saved, Networks) and not saved.has_groups:
+        remedy = (
+            "in Python, predict_proba(X, reduce='mean') asks all" if saved.part else "save one, such as their best()"
+        )
+        raise ArgumentError(f"{args.model} holds {len(saved)} networks; expected one, or one for each group: {remedy}")
+    model = next(iter(saved)) if isinstance(saved, Networks) else saved  # all have the same meaning
     if model.output != "softmax" and len(model.params.w2) != 1:
         raise ArgumentError(f"{args.model} has {len(model.params.w2)} outputs; expected one, or the classes of softmax")
     output = STDOUT if args.output == STDIN else located(args.output)
@@ -54,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
         check_predictions(output, args.model, STREAM if args.data == STDIN else path)
         source = open_source(path, read_form(args), once=True)
         say(source.notes)
-        asking = _Asking(model, source, args, backend)
+        asking = _Asking(model, saved, source, args, backend)
         write_predictions(output, asking.frames())
     told = sys.stderr if output == STDOUT else sys.stdout
     print(f"{asking.rows} rows predicted", file=told)
@@ -67,56 +73,87 @@ def main(arguments: Sequence[str]) -> int:
 
 
 class _Asking:
-    """A model that is asked about a table, chunk by chunk."""
+    """A model, or that of each row's group, that is asked about a table, chunk by chunk."""
 
-    def __init__(self, model: Model, source: Source, args: argparse.Namespace, backend: Backend) -> None:
+    def __init__(
+        self, model: Model, saved: Model | Networks, source: Source, args: argparse.Namespace, backend: Backend
+    ) -> None:
         self.rows, self.labelled, self.reached = 0, 0, _Reached(model.output)
         self._model, self._source, self._backend, self._unknown = model, source, backend, args.unknown
         self._kept = [find_name(name, source.names) for name in split_names(args.keep or "")]
-        self._encoding, self._target = _match(model, source.names, args.target, self._kept, source.where)
+        self._groups = saved if isinstance(saved, Networks) else None
+        self._by = [] if self._groups is None else [str(self._groups.part)]
+        needed = [*self._kept, *self._by]
+        self._encoding, self._target = _match(model, source.names, args.target, needed, source.where)
         self._classes = model.labels or tuple(range(max(2, len(model.params.w2))))
 
     def frames(self) -> Iterator["pd.DataFrame"]:
         """Yield the predictions, in a frame for each chunk of rows."""
-        model, where, target = self._model, self._source.where, self._target
-        columns = [*self._encoding.names, *([target] if target else []), *self._kept]
+        where, target = self._source.where, self._target
+        columns = [*self._encoding.names, *([target] if target else []), *self._kept, *self._by]
         words = [column.name for column in self._encoding.columns if column.words is not None] + self._kept
-        if target and model.output != "identity":
+        if target and self._model.output != "identity":
             words.append(target)
+        if self._groups is not None and self._groups.table[self._by[0]].dtype.kind not in "if":
+            words += self._by
         for values in self._source.chunks([*dict.fromkeys(columns)], words):
             first_row = self.rows + 1
             X = self._encoding.encode(values, where, first_row=first_row, unknown=self._unknown)
             if not X.shape[1]:
                 continue
-            z2, yhat = model.compute_layers(X, backend=self._backend)
-            if target is not None:
-                self._score(values[target], z2, yhat, first_row)
+            y = known = None
+            if target is not None and (known := ~find_missing(values[target])).any():
+                y = self._read_true(values[target], first_row)
+            yhat: Any = None
+            for model, rows in self._asked(values, first_row):
+                z2, own = model.compute_layers(X[:, rows], backend=self._backend)
+                if y is not None and known is not None:
+                    self._score(model, z2[:, known[rows]], own[:, known[rows]], y[:, rows][:, known[rows]])
+                own = own if model.target_scale is None else model.target_scale.undo(own)
+                yhat = np.empty((len(own), X.shape[1]), own.dtype) if yhat is None else yhat
+                yhat[:, rows] = own
             self.rows += X.shape[1]
-            yield self._framed(values, yhat if model.target_scale is None else model.target_scale.undo(yhat))
+            yield self._framed(values, yhat)
         if not self.rows:
             raise DataError(f"{where} has no rows below its header; expected one example per row")
 
-    def _score(self, values: Values, z2: np.ndarray, yhat: np.ndarray, first_row: int) -> None:
-        """Compare with the true values of the rows that have one."""
-        known = ~find_missing(values)
-        if not known.any():
+    def _asked(self, values: Mapping[str, Values], first_row: int) -> Iterator[tuple[Model, Any]]:
+        """Yield each network that is asked, and the rows of a chunk that it is asked about."""
+        if self._groups is None:
+            yield self._model, slice(None)
             return
-        model = self._model
+        (name,), where = self._by, self._source.where
+        refuse_missing(values[name], name, where, first_row)
+        known = {str(key): key for key in self._groups.table[name].unique().tolist()}
+        known |= {as_text(key): key for key in known.values() if not isinstance(key, str)}
+        words = as_words(values[name])
+        for code, word in enumerate(words.words):
+            rows = np.flatnonzero(words.codes == code)
+            if not len(rows):
+                continue
+            if word not in known:
+                raise DataError(
+                    f"{where}, column {name!r}, row {first_row + int(rows[0])}: {word[:50]!r} has no network; these "
+                    f"have: {quoted([*map(str, known.values())])}"
+                )
+            yield self._groups[known[word]], rows
+
+    def _read_true(self, values: Values, first_row: int) -> np.ndarray:
+        """Return y (n2, m), of which the columns of rows with a true value are meant."""
+        model, name, where = self._model, str(self._target), self._source.where
         labels = self._classes if model.output == "softmax" else model.labels
-        y = encode_target(
-            values,
-            str(self._target),
-            labels,
-            self._source.where,
-            first_row=first_row,
-            output=model.output,
-            may_miss=True,
-        )
-        if model.target_scale is not None:
-            y = model.target_scale.apply(y)
-        y = np.asarray(y[:, known], yhat.dtype)
+        return encode_target(values, name, labels, where, first_row=first_row, output=model.output, may_miss=True)
+
+    def _score(self, model: Model, z2: np.ndarray, yhat: np.ndarray, true: np.ndarray) -> None:
+        """Compare with the true values of the rows that have one."""
+        if not true.shape[1]:
+            return
+        scale, unit, centre = model.target_scale, 1.0, 0.0
+        y = true
+        if scale is not None:
+            y, unit, centre = scale.apply(true), scale.deviation.item(), scale.mean.item()
         self.labelled += y.shape[1]
-        self.reached.add(z2[:, known], yhat[:, known], y)
+        self.reached.add(z2, yhat, np.asarray(y, yhat.dtype), unit, centre)
 
     def _framed(self, values: Mapping[str, Values], yhat: np.ndarray) -> "pd.DataFrame":
         import pandas as pd
@@ -143,14 +180,14 @@ class _Reached:
         self._errors: list[float] = []
         self._rows, self._mean, self._spread = 0, 0.0, 0.0
 
-    def add(self, z2: np.ndarray, yhat: np.ndarray, y: np.ndarray) -> None:
-        """Add a chunk."""
+    def add(self, z2: np.ndarray, yhat: np.ndarray, y: np.ndarray, unit: float, centre: float) -> None:
+        """Add a chunk, whose numbers are (those of the target - centre) / unit."""
         m = y.shape[1]
         self._costs.append(m * float(equations.cost(z2, y, m, output=self._output, xp=np)))
-        self._errors.append(float(np.sum(self._output.errors(yhat, y, xp=np), dtype=np.float64)))
-        mean = float(y.mean())
+        self._errors.append(unit**2 * float(np.sum(self._output.errors(yhat, y, xp=np), dtype=np.float64)))
+        mean = unit * float(y.mean()) + centre
         apart = mean - self._mean  # of the chunk from the rows so far
-        self._spread += float(np.sum(np.square(y - mean))) + apart**2 * self._rows * m / (self._rows + m)
+        self._spread += unit**2 * float(np.sum(np.square(y - y.mean()))) + apart**2 * self._rows * m / (self._rows + m)
         self._mean += apart * m / (self._rows + m)
         self._rows += m
 
@@ -205,12 +242,12 @@ def _match(
     counts = Counter(names)
     missing = [name for name in needed if name not in counts]
     if missing:
-        raise DataError(f"{where} lacks the column {quoted(missing)}; its columns are {quoted(names)}")
+        raise DataError(f"{where} {describe_lacking(missing, names)}")
     used = [name for name in names if name in needed or name == target]
     twice = sorted({name for name in used if counts[name] > 1})
     if twice:
         raise DataError(f"{where} has several columns named {quoted(twice)}; rename all but one")
     extra = [name for name in names if name not in needed and name != target]
     if extra:
-        say([f"columns not used: {quoted(extra)}"])
+        say([f"columns not used: {quoted(extra)} (--keep copies them)"])
     return encoding, target if target in names else None

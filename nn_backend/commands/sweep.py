@@ -1,7 +1,6 @@
 """Command sweep: train many networks, of each setting and start one, and say which are best."""
 
 import argparse
-import contextlib
 import json
 import math
 import sys
@@ -23,25 +22,23 @@ from nn_backend.commands.command_line import (
     option,
     progress_bar,
     read_data,
-    read_form,
 )
 from nn_backend.commands.signals import signals
 from nn_backend.descent import ALPHA, MAX_ITERATIONS, TOL
 from nn_backend.equations import Params
-from nn_backend.errors import ArgumentError, DataError, DivergenceError
+from nn_backend.errors import ArgumentError, DivergenceError
 from nn_backend.export import save
 from nn_backend.files import located, replacing
 from nn_backend.grids import read_settings
 from nn_backend.many import fit_many
-from nn_backend.marks import ARTICLE, ARTICLE_TRAIN_ROWS, marks_file
+from nn_backend.marks import ARTICLE, ARTICLE_TRAIN_ROWS
 from nn_backend.model import Model
 from nn_backend.network import DTYPES
 from nn_backend.networks import FOLD, MEASURES, RESAMPLE, Networks
 from nn_backend.optimizers import OPTIMIZERS
 from nn_backend.plots import FORMATS
 from nn_backend.sweep_plots import plot_sweep
-from nn_backend.tables import Table, fill_missing, find_name, open_source, quoted
-from nn_backend.tables.values import Words, refuse_missing
+from nn_backend.tables import Table, fill_missing, quoted
 from nn_backend.tensors import digest
 
 if TYPE_CHECKING:  # see files.py
@@ -64,12 +61,7 @@ def main(arguments: Sequence[str]) -> int:
     check_outputs(args)
     if args.plot and len(varied) > 2:
         raise ArgumentError(f"--plot shows one or two settings that differ; these do: {', '.join(varied)}")
-    groups = _read_groups(args)
-    data = fill_missing(read_data(args))
-    if groups is not None and len(groups) != data.X.shape[1]:
-        raise ArgumentError(
-            "--by and --missing, which has left rows out, do not go together; leave such rows out before"
-        )
+    data = fill_missing(read_data(args, args.by))
     rows = ARTICLE_TRAIN_ROWS if args.data == ARTICLE else data.X.shape[1]
     X, y = data.X[:, :rows], data.y[:, :rows]
     begun = perf_counter()
@@ -79,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
             X,
             y,
             {**grid, "seed": range(args.seeds)},
-            by=groups,
+            by=None if data.groups is None else data.groups[:rows],
             cv=args.folds,
             bootstrap=args.bootstrap,
             standardize=args.standardize,
@@ -226,27 +218,6 @@ def _rules(text: str) -> list[str]:
     if unknown:
         raise argparse.ArgumentTypeError(f"{quoted(unknown)} is not known; accepted: {', '.join(OPTIMIZERS)}")
     return names
-
-
-def _read_groups(args: argparse.Namespace) -> "pd.Series[Any] | None":
-    """Return the column that --by names, which is then no feature unless --features says so."""
-    if args.by is None:
-        return None
-    import pandas as pd
-
-    with marks_file() if args.data == ARTICLE else contextlib.nullcontext(args.data) as path:
-        source = open_source(path, read_form(args))
-    name = find_name(args.by, source.names)
-    if source.names.count(name) != 1 or name == find_name(args.target, source.names):
-        what = "the target" if args.by == args.target else f"in {args.data} {source.names.count(name)} times"
-        raise DataError(f"--by {args.by!r} is {what}; expected one other column of {quoted(source.names)}")
-    if not args.features:
-        args.drop = ",".join(filter(None, [args.drop, f'"{name}"']))
-    values = source.read([name])[name]
-    refuse_missing(values, name, source.where)
-    if isinstance(values, Words):
-        return pd.Series(np.array(values.words, dtype=object)[values.codes], name=name)
-    return pd.Series(values.astype(np.int64) if (values == np.rint(values)).all() else values, name=name)
 
 
 def _with_header(header: Callable[[int], object], bar: Callable[..., object] | None) -> Callable[[float, int], object]:

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     backend = get_backend(args.device)
     if args.resume and not args.checkpoint:
         raise ArgumentError("--resume goes on from a file that --checkpoint names; name it")
-    check_outputs(args)
+    check_outputs(args, classes=True)
     table = read_data(args)
     rows = table.X.shape[1]
     train_rows = count_train_rows(
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     data_sha256 = digest(X[:, :train_rows], y[:, :train_rows]) if args.save or args.onnx else None
     scale = target_scale = validation = None
     if args.standardize:
-        scale = standardization(X[:, :train_rows])
+        scale = standardization(X[:, :train_rows], what=[f"feature {name!r}" for name in table.features])
         X = scale.apply(X, out=X)
     if table.output == "identity":
         target_scale = standardization(y[:, :train_rows], what="target")
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str]) -> int:
     test: dict[str, float] = {}
     if y_test.size:
         yhat = predict_proba(result.params, X_test, output=table.output, backend=backend)
-        test = _measured(score(result.params, X_test, y_test, output=table.output, backend=backend))
+        test = _without_nan(score(result.params, X_test, y_test, output=table.output, backend=backend)._asdict())
         if table.output != "identity":
             test |= {"majority": majority_share(y_test), "balanced_accuracy": balanced_accuracy(y_test, yhat)}
             test |= _without_nan({"roc_auc": roc_auc(y_test, yhat)})
@@ -242,12 +242,8 @@ def _described(args: argparse.Namespace, output: str) -> str:
     return f"{output} output, {args.optimizer}, {', '.join(numbers)}, factor {args.factor:.3g}, features {scaled}"
 
 
-def _measured(score: Score) -> dict[str, float]:
-    """Return the fields of a score that apply."""
-    return _without_nan(score._asdict())
-
-
 def _without_nan(values: Mapping[str, float]) -> dict[str, float]:
+    """Return the values that apply."""
     return {name: value for name, value in values.items() if not math.isnan(value)}
 
 
@@ -285,7 +281,7 @@ def _decimals(value: float) -> str:
 def _print_summary(
     result: FitResult, train_rows: int, test: Mapping[str, float], test_rows: int, share: float | None
 ) -> None:
-    reached = _measured(result.score)
+    reached = _without_nan(result.score._asdict())
     name, value = [*reached.items()][1]
     print(f"\n{'':8}  {'rows':>9}  {'cost':>8}  {name}")
     print(f"training  {train_rows:9d}  {_decimals(reached['cost'])}  {value}")

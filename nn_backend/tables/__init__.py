@@ -1,7 +1,7 @@
 """Tables as people have them: what kind of file, which columns, how they are encoded, split and scaled."""
 
 from nn_backend.tables.encoding import UNKNOWN, Column, Encoding
-from nn_backend.tables.names import column_names, find_name, quoted, split_names
+from nn_backend.tables.names import column_names, describe_lacking, find_name, quoted, split_names
 from nn_backend.tables.packed import STDIN
 from nn_backend.tables.scaling import Scales, Standardization, exact_sums, standardization
 from nn_backend.tables.sources import Source, open_source
@@ -11,8 +11,6 @@ from nn_backend.tables.table import (
     Table,
     fill_missing,
     load_table,
-    read_features,
-    read_table,
     read_targets,
 )
 from nn_backend.tables.targets import TASKS, encode_target
@@ -32,6 +30,7 @@ __all__ = [
     "Standardization",
     "Table",
     "column_names",
+    "describe_lacking",
     "encode_target",
     "exact_sums",
     "fill_missing",
@@ -39,8 +38,6 @@ __all__ = [
     "load_table",
     "open_source",
     "quoted",
-    "read_features",
-    "read_table",
     "read_targets",
     "split_names",
     "split_rows",

@@ -115,7 +115,9 @@ def refusing(where: str, said: str) -> Iterator[None]:
         if fields:
             more = int(fields[2]) > int(fields[1])  # how many more, DuckDB does not count
             found = f"more than {fields[1]}" if more else fields[2]
-            reason = f"{found} fields; expected {fields[1]} as in the first row"
+            reason = (
+                f"{found} fields; expected {fields[1]} as in the first row (one that holds the separator is quoted)"
+            )
         elif "utf-8" in message.lower() or "unicode" in message.lower():
             reason = "text that is not UTF-8; --encoding cp1252 may fit"
         elif "quote" in message.lower():

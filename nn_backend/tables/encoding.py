@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nn_backend.errors import ArgumentError, DataError
-from nn_backend.tables.names import column_names, quoted
+from nn_backend.tables.names import column_names, describe_lacking, quoted
 from nn_backend.tables.values import (
     Values,
     as_numbers,
@@ -150,8 +150,8 @@ class Encoding(NamedTuple):
         wrong = [name for name in self.names if counts[name] != 1]
         if wrong:
             twice = [name for name in wrong if name in counts]
-            reason = f"has several columns named {quoted(twice)}" if twice else f"lacks the column {quoted(wrong)}"
-            raise DataError(f"{where} {reason}; its columns are {quoted(names)}")
+            several = f"has several columns named {quoted(twice)}; its columns are {quoted(names)}"
+            raise DataError(f"{where} {several if twice else describe_lacking(wrong, names)}")
         at = {name: k for k, name in enumerate(names)}
         values = {name: read_values(frame.iloc[:, at[name]], name, where) for name in self.names}
         return self.encode(values, where, first_row=first_row, unknown=unknown)

@@ -1,4 +1,4 @@
-"""Files that become a data frame at once: NumPy's, spreadsheets, Feather and ORC."""
+"""Files that become a data frame at once: NumPy's, spreadsheets, Feather, ORC and svmlight."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -86,6 +86,24 @@ def _read_sheet(path: Path, form: Form, where: str) -> "pd.DataFrame":
     return frame.replace("", None)
 
 
+def _read_svmlight(path: Path, form: Form, where: str) -> "pd.DataFrame":
+    """Return the frame of sparse rows; without a feature 0, they count from 1."""
+    import pandas as pd
+
+    try:
+        from sklearn.datasets import load_svmlight_file
+    except ImportError:
+        raise MissingPackageError(
+            f'{where} is an svmlight file, which needs scikit-learn: run "pip install nn-backend[sklearn]"'
+        ) from None
+    try:
+        X, y = load_svmlight_file(str(path), zero_based=True)
+    except ValueError as error:
+        raise DataFileError(f"{where} is no svmlight file that can be read: {error}") from None
+    first = 0 if X[:, [0]].nnz else 1
+    return pd.DataFrame({"y": y} | {str(k): column for k, column in enumerate(X.toarray().T[first:], first)})
+
+
 FRAMES: dict[str, Callable[[Path, Form, str], "pd.DataFrame"]] = {
     "npy": _read_numpy,
     "npz": _read_numpy,
@@ -93,4 +111,5 @@ FRAMES: dict[str, Callable[[Path, Form, str], "pd.DataFrame"]] = {
     "orc": _read_arrow,
     "xlsx": _read_sheet,
     "xls": _read_sheet,
+    "svmlight": _read_svmlight,
 }

@@ -17,7 +17,7 @@ def find_obstacles(
     values: Mapping[str, Values],
     missed: Mapping[str, np.ndarray],
     chosen: Sequence[str],
-    aim: str,
+    needed: Sequence[str],
     missing: str | None,
     keep: np.ndarray,
 ) -> Iterator[str]:
@@ -43,7 +43,7 @@ def find_obstacles(
             yield f"column {name!r}, row {row}: the value is infinite; expected finite numbers"
     if drop:
         yield f"too many different words in {', '.join(distinct[:10])}: leave them out with --drop {to_option(drop)}"
-    lacking = {name: int(missed[name].sum()) for name in (*chosen, aim) if missed[name].any() and name not in drop}
+    lacking = {name: int(missed[name].sum()) for name in (*chosen, *needed) if missed[name].any() and name not in drop}
     if missing is None and lacking:
         counts = [f"{name!r} ({count})" for name, count in lacking.items()]
         first = next(iter(lacking))

@@ -54,7 +54,29 @@ def find_names(asked: Sequence[str | int] | str | int | None, names: Sequence[st
 def describe_missing(role: str, name: str, names: Sequence[str]) -> str:
     """Return the obstacle that a column is not there, with the one that was meant if there is one like it."""
     if role == "target" and name == "y":
-        return f"has no target column {name!r}; its columns are {quoted(names)}: name the one to predict (--target)"
-    close = [other for other in names if other.lower() == name.lower()] or difflib.get_close_matches(name, names, 1)
-    meant = f" (is {close[0]!r} meant?)" if close else ""
-    return f"has no {role} column {name!r}{meant}; its columns are {quoted(names)}"
+        return (
+            f"has no target column 'y'; its columns are {quoted(names)}: name the one to predict (--target -1 is the "
+            f"last, {names[-1][:50]!r})"
+        )
+    return f"has no {role} column {name!r}{_suggestion([name], names)}; its columns are {quoted(names)}"
+
+
+def describe_lacking(absent: Sequence[str], names: Sequence[str]) -> str:
+    """Return the obstacle that a table has not the columns that a model was trained on."""
+    said = f"lacks the column {quoted(absent)}{_suggestion(absent, names)}; its columns are {quoted(names)}"
+    if list(names) == [str(k) for k in range(len(names))]:
+        said += ", as there are no names: those that the training left out have to stand in their places, even if empty"
+    return said
+
+
+def _suggestion(absent: Sequence[str], names: Sequence[str]) -> str:
+    """Return the columns that may be meant by others, as an option takes them."""
+    meant: list[str] = []
+    for name in absent:
+        close = [other for other in names if other.lower() == name.lower()]
+        close += [other for other in names if "," in other and name in split_names(other)]  # cut at its comma
+        meant += (close or difflib.get_close_matches(name, names, 1))[:1]
+    if not meant:
+        return ""
+    shown = to_option(meant) if any("," in name for name in meant) else quoted(meant)
+    return f" ({'are' if len(meant) > 1 else 'is'} {shown} meant?)"

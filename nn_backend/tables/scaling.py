@@ -89,7 +89,7 @@ def standardization(
     weights: np.ndarray | None = None,
     *,
     starts: Sequence[int] | np.ndarray = (0,),
-    what: str = "feature",
+    what: str | Sequence[str] = "feature",
 ) -> Standardization:
     """Return mean and deviation of each feature over the examples of X (n0, m).
 
@@ -101,8 +101,8 @@ def standardization(
         How often each example counts, above 0.
     starts : sequence of int
         Where groups of examples begin, each of which has a column of means and deviations; by default all are one.
-    what : str
-        What errors call a row of X.
+    what : str, or sequence of str
+        What errors call a row of X, before its number; or each of them.
 
     Raises
     ------
@@ -119,6 +119,7 @@ def standardization(
     >>> scale.apply(np.array([[1.0, 3.0, 5.0]]))
     array([[-1.,  1.,  3.]])
     """
+    names = [f"{what} {k + 1}" for k in range(len(X))] if isinstance(what, str) else what
     edges, one = [*starts, X.shape[1]], max(1, X.shape[1] // len(starts))
     rows, groups = max(1, PIECE // one), max(1, PIECE // (len(X) * one))
     scale = Standardization(*(np.empty((len(X), len(starts))) for _ in range(2)))
@@ -126,7 +127,7 @@ def standardization(
         first, *ends = edges[g : g + groups + 1]
         columns, own = slice(first, ends[-1]), [0, *(end - first for end in ends[:-1])]
         counts = None if weights is None else np.asarray(weights)[columns]
-        found = _of_piece(X[k : k + rows, columns], counts, own, [f"{what} {n + 1}" for n in range(k, k + rows)])
+        found = _of_piece(X[k : k + rows, columns], counts, own, names[k : k + rows])
         for array, values in zip(scale, found, strict=True):
             array[k : k + rows, g : g + groups] = values
     return scale

@@ -243,14 +243,14 @@ def _open(source: str | Path, form: Form, where: str, once: bool) -> Source:
         raise DataFileError(f"{where} is a web page; expected a table: download the file itself, such as its raw form")
     if re.match(r'\{\s*"|\[\s*\{', begin):
         return DuckSource("read_json_auto", file.whole(), where, "JSON with an object for each row")
-    if re.match(r"(%.*\n|\s)*@relation", begin, re.IGNORECASE):
+    if re.match(r"(%.*\n|\s)*@relation", text, re.IGNORECASE) and form.skip_rows is None:
+        above = next((k for k, line in enumerate(text.splitlines(), 1) if line.strip().lower() == "@data"), "N")
         raise DataFileError(
-            f"{where} is an ARFF file; save it as CSV: names in the first row, then the rows below @data"
+            f"{where} is an ARFF file; --skip-rows {above} --no-header reads the rows below @data, columns by position"
         )
-    if re.match(r"[-+.\de]+( +\d+:[-+.\de]+)+ *\n", begin):
-        raise DataFileError(
-            f"{where} is an svmlight file; load_svmlight_file of sklearn.datasets reads it: pass X.toarray().T to fit"
-        )
+    if re.match(r"\s*[-+.\de]+( +\d+:[-+.\de]+)+[ \r]*(#.*)?\n", text, re.IGNORECASE):
+        notes = ["an svmlight file: its targets are column y, its features go by their numbers"]
+        return FrameSource(FRAMES["svmlight"](file.whole(), form, where), where, notes)
     if not file.is_whole:
         text = text[: max(text.rfind("\n"), text.rfind("\r")) + 1] or text
     return TextSource(file, examine(text, encoding, form, where), where)

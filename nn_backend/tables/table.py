@@ -4,18 +4,18 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nn_backend.errors import ArgumentError, DataError
+from nn_backend.errors import ArgumentError, DataError, NNBackendError
 from nn_backend.tables.encoding import Encoding
 from nn_backend.tables.learning import describe_columns, find_obstacles, learn_column
 from nn_backend.tables.names import column_names, describe_missing, find_name, find_names, quoted, to_option
 from nn_backend.tables.sources import Source, open_source
 from nn_backend.tables.targets import TASKS, encode_target, learn_target
 from nn_backend.tables.text import NAMELESS, Form
-from nn_backend.tables.values import count_rows, find_missing, read_values
+from nn_backend.tables.values import Values, Words, count_rows, find_missing, read_values
 
 if TYPE_CHECKING:  # pandas takes longer to import than a small training
     import pandas as pd
@@ -42,6 +42,8 @@ class Table(NamedTuple):
         What a network needs to predict y: ``"sigmoid"``, ``"softmax"`` or ``"identity"``.
     encoding : Encoding, optional
         How columns became the rows of X; None where these are the columns.
+    groups : Series (m,), optional
+        The group of each example, where that was asked for.
     notes : tuple of str
         What was assumed.
     """
@@ -53,7 +55,22 @@ class Table(NamedTuple):
     labels: tuple[str, ...] | None = None
     output: str = "sigmoid"
     encoding: Encoding | None = None
+    groups: "pd.Series[Any] | None" = None
     notes: tuple[str, ...] = ()
+
+
+class _Roles(NamedTuple):
+    """Which columns are taken, and as what."""
+
+    target: str
+    features: list[str]
+    by: str | None
+    are_all: bool  # the features, which were not named
+
+    @property
+    def needed(self) -> list[str]:
+        """Those that have a value in every row that is used."""
+        return [self.target] if self.by is None else [self.target, self.by]
 
 
 def load_table(
@@ -62,8 +79,10 @@ def load_table(
     *,
     features: Sequence[str | int] | str | int | None = None,
     drop: Sequence[str | int] | str | int | None = None,
+    by: str | int | None = None,
     task: str | None = None,
     missing: str | None = None,
+    fill: bool = True,
     form: Form = Form(),  # noqa: B008
 ) -> Table:
     """Read a file or a data frame with one example per row.
@@ -80,12 +99,17 @@ def load_table(
         The columns to predict it from, in this order; by default every column but the target.
     drop : sequence of str or int, or one of them, optional
         Columns to leave out.
+    by : str or int, optional
+        A column that tells groups of examples apart, as `fit_many` takes them; no feature unless ``features`` names it.
     task : str, optional
         ``"classification"`` or ``"regression"``; by default a numeric target with fractions or more than 15 values is a
         number to predict, and the values of any other are classes.
     missing : str, optional
         ``"drop"`` leaves out the rows that lack a value. ``"mean"`` puts the mean in the place of a missing number, and
-        a further input says where one was missing; rows without a target are left out. By default both are refused.
+        a further input says where one was missing; rows without a target or group are left out. By default both are
+        refused.
+    fill : bool
+        Whether the means, those of all rows, are put in now; else `fill_missing` puts in those of some rows.
     form : Form
         What is known of a text's form; else it is found out.
 
@@ -107,44 +131,39 @@ def load_table(
     MissingPackageError
         If the file needs a package that is not installed.
     """
-    return fill_missing(read_table(source, target, features=features, drop=drop, task=task, missing=missing, form=form))
-
-
-def read_table(
-    source: "str | Path | pd.DataFrame",
-    target: str | int = "y",
-    *,
-    features: Sequence[str | int] | str | int | None = None,
-    drop: Sequence[str | int] | str | int | None = None,
-    task: str | None = None,
-    missing: str | None = None,
-    form: Form = Form(),  # noqa: B008
-) -> Table:
-    """Return a table whose missing numbers are still NaN, if their means were asked for; see `load_table`."""
     for name, value, accepted in (("task", task, TASKS), ("missing", missing, MISSING)):
         if value is not None and value not in accepted:
             raise ArgumentError(f"{name} is {value!r}; accepted: {', '.join(accepted)}")
     opened = open_source(source, form)
     notes: list[str] = []
-    aim, chosen = _choose(opened, target, features, drop, notes)
-    values = opened.read([*chosen, aim])
-    notes[:0] = opened.notes
+    try:
+        roles = _choose(opened, target, features, drop, by, notes)
+        table = _read(opened, roles, task, missing, notes)
+    except NNBackendError as error:
+        for note in (*opened.notes, *notes):  # what was assumed may be what is wrong
+            error.add_note(note)
+        raise
+    return fill_missing(table) if fill else table
+
+
+def _read(opened: Source, roles: _Roles, task: str | None, missing: str | None, notes: list[str]) -> Table:
+    """Return the table that a source holds, with NaN for missing numbers whose means were asked for."""
+    aim, chosen, by, are_all = roles
+    values = opened.read([*dict.fromkeys([*chosen, *roles.needed])])
     missed = {name: find_missing(column) for name, column in values.items()}
     if len(missed[aim]) == 0:
         raise DataError(f"{opened.where} has no rows below its header; expected one example per row")
-    if features is None and (empty := [name for name in chosen if missed[name].all()]):
+    if are_all and (empty := [name for name in chosen if missed[name].all()]):
         notes.append(f"empty columns are left out: {quoted(empty)}")
         chosen = [name for name in chosen if name not in empty]
         if not chosen:
             raise DataError(f"{opened.where} has no feature column that is not empty")
-    keep = ~missed[aim]
-    if missing == "drop":
-        for name in chosen:
-            keep &= ~missed[name]
-    obstacles = list(find_obstacles(values, missed, chosen, aim, missing, keep))
+    keep = ~np.any([missed[name] for name in (*roles.needed, *(chosen if missing == "drop" else ()))], axis=0)
+    obstacles = list(find_obstacles(values, missed, chosen, roles.needed, missing, keep))
     if missing is not None and not keep.all():
         notes.append(f"{int((~keep).sum())} of {len(keep)} rows lack a value and are left out")
         values.keep(keep)
+        missed = {name: rows[keep] for name, rows in missed.items()}
     unlabelled = missing is None and missed[aim].any()  # which is among the obstacles
     try:
         y, labels, output = learn_target(values[aim], aim, opened.where, task)
@@ -160,13 +179,14 @@ def read_table(
     columns = tuple(learn_column(name, values[name], missing == "mean" and bool(missed[name].any())) for name in chosen)
     encoding = Encoding(columns)
     notes += describe_columns(columns, values, missed, missing)
+    groups = None if by is None else _as_series(values[by], by)
     X, first = np.empty((len(encoding.inputs), np.count_nonzero(keep))), 0
     for chunk in values.drain():
         rows = count_rows(chunk)
         encoding.encode(chunk, opened.where, first_row=first + 1, out=X[:, first : first + rows])
         first += rows
     plain = None if encoding.is_plain else encoding
-    return Table(X, y, encoding.inputs, aim, labels, output, plain, tuple(notes))
+    return Table(X, y, encoding.inputs, aim, labels, output, plain, groups, (*opened.notes, *notes))
 
 
 def fill_missing(table: Table, rows: np.ndarray | slice = slice(None)) -> Table:
@@ -187,28 +207,6 @@ def fill_missing(table: Table, rows: np.ndarray | slice = slice(None)) -> Table:
     return table._replace(encoding=Encoding(tuple(columns)))
 
 
-def read_features(frame: "pd.DataFrame", features: Sequence[str], where: str, *, first_row: int = 1) -> np.ndarray:
-    """Return columns of numbers of a frame as X (n0, m), float64.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        One example per row; holds each of the features once.
-    features : sequence of str
-        Names of the columns to take, in this order.
-    where : str
-        What errors call the frame.
-    first_row : int
-        The number of its first row in the table it is a part of, counted from 1.
-
-    Raises
-    ------
-    DataError
-        If a value is not a finite number.
-    """
-    return Encoding.of_numbers(features).read(frame, where, first_row=first_row)
-
-
 def read_targets(
     frame: "pd.DataFrame",
     target: str,
@@ -222,12 +220,16 @@ def read_targets(
 
     Parameters
     ----------
-    frame, where, first_row
-        As in `read_features`.
+    frame : DataFrame
+        One example per row.
     target : str
         The column's name.
     labels : sequence of str, or None
         As in `Table`.
+    where : str
+        What errors call the frame.
+    first_row : int
+        The number of its first row in the table it is a part of, counted from 1.
     output : str
         As in `Table`.
 
@@ -245,18 +247,22 @@ def _choose(
     target: str | int,
     features: Sequence[str | int] | str | int | None,
     drop: Sequence[str | int] | str | int | None,
+    by: str | int | None,
     notes: list[str],
-) -> tuple[str, list[str]]:
-    """Return the target and the feature columns to take, each of which stands in the header once."""
+) -> _Roles:
+    """Return which columns to take, each of which stands in the header once."""
     names, where = opened.names, opened.where
     aim = find_name(target, names)
     if aim != str(target):
         notes.append(f"column {target} is {aim!r}")
     dropped = find_names(drop, names, "columns to drop") or []
+    groups = None if by is None else find_name(by, names)
+    if groups == aim:
+        raise ArgumentError(f"column {aim!r} is the target and cannot tell groups apart; expected another column")
     chosen = find_names(features, names, "features")
     if chosen is None:
-        left_out = [*dropped, aim]
-        if names[:1] and names[0] == f"{NAMELESS}0" and len(names) > 2 and names[0] != aim:
+        left_out = [*dropped, aim, groups]
+        if names[:1] and names[0] == f"{NAMELESS}0" and len(names) > 2 and names[0] not in left_out:
             notes.append("the first column has no name and is left out as an index of the rows")
             left_out.append(names[0])
         chosen = [name for name in names if name not in left_out]
@@ -264,7 +270,9 @@ def _choose(
         chosen = [name for name in chosen if name not in dropped]
     if aim in chosen:
         raise ArgumentError(f"column {aim!r} is the target and cannot be a feature; leave it out of the features")
+    taken = _Roles(aim, chosen, groups, features is None)
     roles = [("target", aim), *(("feature", name) for name in chosen), *(("dropped", name) for name in dropped)]
+    roles += [("groups", groups)] if groups is not None else []
     counts = Counter(names)
     absent = [(role, name) for role, name in roles if name not in counts]
     if absent:
@@ -273,8 +281,17 @@ def _choose(
         raise DataError(f"{where} {said}" + (f"; neither has it {quoted(more)}" if more else ""))
     if not chosen:
         raise DataError(f"{where} has no feature column; expected at least one beside the target {aim!r}")
-    twice = dict.fromkeys(name for name in [aim, *chosen] if counts[name] > 1)
+    twice = dict.fromkeys(name for name in [*taken.needed, *chosen] if counts[name] > 1)
     if twice:
         said = ", ".join(f"{counts[name]} columns named {name!r}" for name in twice)
         raise DataError(f"{where} has {said}; rename all but one, or leave them out: --drop {to_option([*twice])}")
-    return aim, chosen
+    return taken
+
+
+def _as_series(values: Values, name: str) -> "pd.Series[Any]":
+    """Return a column without missing values as pandas has it."""
+    import pandas as pd
+
+    if isinstance(values, Words):
+        return pd.Series(np.array(values.words, dtype=object)[values.codes], name=name)
+    return pd.Series(values.astype(np.int64) if (values == np.rint(values)).all() else values, name=name)

@@ -96,6 +96,8 @@ def examine(text: str, encoding: str, form: Form, where: str) -> Text:
         while skip < len(lines) and (lines[skip].startswith("#") or not lines[skip].strip()):
             comment = "#" if lines[skip].startswith("#") else comment
             skip += 1
+    if comment:
+        notes.append("lines that begin with # are left out (--skip-rows)")
     lines = lines[skip:]
     skip = 0 if comment else skip  # DuckDB counts no lines of comments
     if not lines:
