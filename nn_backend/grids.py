@@ -116,7 +116,7 @@ class ScaledRows:
 
         numbers, *trained = gather(self._parts.trained)
         for values, scale, what in zip(trained, self._scales, ("feature", "y"), strict=True):
-            if scale is not None and np.isnan(scale.deviation[own]).any():  # threads may be here; it is written last
+            if scale is not None and np.isnan(scale.mean[own]).any():
                 found = standardization(values, starts=np.searchsorted(numbers, np.arange(len(own))), what=what)
                 for array, columns in zip(scale, found, strict=True):
                     array[own] = columns.T[:, :, None]
@@ -125,7 +125,7 @@ class ScaledRows:
     def scales(self) -> Scales:
         """Return how the rows of each part are scaled, asked for or not."""
         for scale in filter(None, self._scales):
-            for part in np.flatnonzero(np.isnan(scale.deviation).any(axis=(1, 2))).tolist():
+            for part in np.flatnonzero(np.isnan(scale.mean).any(axis=(1, 2))).tolist():
                 self.of([part])
         return self._scales
 

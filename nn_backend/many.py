@@ -234,8 +234,8 @@ class _Training:
         params = init_params(len(self._data.X), n1, len(self._data.y), **drawn, dtype=self._given[1])
         return Params(*(array[at].reshape(*networks.shape, *array.shape[1:]) for array in params))
 
-    def _tasks(self, least: int) -> Iterator[Callable[[], Task]]:
-        """Yield what makes tasks, so many or more if they are not too small, of one size, rule and iterations each."""
+    def _tasks(self, least: int) -> Iterator[Task]:
+        """Yield tasks, so many or more if they are not too small, of one size, rule and iterations each."""
         sizes, rules, iterations = (self._settings[name] for name in ("n_hidden", "optimizer", "iterations"))
         kinds: dict[tuple[Any, ...], list[int]] = {}
         for setting, kind in enumerate(zip(sizes.tolist(), map(id, rules), iterations.tolist(), strict=True)):
@@ -243,17 +243,18 @@ class _Training:
         parts, taught = self._parts, self._taught()
         shared = None if parts.have_rows else self._rows.of([0])
 
-        def of_kind(settings: list[int]) -> Iterator[Callable[[], Task]]:
+        def of_kind(settings: list[int]) -> Iterator[Task]:
             first = np.array(settings)[:, None] * self._each
             at_most = min(AT_ONCE, max(-(-len(self) // least), math.ceil(WORK / self._work[settings[0]])))
             if shared is not None:
                 networks = (first + np.arange(self._each)).ravel()
                 for some in np.array_split(networks, -(-networks.size // at_most)):
-                    yield functools.partial(self._task, some, shared)
+                    yield self._task(some, *shared)
                 return
             for own in parts.chunks(taught, at_most, sum(map(len, self._data[:2]))):
+                rows = self._rows.of(own)
                 for some in np.array_split(first, -(-first.size * len(own) // at_most)):
-                    yield functools.partial(self._task, some + np.array(own), own)
+                    yield self._task(some + np.array(own), *rows)
 
         # The largest first, so that at the end no thread is left alone with one.
         return tasks.interleave(of_kind(kinds[kind]) for kind in sorted(kinds, key=lambda kind: -kind[0]))
@@ -266,8 +267,8 @@ class _Training:
         self._reached["status"].reshape(-1, self._each)[:, ~differ] = "one_class"
         return np.flatnonzero(differ).tolist()
 
-    def _task(self, networks: np.ndarray, rows: list[int] | tuple[dict[str, Any], dict[str, Any]]) -> Task:
-        """Return the task of training networks: on these rows, or on those of parts."""
+    def _task(self, networks: np.ndarray, rows: dict[str, Any], held: dict[str, Any]) -> Task:
+        """Return the task of training networks."""
         setting = {name: values[networks.flat[0] // self._each] for name, values in self._settings.items()}
         settings = {
             "output": self._data.output,
@@ -278,8 +279,7 @@ class _Training:
         }
         if self._parts.name == RESAMPLE:
             settings["weights"] = self._counts.reshape(-1, self._counts.shape[-1])[networks]
-        trained, held = self._rows.of(rows) if isinstance(rows, list) else rows
-        return Task(networks, self._start(networks), trained, held, self._parts.watches, settings)
+        return Task(networks, self._start(networks), rows, held, self._parts.watches, settings)
 
     @functools.cached_property
     def _counts(self) -> np.ndarray:

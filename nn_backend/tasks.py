@@ -100,7 +100,7 @@ def count_workers(backend: str | Backend | None, engine: str, threads: int | Non
 
 
 def share_out(
-    tasks: Iterable[Callable[[], Task]],
+    tasks: Iterable[Task],
     keep: Callable[[Reached], object],
     threads: int,
     progress: Callable[[float], object] | None,
@@ -109,8 +109,8 @@ def share_out(
 
     Parameters
     ----------
-    tasks : iterable of callable
-        Each returns what to do.
+    tasks : iterable of Task
+        What to do.
     keep : callable
         Called with what each task has reached, by the thread that did it.
     threads : int
@@ -124,8 +124,7 @@ def share_out(
         After Ctrl-C, when what was reached until then is kept.
     """
 
-    def do(prepare: Callable[[], Task], tell: Callable[[float], None]) -> None:
-        task = prepare()
+    def do(task: Task, tell: Callable[[float], None]) -> None:
         reached = train(task, tell)
         keep(reached)
         if (reached.columns["status"] == "interrupted").any():
@@ -136,7 +135,7 @@ def share_out(
 
 
 def send_out(
-    tasks: Iterable[Callable[[], Task]],
+    tasks: Iterable[Task],
     keep: Callable[[Reached], object],
     executor: Any,
     progress: Callable[[float], object] | None,
@@ -158,7 +157,7 @@ def send_out(
     while failure is None or waiting:
         try:
             for task in itertools.islice(left, AHEAD - len(waiting) if failure is None else 0):
-                waiting.add(executor.submit(train, task()))
+                waiting.add(executor.submit(train, task))
             if not waiting:
                 break
             ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)

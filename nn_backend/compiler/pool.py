@@ -154,7 +154,7 @@ def share(
     Parameters
     ----------
     jobs : iterable
-        What to do. The threads ask for the next in turn.
+        What to do. One thread at a time makes the next: several that need Python would only hinder each other.
     do : callable
         Takes a job and a function to call now and then with how much of it is done, which raises KeyboardInterrupt
         where the job is to end early, as the caller was interrupted or another thread has failed.
