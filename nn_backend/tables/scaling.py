@@ -162,14 +162,15 @@ def exact_sums(values: np.ndarray, starts: Sequence[int] | np.ndarray = (0,)) ->
 
     Each round takes off the leading bits of all numbers: so few that their sum in any order needs no rounding.
     """
-    parts, room = [], values.shape[1].bit_length() + 1
-    while 0 < (top := np.maximum.reduceat(np.abs(values), starts, axis=1)).max() < np.inf:
+    parts, room, rest = [], values.shape[1].bit_length() + 1, values
+    while 0 < (top := np.maximum.reduceat(np.abs(rest), starts, axis=1)).max() < np.inf:
         with np.errstate(over="ignore", invalid="ignore"):  # sums beyond all numbers are NaN
             above = _of_each(np.ldexp(1.0, np.frexp(top)[1] + room), values, starts)
-            leading = (above + values) - above
+            leading = above + rest
+            leading -= above
         parts.append(np.add.reduceat(leading, starts, axis=1))
-        values = values - leading
-    parts.append(np.add.reduceat(values, starts, axis=1))  # zeros, or what is not finite
+        rest = np.subtract(rest, leading, out=None if rest is values else rest)
+    parts.append(np.add.reduceat(rest, starts, axis=1))  # zeros, or what is not finite
     return np.array([[math.fsum(sums) for sums in row] for row in np.stack(parts, axis=-1).tolist()])
 
 
