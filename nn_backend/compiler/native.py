@@ -172,7 +172,7 @@ class Run:
             for n in range(self.networks):
                 self._share(n, together, arrays, iterations)
         else:  # no thread waits for another
-            edges = self._edges(apart, progress)
+            edges = self._edges(apart, progress) if apart > 1 else [0, self.networks]
             self._go([self._team(first, last, 1) for first, last in itertools.pairwise(edges)], arrays, iterations)
         return arrays[-1], self.outputs
 
