@@ -1,10 +1,8 @@
 """What all commands have in common: one door, help, refusals of one line, and how they end."""
 
-import contextlib
 import importlib
 import os
 import re
-import signal
 import subprocess
 import sys
 import tomllib
