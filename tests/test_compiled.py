@@ -467,20 +467,6 @@ def test_every_way_to_train_is_the_interpreters(
         assert_same_bits(engine.predict(state, "yhat"), asked["yhat"]["yhat"])
 
 
-@pytest.mark.parametrize(
-    "name", ["sigmoid gd", "sigmoid nesterov weights tol", "identity adam alpha tol", "softmax rprop tol"]
-)
-def test_each_of_many_networks_has_its_own_numbers(name: str) -> None:
-    alone = problem(name, 45, "float64")
-    state = State.of({key: np.stack([array, array * 0.9, array]) for key, array in alone.state.arrays().items()})
-    numbers = {key: number * np.array([1.0, 0.99, 0.9]) for key, number in alone.numbers.items()}
-    many = alone._replace(state=state, numbers=numbers)
-    engine = engine_for(many, 2)
-    reached = engine.state(engine.descend(engine.start(state), 5, numbers)[0])
-    for k in range(3):
-        assert_reached(reached, many.reached(5, k)[0], k)
-
-
 # --- endings ---
 
 
@@ -771,15 +757,9 @@ def test_standardised_marks_are_the_pinned_bytes() -> None:
     )
 
 
-STARTS = {
-    "float64": "4f8fa1826ef5a4279808d1fa6ec692c1758f3a7527e456e9526388c1a32edbcf",
-    "float32": "ee4b78ad29b523533d9e8da8540ce8c0dc550273f390674837e148baea4b0c1c",
-}
-
-
 def require_pinned_start(dtype: str) -> None:
-    start = nn.init_params(3, 4, seed=3, factor=0.01, dtype=dtype)
-    if digest(*start) != STARTS[dtype]:
+    X, y, start, _ = verify.cases(dtype)["3-4-1"]
+    if digest(X, y, *start) != verify.PINNED["3-4-1", dtype][0]:
         pytest.fail("the run starts from other weights: see test_initial_parameters_are_the_pinned_bytes")
 
 
@@ -983,24 +963,6 @@ def test_divergence_is_found_at_the_iteration_that_eager_finds(dtype: str, log_e
     assert "standardise the features" in messages[0]
 
 
-@pytest.mark.parametrize("engine", ["eager", "compiled"])
-def test_of_several_networks_those_that_diverge_end_alone(engine: str) -> None:
-    growing = Params(*(np.array([[value]]) for value in (0.0, 0.0, 0.0, -1e308)))  # yhat is 0
-    at_rest = growing._replace(b2=np.array([[1000.0]]))  # yhat is 1, and the gradient 0
-    beyond = growing._replace(b1=np.array([[1000.0]]), w2=np.array([[-1e308]]))  # z2 is -2e308
-    X, y = np.ones((1, 4)), np.ones((1, 4))
-    result = nn.fit(X, y, stacked([at_rest, growing, beyond], 3), iterations=5, engine=engine)
-    assert result.status.tolist() == ["done", "done", "diverged"]  # the last by its cost, to begin with
-    assert result.iterations.tolist() == [5, 5, 0]
-    # The first update makes w2 2e307, so in the second dw1 is a quarter of that, and times the learning rate infinite.
-    many = stacked([at_rest, growing, growing, at_rest], 2, 2)
-    result = nn.fit(X, y, many, learning_rate=4e307, iterations=5, engine=engine)
-    assert result.status.tolist() == [["done", "diverged"], ["diverged", "done"]]
-    assert result.iterations.tolist() == [[5, 1], [1, 5]]
-    assert [array[0, 1].tobytes() for array in result.params] == [array[1, 0].tobytes() for array in result.params]
-    np.testing.assert_allclose(result.params.w2[0, 1], [[2e307]])
-
-
 @pytest.mark.parametrize(
     ("X", "w1", "w2", "learning_rate", "dtype", "what"),
     [
@@ -1017,18 +979,6 @@ def test_divergence_is_reported_as_in_eager(
     params = Params(*(np.array([[value]], dtype) for value in (w1, 0.0, w2, w2 / 2)))
     with pytest.raises(nn.DivergenceError, match=f"{what} take a learning rate smaller"):
         nn.fit([X], [[1, 0, 1]], params, iterations=1000, learning_rate=learning_rate, engine=engine)
-
-
-def test_nan_in_the_data_is_refused_as_in_eager() -> None:
-    X, y, params = draw((3, 4, 1), 50, "float64")
-    X[1, 7] = np.nan
-    with pytest.raises(nn.DataError, match="X holds NaN or infinity"):
-        nn.fit(X, y, params, engine="compiled")
-    reached, done, ended = (engine := engine_of(X, y, params)).descend(
-        engine.start(State(params, {})), 3, {"learning_rate": 0.2}
-    )
-    assert (done.item(), ended.item()) == (0, "diverged")
-    assert flat(engine.state(reached).params).tobytes() == flat(params).tobytes()
 
 
 # --- Ctrl-C ---

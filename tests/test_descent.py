@@ -87,15 +87,6 @@ def test_standardised_run_ends_where_the_article_page_says() -> None:
     assert nn.score(result.params, X[:, 300:], y[:, 300:]).accuracy == 1.0
 
 
-def test_no_iterations_give_the_start_back() -> None:
-    X, y = training_rows(standardized=False)
-    start = nn.init_params(3, 4)
-    result = nn.fit(X, y, start, iterations=0)
-    assert result.history["iteration"].tolist() == [0]
-    for actual, expected in zip(result.params, start, strict=True):
-        np.testing.assert_array_equal(actual, expected)
-
-
 def test_several_outputs_and_prediction(backend: Place) -> None:
     rng = np.random.default_rng(5)
     X = rng.standard_normal((3, 200))
