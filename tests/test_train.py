@@ -185,14 +185,6 @@ def test_json_and_text_tell_the_same(run_here):
 # Other data
 
 
-def test_labels_are_said_on_stderr(folder, run_here):
-    write("a.csv", ["mark,passed", "4,no", "15,yes", "12,yes", "3,no"])
-    done = run_here("--data", "a.csv", "--target", "passed", "--iterations", "5")
-    assert (done.code, done.err) == (0, "target 'passed': 'no' is 0, 'yes' is 1\n")
-    done = run_here("--data", "a.csv", "--target", "passed", "--iterations", "5", "--json")
-    assert json.loads(done.out)["labels"] == ["no", "yes"]
-
-
 @pytest.mark.parametrize(
     ("data", "rows", "train_rows"),
     [*(("a.csv", *rows) for rows in [(8, 6), (10, 7), (3, 2), (1, 1)]), ("simulated:1000", 1000, 750)],
@@ -433,7 +425,7 @@ def test_saved_network_has_the_accuracy_that_was_told(folder, run_here, options)
     assert done.rows[-1][1:] == tuple(round(value, 3) for value in model.score(X[:, :300], y[:, :300])[:2])
 
 
-def test_saved_network_knows_features_and_words(folder, run_here):
+def test_features_and_words_are_said_and_kept(folder, run_here):
     write("a.csv", ["mark,age,passed", "4,20,no", "15,21,yes", "12,22,yes", "3,23,no"])
     arguments = ["--data", "a.csv", "--target", "passed", "--features", "age,mark", "--iterations", "5"]
     done = run_here(*arguments, "--save", "model", "--onnx", "model.onnx")
@@ -442,6 +434,7 @@ def test_saved_network_knows_features_and_words(folder, run_here):
     assert (model.features, model.target, model.labels) == (("age", "mark"), "passed", ("no", "yes"))
     assert (model.training["data"], model.training["train_rows"]) == ("a.csv", 3)
     assert model.params.w1.shape == (4, 2)
+    assert json.loads(run_here(*arguments, "--json").out)["labels"] == ["no", "yes"]
 
 
 def test_network_for_other_runtimes_is_the_saved_one(folder, run_here):
