@@ -68,6 +68,12 @@ def test_training_on_the_cpu_loads_no_gpu_library():
     assert not loaded & {"cupy", "torch", "jax"}
 
 
+def test_pictures_load_their_libraries_when_they_are_drawn():
+    loaded = modules_after("import nn_backend.plots")
+    assert "nn_backend.plots" in loaded
+    assert not loaded & {"matplotlib", "sklearn", "pandas"}
+
+
 # Public names
 
 
