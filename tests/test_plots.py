@@ -85,11 +85,13 @@ def test_what_cannot_be_drawn_is_refused(folder, monkeypatch, function):
         function(Path("no/such/a.png"))
     with pytest.raises(nn.ArgumentError, match=r"^the plot's file is 'a\.png '; expected a name ending in \.png, "):
         function(Path("a.png "))
-    for package in ("matplotlib", "sklearn"):
-        for name in [name for name in sys.modules if name.split(".")[0] == package]:
-            monkeypatch.setitem(sys.modules, name, None)
-        with pytest.raises(nn.MissingPackageError, match=r'^a plot needs .*: run "pip install nn-backend\[plot\]"$'):
-            function(Path("a.png"))
+    for package, named in (("matplotlib", "matplotlib"), ("sklearn", "(sklearn|scikit-learn)")):
+        with monkeypatch.context() as without:
+            for name in [name for name in {package, *sys.modules} if name.split(".")[0] == package]:
+                without.setitem(sys.modules, name, None)
+            said = rf'^a plot needs {named}.*: run "pip install nn-backend\[plot\]"$'
+            with pytest.raises(nn.MissingPackageError, match=said):
+                function(Path("a.png"))
     assert list(folder.iterdir()) == []
 
 
