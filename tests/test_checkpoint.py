@@ -195,31 +195,27 @@ def test_is_written_at_the_start_and_as_often_as_wanted_and_at_the_end(
     assert iteration_in(PATH) == 4
 
 
+FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+
+
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
         ("missing/run", "missing/run cannot be written: No such file or directory"),
         ("here", "here is a folder; expected a file's name"),
-        pytest.param(
-            "/dev/full",
-            "/dev/full cannot be written: No space left on device",
-            marks=pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux"),
-        ),
+        pytest.param("/dev/full", "/dev/full cannot be written: No space left on device", marks=FULL),
+        (PATH, r"safetensors is not installed.*nn-backend\[export\]"),
     ],
 )
-def test_a_place_that_cannot_be_written_is_found_before_the_training(folder: Path, path: str, reason: str) -> None:
+def test_what_cannot_be_written_is_found_before_the_training(
+    folder: Path, path: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "here").mkdir()
+    if path == PATH:
+        monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
     progress: list[int] = []
-    with pytest.raises(nn.DataFileError, match=reason):
+    with pytest.raises((nn.DataFileError, nn.MissingPackageError), match=reason):
         nn.fit(X, Y, STARTS[0], iterations=10, checkpoint=path, progress=progress.append)
-    assert progress == []
-
-
-def test_a_missing_package_is_found_before_the_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    progress: list[int] = []
-    with pytest.raises(nn.MissingPackageError, match=r"safetensors is not installed.*nn-backend\[export\]"):
-        nn.fit(X, Y, STARTS[0], iterations=10, checkpoint=PATH, progress=progress.append)
     assert progress == []
 
 

@@ -22,7 +22,7 @@ def fit(**given: Any) -> nn.FitResult:
 
 
 def init(**given: Any) -> nn.Params:
-    return nn.init_params(3, 4, **given)
+    return nn.init_params(**{"n_inputs": 3, "n_hidden": 4, **given})
 
 
 @pytest.mark.parametrize("value", [3, 3.0, np.int8(3), np.float32(3), np.array(3), Fraction(3)])
@@ -48,16 +48,28 @@ WRONG = (2.5, "3", np.inf, np.nan, True, np.True_, [1, 2], 1j, b"1", 10**30)
 @pytest.mark.parametrize(
     ("call", "name", "values", "expected"),
     [
-        (fit, "iterations", (*WRONG, None), "a whole number, at least 0"),
-        (fit, "patience", (*WRONG, None), "a whole number, at least 1"),
-        (fit, "threads", WRONG, "a whole number from 1 to 1024"),
-        (fit, "learning_rate", ("0.2", True, np.nan, 1j, object(), {}), "a finite number above 0"),
-        (fit, "alpha", ("0.2", True, np.inf, None, [True]), "a finite number, at least 0"),
-        (fit, "every", ("0.2", True, np.inf, None), "a finite number, at least 0"),
-        (init, "seed", ("3", 2.5, True, None, [1, 2.5], ["1"], [2, True]), "a whole number from 0 to 4294967295"),
+        (fit, "iterations", (*WRONG, None, -1), "a whole number, at least 0"),
+        (fit, "log_every", (0,), "a whole number, at least 1"),
+        (fit, "patience", (*WRONG, None, 0), "a whole number, at least 1"),
+        (fit, "check_every", (0,), "a whole number, at least 1"),
+        (fit, "threads", (*WRONG, 0), "a whole number from 1 to 1024"),
+        (fit, "learning_rate", ("0.2", True, np.nan, 1j, object(), {}, 0, -1), "a finite number above 0"),
+        (fit, "alpha", ("0.2", True, np.inf, None, [True], -1), "a finite number, at least 0"),
+        (fit, "tol", (np.nan,), "a finite number, at least 0"),
+        (fit, "every", ("0.2", True, np.inf, np.nan, None, -1), "a finite number, at least 0"),
+        (init, "n_inputs", (0,), "a whole number from 1 to 2147483647"),
+        (init, "n_hidden", (-2, 2**31), "a whole number from 1 to 2147483647"),
+        (init, "n_outputs", (0,), "a whole number from 1 to 2147483647"),
+        (init, "seed", ("3", 2.5, True, None, [1, 2.5], ["1"], [2, True], -1), "a whole number from 0 to 4294967295"),
         (init, "factor", ("0.2", True, np.inf, None, [1, None]), "a finite number"),
-        (nn.adam, "beta1", ("0.2", True, 1, None), "a finite number, at least 0 and below 1"),
+        (nn.nesterov, "momentum", (1, "high", [0.5, -0.1]), "a finite number, at least 0 and below 1"),
+        (nn.adam, "beta1", ("0.2", True, 1, None, -0.1), "a finite number, at least 0 and below 1"),
+        (nn.adam, "beta2", (np.nan,), "a finite number, at least 0 and below 1"),
+        (nn.adam, "epsilon", (0,), "a finite number above 0"),
+        (nn.rprop, "increase", (0.9, np.inf), "a finite number, at least 1"),
         (nn.rprop, "decrease", (True, 0), "a finite number above 0 and at most 1"),
+        (nn.rprop, "min_step", (None,), "a finite number above 0"),
+        (nn.rprop, "max_step", (0,), "a finite number above 0"),
     ],
 )
 def test_what_is_no_such_number_is_refused_in_one_line(call: Callable[..., Any], name, values, expected):

@@ -15,12 +15,11 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import array_api_compat.numpy
 import numpy as np
 import pytest
-from commands import Run
+from commands import Run, run_command
 from places import STRICT, require_gpu
 
 import nn_backend as nn
@@ -134,17 +133,6 @@ def measured() -> Measured:
 
 def test_a_table_without_a_gpu(measured):
     assert (measured.code, measured.err) == (0, "")
-    rows = measured.table
-    assert [list(row) for row in rows] == [["rows", "numpy eager", "numpy compiled", "same bits"]] * 2
-    assert [row["rows"] for row in rows] == ["300", "10,000"]
-    for row in rows:
-        assert row["same bits"] == "yes"
-        assert 1e-8 < seconds_of(row["numpy compiled"]) < 1
-        assert 1e-6 < seconds_of(row["numpy eager"]) < 1
-    assert seconds_of(rows[0]["numpy compiled"]) < seconds_of(rows[1]["numpy compiled"])
-
-
-def test_it_says_what_was_compared_and_why_no_gpu(measured):
     machine, missing = measured.out.splitlines()[:2]
     assert re.fullmatch(
         r"numpy: device cpu, processor \S+, threads \d+, python 3\.\d+\.\S+, numpy 2\.\S+, blas \w.*", machine
@@ -152,13 +140,16 @@ def test_it_says_what_was_compared_and_why_no_gpu(measured):
     assert missing == f"Only engines of the CPU are compared. {diagnosis_without_devices()}"
     assert "\nTime per iteration of gradient descent, 3-4-1 network, float32:\n" in measured.out
     assert "The GPU pays" not in measured.out
+    rows = measured.table
+    assert [list(row) for row in rows] == [["rows", "numpy eager", "numpy compiled", "same bits"]] * 2
+    assert [(row["rows"], row["same bits"]) for row in rows] == [("300", "yes"), ("10,000", "yes")]
+    assert all(1e-6 < seconds_of(row["numpy eager"]) < 1 for row in rows)
+    assert 1e-8 < seconds_of(rows[0]["numpy compiled"]) < seconds_of(rows[1]["numpy compiled"]) < 1
 
 
 def test_it_says_whose_kernels_the_blas_library_runs():
-    command = [sys.executable, "-m", "nn_backend", "compare", "--rows", "1", "--json"]
-    environment = {**os.environ, "OPENBLAS_CORETYPE": "Nehalem"}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=environment)
-    blas = json.loads(done.stdout)["machines"]["numpy"]["blas"]
+    done = run_command("compare", "--rows", "1", "--json", OPENBLAS_CORETYPE="Nehalem")
+    blas = json.loads(done.out)["machines"]["numpy"]["blas"]
     if platform.machine() != "x86_64" or "openblas" not in blas:
         pytest.skip(f"only OpenBLAS on x86-64 has kernels for that processor; here: {blas}")
     assert re.fullmatch(r"openblas \d+\.\d+\.\S+ Nehalem", blas)
@@ -176,19 +167,13 @@ def test_a_name_like_cupys_is_not_taken_for_cupy(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_gpu")
-def test_a_row_for_each_size_in_order_and_once(run_here):
-    done = run_here("--rows", "70, 9,1000,9 ,1")
-    assert (done.code, done.err) == (0, "")
-    assert [row["rows"] for row in done.table] == ["1", "9", "70", "1,000"]
-    assert all(seconds_of(row[name]) > 0 for row in done.table for name in ("numpy eager", "numpy compiled"))
-    assert f"\nOnly engines of the CPU are compared. {NO_GPU}\n" in done.out
-
-
-@pytest.mark.usefixtures("no_gpu")
-def test_sizes_are_powers_of_ten_unless_given(run_here, monkeypatch):
+@pytest.mark.parametrize(
+    ("given", "rows"), [(("--rows", "70, 9,1000,9 ,1"), [1, 9, 70, 1000]), ((), [10**k for k in range(2, 8)])]
+)
+def test_a_row_for_each_size_in_order_and_once_powers_of_ten_unless_given(run_here, monkeypatch, given, rows):
     monkeypatch.setattr(compare, "compare", lambda rows, start, contenders, threads: Comparison(rows, {}, None, None))
-    document = json.loads(run_here("--json").out)
-    assert [measured["rows"] for measured in document["comparisons"]] == [10**k for k in range(2, 8)]
+    document = json.loads(run_here(*given, "--json").out)
+    assert [measured["rows"] for measured in document["comparisons"]] == rows
 
 
 @pytest.mark.usefixtures("no_gpu")
@@ -216,10 +201,7 @@ def test_json_is_one_complete_document(run_here, dtype):
 def test_the_picture_holds_every_engine(run_here, folder, text):
     done = run_here("--rows", "5,20", "--plot", "times.svg", *text)
     assert (done.code, done.err) == (0, "")
-    if text:
-        json.loads(done.out)
-    else:
-        assert len(done.table) == 2
+    assert len(json.loads(done.out)["comparisons"] if text else done.table) == 2
     picture = Path("times.svg").read_text(encoding="utf-8")
     assert ElementTree.fromstring(picture).tag.endswith("svg")
     found = [html.unescape(text) for text in re.findall(r"<!-- (.*?) -->", picture)]
@@ -227,17 +209,7 @@ def test_the_picture_holds_every_engine(run_here, folder, text):
         assert found.count(name) == 1
 
 
-@pytest.mark.usefixtures("no_gpu")
-def test_points_of_the_picture_are_the_figures(run_here, monkeypatch, folder):
-    drawn = []
-    monkeypatch.setattr(compare, "plot_times", lambda path, times, title: drawn.append({**times}))
-    document = json.loads(run_here("--rows", "5,20", "--plot", "times.png", "--json").out)
-    comparisons = document["comparisons"]
-    for name in ("numpy eager", "numpy compiled"):
-        assert drawn[0][name] == [(measured["rows"], measured["seconds"][name]) for measured in comparisons]
-
-
-def test_points_that_were_not_measured_are_left_out(run_here, monkeypatch, folder):
+def test_points_of_the_picture_are_the_figures_that_were_measured(run_here, monkeypatch, folder):
     drawn = []
     play(monkeypatch, STRICT)
     monkeypatch.setattr(compare, "compare", lambda rows, start, contenders, threads: SCRIPT[rows])
@@ -256,48 +228,32 @@ def test_points_that_were_not_measured_are_left_out(run_here, monkeypatch, folde
 
 
 def test_auto_without_a_gpu_is_no_gpu(run_here, monkeypatch):
-    """Whether it is refused or told: the CPU is not called a GPU."""
     monkeypatch.setattr(compare, "get_backend", lambda name: CPU)
     done = run_here("--rows", "5", "--device", "auto")
-    assert "The GPU pays" not in done.out
-    assert "transfer" not in done.out
-    assert (done.code, done.out) == (2, "") or list(done.table[0]) == [
-        "rows",
-        "numpy eager",
-        "numpy compiled",
-        "same bits",
-    ]
+    assert done == (2, "", "error: --device is auto, which is the CPU here; expected a GPU, such as gpu or cupy:1\n")
 
 
 @pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize(("at", "measured"), [(5, []), (20, [5])])
 @pytest.mark.parametrize("text", [("--json",), ()], ids=["json", "table"])
-def test_ctrl_c_ends_it_with_the_sizes_so_far(run_here, monkeypatch, folder, text):
+def test_ctrl_c_ends_it_with_the_sizes_so_far(run_here, monkeypatch, folder, text, at, measured):
     real = compare.compare
 
-    def stop_at_20(rows: int, *rest) -> Comparison:
-        if rows == 20:
+    def stop(rows: int, *rest) -> Comparison:
+        if rows == at:
             raise KeyboardInterrupt
         return real(rows, *rest)
 
-    monkeypatch.setattr(compare, "compare", stop_at_20)
+    monkeypatch.setattr(compare, "compare", stop)
     done = run_here("--rows", "5,20,30", "--plot", "times.svg", *text)
-    assert (done.code, done.err) == (130, "interrupted after 1 of 3 sizes\n")
-    assert [file.name for file in folder.iterdir()] == ["times.svg"]
+    assert (done.code, done.err) == (130, f"interrupted after {len(measured)} of 3 sizes\n")
+    assert [file.name for file in folder.iterdir()] == ["times.svg"] * len(measured)
     if text:
         document = json.loads(done.out)
         assert document["interrupted"]
-        assert [measured["rows"] for measured in document["comparisons"]] == [5]
+        assert [comparison["rows"] for comparison in document["comparisons"]] == measured
     else:
-        assert [row["rows"] for row in done.table] == ["5"]
-
-
-@pytest.mark.usefixtures("no_gpu")
-def test_ctrl_c_before_the_first_size_draws_nothing(run_here, monkeypatch, folder):
-    monkeypatch.setattr(compare, "compare", Mock(side_effect=KeyboardInterrupt))
-    done = run_here("--rows", "5,20,30", "--plot", "times.svg", "--json")
-    assert (done.code, done.err) == (130, "interrupted after 0 of 3 sizes\n")
-    assert json.loads(done.out)["comparisons"] == []
-    assert list(folder.iterdir()) == []
+        assert [int(row["rows"]) for row in done.table] == measured
 
 
 # Memory that does not suffice
@@ -369,10 +325,6 @@ def test_data_that_does_not_fit_has_a_row_without_times(run_here):
     small, large = done.table
     assert seconds_of(small["numpy eager"]) > 0
     assert large == {"rows": "20", "numpy eager": "out of memory", "numpy compiled": "out of memory", "same bits": ""}
-
-
-@pytest.mark.usefixtures("no_gpu", "few_rows")
-def test_json_of_data_that_does_not_fit(run_here):
     measured = json.loads(run_here("--rows", "5,20", "--json").out)["comparisons"][1]
     nothing = {"numpy eager": None, "numpy compiled": None}
     assert measured == {"rows": 20, "seconds": nothing, "transfer_seconds": None, "same_bits": None}
@@ -438,14 +390,10 @@ def test_bits_of_two_backends_are_compared(bind, differs):
 
 @pytest.mark.parametrize("rows", [1, 3, 20_000])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_bits_of_the_compiled_engine_are_the_same(rows, dtype):
-    found = timings.compare(rows, nn.init_params(3, 4, dtype=dtype), [Contender(CPU, "compiled")], 2)
-    assert found.same_bits is True
-
-
-def test_the_eager_engine_promises_no_bits():
-    found = timings.compare(5, START, [Contender(CPU, "eager"), Contender(STRICT, "eager")])
-    assert found.same_bits is None
+def test_bits_of_the_compiled_engine_are_the_same_and_eager_promises_none(rows, dtype):
+    start = nn.init_params(3, 4, dtype=dtype)
+    assert timings.compare(rows, start, [Contender(CPU, "compiled")], 2).same_bits is True
+    assert timings.compare(rows, start, [Contender(CPU, "eager"), Contender(STRICT, "eager")]).same_bits is None
 
 
 # Measuring
@@ -562,48 +510,21 @@ def comparisons(*times: tuple[float | None, float | None]) -> list[Comparison]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("times", "rows"),
-    [
-        ([(1, 2), (2, 2.5), (3, 2.9), (4, 3)], 3),
-        ([(2, 1), (3, 1)], 1),
-        ([(1, 2), (1, 2)], None),
-        ([(1, 1), (2, 2)], None),
-        ([(2, 1), (2, 2)], None),
-        ([(1, 1), (2, 1)], 2),
-        ([(2, 1), (1, 2), (2, 1)], 3),
-        ([(2, 1), (1, 2)], None),
-        ([(1, 2), (None, 2)], 2),
-        ([(None, 2)], 1),
-        ([(2, 1), (2, None)], None),
-        ([(None, None)], None),
-        ([], None),
-    ],
-    ids=[
-        "from the third on",
-        "always",
-        "never",
-        "ties",
-        "a tie at the end",
-        "a tie before",
-        "not monotone",
-        "only small sizes",
-        "the CPU has no memory",
-        "the CPU never has memory",
-        "the GPU has no memory",
-        "none has memory",
-        "nothing measured",
-    ],
-)
+PAYS = {  # without memory; test_pays_from_is_what_its_words_say has what is measured
+    "the CPU has none": ([(1, 2), (None, 2)], 2),
+    "the CPU never has any": ([(None, 2)], 1),
+    "the GPU has none": ([(2, 1), (2, None)], None),
+    "neither has any": ([(None, None)], None),
+    "nothing measured": ([], None),
+    "the larger size decides nothing": ([(1, 2), (2, 1), (None, None)], 2),
+    "the larger sizes decide nothing": ([(1, 2), (None, 1), (None, None), (None, None)], 2),
+    "nor where the GPU was slower": ([(2, 1), (1, 2), (None, None)], None),
+}
+
+
+@pytest.mark.parametrize(("times", "rows"), PAYS.values(), ids=PAYS)
 def test_the_gpu_pays_from(times, rows):
     assert pays_from(comparisons(*times), "cupy:0") == rows
-
-
-def test_a_size_that_neither_could_run_decides_nothing():
-    """The GPU was faster wherever both were measured, or it alone could run."""
-    assert pays_from(comparisons((1, 2), (2, 1), (None, None)), "cupy:0") == 2
-    assert pays_from(comparisons((1, 2), (None, 1), (None, None), (None, None)), "cupy:0") == 2
-    assert pays_from(comparisons((2, 1), (1, 2), (None, None)), "cupy:0") is None
 
 
 def test_the_faster_engine_of_each_counts():
@@ -611,9 +532,6 @@ def test_the_faster_engine_of_each_counts():
     assert pays_from([Comparison(5, times, 0.1, None)], "cupy:1") == 5
     assert pays_from([Comparison(5, {**times, "cupy:1 compiled": None}, 0.1, None)], "cupy:1") is None
     assert pays_from([Comparison(5, {**times, "numpy compiled": None}, 0.1, None)], "cupy:1") == 5
-
-
-def test_a_backend_is_not_taken_for_another_whose_name_begins_alike():
     assert pays_from([Comparison(5, {"cupy:10 eager": 1.0, "cupy:1 eager": 2.0}, 0.1, None)], "cupy:1") is None
 
 

@@ -33,6 +33,7 @@ extern "C" __global__ void __launch_bounds__(96) block_sum(const double* __restr
     }
 }
 """
+SUM = "sum = warp_sum(sum);"
 BARRIER_LINE = 1 + BLOCK_SUM[: BLOCK_SUM.index("__syncthreads")].count("\n")
 
 
@@ -100,35 +101,32 @@ def test_a_divergent_barrier(order: str) -> None:
     assert (caught.value.thread, caught.value.line) == (0, lines[0])
 
 
-@ORDER
-def test_a_thread_that_exits_before_a_barrier(order: str) -> None:
-    source = mutate("__syncthreads();", "if (threadIdx.x % 32 == 5) return;\n    __syncthreads();")
-    where = rf"line {BARRIER_LINE + 1}: threads 0-4, 6-36, 38-68, 70-95; exited: threads 5, 37, 69$"
-    with pytest.raises(CudaError, match=where):
-        block_sum(source, order)
-
-
-@ORDER
-def test_a_deadlock_says_who_waits_where(order: str) -> None:
-    source = mutate("__syncthreads();", "if (threadIdx.x == 7) __syncwarp();\n    __syncthreads();")
-    barrier = rf"__syncthreads\(\) in line {BARRIER_LINE + 1}: threads 0-6, 8-95"
-    where = rf"deadlock: {barrier}; __syncwarp\(0xffffffff\) in line {BARRIER_LINE}: threads 7$"
-    with pytest.raises(CudaError, match=where):
-        block_sum(source, order)
+SYNC = rf"__syncthreads\(\) in line {BARRIER_LINE + 1}: threads"
+SHUFFLE = r"__shfl_down_sync\(0xffffffff\)"
 
 
 @ORDER
 @pytest.mark.parametrize(
-    ("before", "says"),
+    ("at", "before", "says"),
     [
-        ("__shfl_sync(0xffff0000u, sum, threadIdx.x);", "__shfl_sync in a lane that is not in its own mask"),
-        ("if (threadIdx.x % 32 < 16) __shfl_xor_sync(0xffffu, sum, 16);", "lane [0-9]+: not in its mask"),
-        ("if (threadIdx.x % 32 == 31) return;", r"__shfl_down_sync\(0xffffffff\) .* lane 31: no longer running"),
+        (
+            "__syncthreads();",
+            "if (threadIdx.x % 32 == 5) return;",
+            rf"{SYNC} 0-4, 6-36, 38-68, 70-95; exited: threads 5, 37, 69$",
+        ),
+        (
+            "__syncthreads();",
+            "if (threadIdx.x == 7) __syncwarp();",
+            rf"deadlock: {SYNC} 0-6, 8-95; __syncwarp\(0xffffffff\) in line {BARRIER_LINE}: threads 7$",
+        ),
+        (SUM, "__shfl_sync(0xffff0000u, sum, threadIdx.x);", "__shfl_sync in a lane that is not in its own mask"),
+        (SUM, "if (threadIdx.x % 32 < 16) __shfl_xor_sync(0xffffu, sum, 16);", "lane [0-9]+: not in its mask"),
+        (SUM, "if (threadIdx.x % 32 == 31) return;", rf"{SHUFFLE} .* lane 31: no longer running"),
     ],
 )
-def test_a_shuffle_from_a_lane_that_takes_no_part(order: str, before: str, says: str) -> None:
+def test_threads_that_wait_or_ask_in_vain_are_named(order: str, at: str, before: str, says: str) -> None:
     with pytest.raises(CudaError, match=says):
-        block_sum(mutate("sum = warp_sum(sum);", f"{before} sum = warp_sum(sum);"), order)
+        block_sum(mutate(at, f"{before}\n    {at}"), order)
 
 
 @ORDER

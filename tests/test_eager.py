@@ -5,6 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,16 +138,6 @@ class ArrayModule:
         return getattr(np, name)
 
 
-def test_each_network_may_have_its_own_learning_rate() -> None:
-    X, y, params = many_rows(300)
-    rates = np.array([[0.1, 0.7, 2.0], [3.0, 0.2, 0.01]])
-    many = Params(*(np.broadcast_to(array, (2, 3, *array.shape)) for array in params))
-    reached = descend(EagerEngine(Examples(X, y), backend=CPU), many, 5, rates)
-    for index in np.ndindex(rates.shape):
-        for actual, expected in zip(reached, one_pass(params, X, y, 5, rates[index]), strict=True):
-            np.testing.assert_allclose(actual[index], expected, rtol=1e-12)
-
-
 def test_float32_counts_beyond_its_24_bits() -> None:
     m = 2**24 + 3
     X, y = np.zeros((1, m), np.float32), np.ones((1, m), np.float32)
@@ -154,30 +145,8 @@ def test_float32_counts_beyond_its_24_bits() -> None:
     assert EagerEngine(Examples(X, y), backend=CPU).score(State(params, {})).accuracy == 1.0
 
 
-def test_threads_come_from_the_argument_then_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert count_threads() >= 1
-    monkeypatch.setenv("NN_BACKEND_THREADS", "5")
-    assert count_threads() == 5
-    assert count_threads(3) == 3
-
-
-@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "1025", "٣"])
-def test_wrong_number_of_threads_in_the_environment_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NN_BACKEND_THREADS", text)
-    with pytest.raises(
-        nn.ArgumentError, match=f"NN_BACKEND_THREADS is '{text}'; expected a whole number from 1 to 1024"
-    ):
-        count_threads()
-
-
-@pytest.mark.parametrize("threads", [0, -1, 1025])
-def test_wrong_number_of_threads_is_refused(threads: int) -> None:
-    with pytest.raises(nn.ArgumentError, match=f"threads is {threads}; expected a whole number from 1 to 1024"):
-        count_threads(threads)
-
-
-@pytest.mark.parametrize(("share", "own", "threads"), [("3", "", 2), ("3", "5", 5), ("1", "", 1)])
-def test_threads_follow_what_other_libraries_are_told(
+@pytest.mark.parametrize(("share", "own", "threads"), [("3", "", 2), ("3", "5", 5), ("1", "", 1), ("", "5", 5)])
+def test_threads_come_from_the_argument_then_the_environment_then_what_other_libraries_are_told(
     monkeypatch: pytest.MonkeyPatch, share: str, own: str, threads: int
 ) -> None:
     monkeypatch.setattr(machine, "_blas", list)
@@ -186,6 +155,14 @@ def test_threads_follow_what_other_libraries_are_told(
     monkeypatch.setenv("NN_BACKEND_THREADS", own)
     assert count_threads() == threads
     assert count_threads(7) == 7
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "two", "1.5", "1025", "٣", 0, -1, 1025])
+def test_wrong_number_of_threads_is_refused(threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"NN_BACKEND_THREADS is '{threads}'" if isinstance(threads, str) else f"threads is {threads}"
+    monkeypatch.setenv("NN_BACKEND_THREADS", str(threads))
+    with pytest.raises(nn.ArgumentError, match=f"{name}; expected a whole number from 1 to 1024"):
+        count_threads(None if isinstance(threads, str) else threads)
 
 
 def test_threads_follow_threadpoolctl() -> None:

@@ -86,15 +86,6 @@ def test_errors_are_what_accuracy_and_r2_are_made_of(kind: str, backend: Place) 
     assert_close(errors, expected, backend, rtol=RTOL[backend.dtype])
 
 
-def test_gradients_agree_on_every_backend(backend: Place) -> None:
-    params, X, y = draw(3, 4, 2, 50)
-    placed, data, truth = backend.params(params), backend.asarray(X), backend.asarray(y)
-    layers = equations.forward(placed, data, xp=backend.xp)
-    gradients = equations.backward(placed, layers, data, truth, 50.0, xp=backend.xp)
-    for gradient, expected in zip(gradients, gradients_of(params, X, y), strict=True):
-        assert_close(gradient, expected, backend, rtol=RTOL[backend.dtype], atol=RTOL[backend.dtype] / 10)
-
-
 def test_gradients_of_blocks_add_up_to_those_of_the_whole() -> None:
     params, X, y = draw(4, 3, 1, 20)
     shares = [

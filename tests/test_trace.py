@@ -316,25 +316,13 @@ def test_other_shapes_and_arguments_are_refused(function: Function, named: str) 
     [
         (lambda xp, w, **_: (w < 1) + w, "add of the result of a comparison where a number is expected cannot"),
         (lambda xp, w, **_: xp.exp(w < 1), "exp of the result of a comparison where a number is expected cannot"),
-        (
-            lambda xp, w, **_: xp.where(w, w, 1),
-            "select of a number where the result of a comparison is expected cannot",
-        ),
-        (
-            lambda xp, w, **_: xp.where(1, w, 1),
-            "select of a number where the result of a comparison is expected cannot",
-        ),
+        (lambda xp, w, **_: xp.where(w, w, 1), "select of a number where the result of a comparison is expected"),
+        (lambda xp, w, **_: xp.where(1, w, 1), "select of a number where the result of a comparison is expected"),
         (lambda xp, w, **_: w < 1, "the function returned the result of a comparison; expected numbers"),
         (lambda xp, w, **_: xp.matrix_transpose(w), "the function returned a transposed array; expected it as it was"),
-        (
-            lambda xp, X, **_: X,
-            "the function returned examples as they were given; expected what it computed from them",
-        ),
+        (lambda xp, X, **_: X, "the function returned examples as they were given; expected what it computed from"),
         (lambda **_: 2.0, "the function returned float; expected arrays it computed from its arguments"),
-        (
-            lambda xp, X, **_: X - xp.sum(X, **ROW),
-            "a number of each example depends on a sum over the examples; expected",
-        ),
+        (lambda xp, X, **_: X - xp.sum(X, **ROW), "a number of each example depends on a sum over the examples; "),
     ],
 )
 def test_comparisons_are_no_numbers_and_results_are_computed_in_one_pass(function: Function, message: str) -> None:
