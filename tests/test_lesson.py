@@ -226,12 +226,14 @@ STATE = """
 const all = kind => [...document.querySelectorAll(kind)], texts = kind => all(kind).map(node => node.textContent);
 return {
   numbers: all("#panel data").map(node => [Number(node.value), node.textContent]),
+  tables: Object.fromEntries(all("#panel .tables > div:has(data)").map(node => [node.textContent.split(",")[0],
+    [...node.querySelectorAll("data")].map(number => Number(number.value))])),
   texts: texts("#panel h3, #panel .formula, #panel pre"),
   reached: all("#runs data").map(node => Number(node.value)),
   said: texts("output"),
   lead: texts("#lead, #limits"),
   drawn: all("svg[role=img]").map(node => node.getAttribute("aria-label")),
-  emphasised: all("#network [data-name]").map(node => [node.dataset.name, last(node.textContent.split(" "))]),
+  emphasised: all("#network [data-name]").map(node => [node.dataset.name, node.textContent.split(" ").at(-1)]),
   lit: ["circle", "line", "rect"].map(kind => all(`#network ${kind}.lit, #network ${kind}.glow`).length),
 }
 """
@@ -342,23 +344,27 @@ def operands(step: dict[str, Any], steps: list[dict[str, Any]]) -> dict[str, Any
     return {"old " * (step["number"] is not None and name in UPDATES) + name: first_of(steps, name) for name in names}
 
 
-def assert_numbers(shown: list[list[Any]], stop: list[dict[str, Any]], steps: list[dict[str, Any]]) -> None:
-    expected = [flat(step["values"]) for step in stop]
-    if stop[-1] is steps[-1]:
-        expected = [
-            flat(first_of(steps, step["name"])["values"]) + now for step, now in zip(stop, expected, strict=True)
-        ]
-    elif len(stop) == 1:
-        expected.append(sum((flat(read["values"]) for read in operands(stop[0], steps).values()), []))
-    assert sorted(value for value, _ in shown) == sorted(sum(expected, []))
-    assert [number(text) for _, text in shown] == pytest.approx([x for x, _ in shown], rel=5.1e-5, abs=5.1e-7)
+def assert_numbers(seen: dict[str, Any], stop: list[dict[str, Any]], steps: list[dict[str, Any]]) -> None:
+    shown = [(value, number(text)) for value, text in seen["numbers"]]
+    assert [text for _, text in shown] == pytest.approx([value for value, _ in shown], rel=5.1e-5, abs=5.1e-7)
+    if len(stop) == 1:
+        (step,) = stop
+        expected = {f"Reads {said}": flat(read["values"]) for said, read in operands(step, steps).items()}
+        assert seen["tables"] == expected | {f"Gives {given(step)}": flat(step["values"])}
+    else:
+        again = stop[-1] is steps[-1]
+        pairs = [[first_of(steps, step["name"]), step] if again else [step] for step in stop]
+        assert [value for value, _ in shown] == [x for pair in pairs for step in pair for x in flat(step["values"])]
+
+
+def given(step: dict[str, Any]) -> str:
+    return "new " * (step["name"] in UPDATES) + step["name"]
 
 
 def assert_emphasised(seen: list[list[str]], step: dict[str, Any], steps: list[dict[str, Any]], *, dense: bool) -> None:
-    """The drawing's bold numbers are those that a step reads and gives; of an update, whose place is one, the result."""
-    name = "new " * (step["name"] in UPDATES) + step["name"]
+    """The drawing's bold numbers are those that a step reads and gives; all that an update reads has the same place."""
     read = {} if step["name"] in UPDATES else operands(step, steps)
-    expected = {said: flat(each["values"]) for said, each in {**read, name: step}.items()}
+    expected = {said: flat(each["values"]) for said, each in {**read, given(step): step}.items()}
     shown = {said: [number(text) for other, text in seen if other == said] for said, _ in seen}
     assert shown.keys() <= expected.keys() if dense else shown.keys() == expected.keys()
     for said, numbers in shown.items():
@@ -372,7 +378,7 @@ def test_each_step_shows_the_numbers_of_explain(show, page, keyboard):
     keyboard.go_to("step")
     for position, stop in enumerate(stops := stops_of(asked)):
         seen = keyboard.read()
-        assert_numbers(seen["numbers"], stop, asked)
+        assert_numbers(seen, stop, asked)
         assert seen["said"][0].startswith(f"Step {position} of {len(stops) - 1}: ")
         if len(stop) == 1:
             (step,) = stop
@@ -390,7 +396,7 @@ def test_each_step_shows_the_numbers_of_explain(show, page, keyboard):
     keyboard.go_to("step")
     for position in (0, -1, 8):
         keyboard.press("END" if position else "HOME", *["ARROW_LEFT"] * (8 if position > 0 else 0))
-        assert_numbers(keyboard.read()["numbers"], stops_of(other)[position], other)
+        assert_numbers(keyboard.read(), stops_of(other)[position], other)
 
 
 def test_a_newcomer_reads_the_answer_at_once(show, page, keyboard):
