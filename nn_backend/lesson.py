@@ -22,7 +22,7 @@ from nn_backend.descent import MAX_ITERATIONS, fit
 from nn_backend.equations import OUTPUTS, Layers, Output, Params
 from nn_backend.errors import DivergenceError
 from nn_backend.files import replacing
-from nn_backend.lesson_texts import CODE, FIGURE, JUMPS, JUMPS_OF_MARKS, TASK, TASK_OF_MARKS, WAYS, WHY, Way
+from nn_backend.lesson_texts import CODE, JUMPS, JUMPS_OF_MARKS, MEASURES, TASK, TASK_OF_MARKS, WAYS, WHY, Way
 from nn_backend.marks import ARTICLE, ARTICLE_FACTOR, ARTICLE_ITERATIONS, ARTICLE_TRAIN_ROWS
 from nn_backend.network import init_params
 from nn_backend.tables import Table, standardization
@@ -116,8 +116,7 @@ def compose_lesson(table: Table, settings: Mapping[str, Any]) -> dict[str, Any]:
         "between_0_and_1": ["f1"] if table.output == "identity" else ["f1", "yhat"],
         "iterations": at,
         "factor": factor,
-        "measure": "R²" if table.output == "identity" else "accuracy",
-        "figure": FIGURE[table.output],
+        "measure": dict(zip(("name", "meaning"), MEASURES[table.output], strict=True)),
         "jumps": JUMPS_OF_MARKS if article else JUMPS,
         "runs": runs,
         "ceiling": min(max(costs), 1.5 * costs[0]) or 1.0,

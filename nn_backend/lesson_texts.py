@@ -53,16 +53,16 @@ JUMPS = (
     "steeper than the others; standardised inputs do not."
 )
 JUMPS_OF_MARKS = (
-    "Why does the article's curve jump up and down? Marks are all positive and go up to 20. So there is one direction, "
-    "all weights of a unit growing together, in which the cost is much steeper than in any other, and a step that is "
-    "right for the others is too long for it: it goes past the lowest point and up the other side. "
-    "Standardised marks are small and of both signs: the same learning rate gives a smooth curve."
+    "Why does the article's curve jump up and down? All marks are positive and go up to 20. So in one direction, all "
+    "weights of a unit growing together, the cost is much steeper than in any other. A step that suits the others is "
+    "too long for this one: it goes past the lowest point and up the other side. Standardised marks are small and of "
+    "both signs: the same learning rate gives a smooth curve."
 )
 
-FIGURE = {  # the lower chart, by the kind of output
-    "sigmoid": "Accuracy (share of these rows answered right: yhat of 0.5 or more means 1)",
-    "softmax": "Accuracy (share of these rows answered right: the largest yhat counts)",
-    "identity": "R² (1: every answer exact; 0: no better than the mean of all rows)",
+MEASURES = {  # of how good the answers are, by the kind of output
+    "sigmoid": ("accuracy", "Accuracy: the share of these rows that are answered right; yhat of 0.5 or more means 1."),
+    "softmax": ("accuracy", "Accuracy: the share of these rows that are answered right; the largest yhat counts."),
+    "identity": ("R²", "R²: 1 if every answer is exact, 0 if they are no better than the mean of all rows."),
 }
 
 
