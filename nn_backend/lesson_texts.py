@@ -50,7 +50,7 @@ CODE = {  # how code differs from the formula, by what stands in it
 JUMPS = (
     "Where a curve jumps up and down, its steps are too long for the direction in which the cost is steepest: they go "
     "past the lowest point and up the other side. Inputs that are large, or all of one sign, make one direction much "
-    "steeper than the others; standardised inputs do not."
+    "steeper than the others; standardised inputs seldom do."
 )
 JUMPS_OF_MARKS = (
     "Why does the article's curve jump up and down? All marks are positive and go up to 20. So in one direction, all "

@@ -233,7 +233,7 @@ return {
   said: texts("output"),
   lead: texts("#lead, #limits"),
   drawn: all("svg[role=img]").map(node => node.getAttribute("aria-label")),
-  emphasised: all("#network [data-name]").map(node => [node.dataset.name, node.textContent.split(" ").at(-1)]),
+  emphasised: all("#network text[data-name]").map(node => [node.dataset.name, node.textContent.split(" ").at(-1)]),
   lit: ["circle", "line", "rect"].map(kind => all(`#network ${kind}.lit, #network ${kind}.glow`).length),
 }
 """
