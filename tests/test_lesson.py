@@ -459,6 +459,17 @@ def test_a_button_keeps_the_focus_at_the_end(chromium, show, page, keyboard, but
     assert chromium.execute_script("return document.activeElement.getAttribute('aria-disabled')") == "true"
 
 
+def test_a_row_is_chosen_at_either_place(chromium, show, page, keyboard):
+    show(page)
+    keyboard.go_to("row-again")
+    keyboard.press("END")
+    row, network = page.document["rows"][-1], page.document["runs"][0]["networks"][0]
+    assert f"for row {row['row']}, " in keyboard.read()["lead"][0]
+    said = chromium.execute_script("return document.getElementById('trained-says').textContent")
+    whether = "one of those it was trained on" if row["trained"] else "which it was not trained on"
+    assert said.endswith(f"row {row['row']}, {whether}. Its answer is {'right' if network['right'][-1] else 'wrong'}.")
+
+
 @pytest.mark.parametrize("learning_rate", [3, 30])
 def test_a_run_that_diverges_ends_early(show, tmp_path, keyboard, learning_rate):
     """Before, its numbers are finite, however large."""
