@@ -13,7 +13,7 @@ import json
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from nn_backend.descent import MAX_ITERATIONS, fit
 from nn_backend.equations import OUTPUTS, Layers, Output, Params
 from nn_backend.errors import DivergenceError
 from nn_backend.files import replacing
+from nn_backend.lesson_texts import CODE, JUMPS, JUMPS_OF_MARKS, MEASURES, TASK, TASK_OF_MARKS, WAYS, WHY, Way
 from nn_backend.marks import ARTICLE, ARTICLE_FACTOR, ARTICLE_ITERATIONS, ARTICLE_TRAIN_ROWS
 from nn_backend.network import init_params
 from nn_backend.tables import Table, standardization
@@ -32,51 +33,10 @@ DRAWN = 10  # inputs, hidden units and outputs; more would be neither readable n
 TRAIN_ROWS = 5000  # at most: the page is waited for
 PLACES = 120  # on the slider through the iterations
 NUMBERS = 30_000  # of all networks that this slider shows, so that the file stays below 600 kB
+SEEN = 0.005  # of the first cost: two curves that are closer look like one
 LAST_BIT = 1 + 2.0**-52
 QUANTITIES = {*Params._fields, *Layers._fields, *(f"d{name}" for name in ("z1", "z2", *Params._fields))}
 QUANTITIES |= {"X", "y", "m", "learning_rate"}
-ABOUT_MARKS = (
-    "(The inputs are three marks of a student, 0 to 20; y is 1 for those who passed, which the third mark decides.)"
-)
-
-WHY = {  # what learners ask about a line, by the quantity
-    "f1": "g squeezes any number into 0 to 1; it is applied to each number by itself.",
-    "cost": "One number for how wrong the answer is. The sure and right answer costs 0.",
-    "dz2": "The slope of the cost at z2. For this output and its cost it is just the difference.",
-    "dw2": "@ multiplies matrices: each weight's slope is the error behind it times what came in through it.",
-    "db2": "keepdims=True keeps the column's shape (n2, 1). Without it later additions would spread it.",
-    "w2": "Against the slope: where more weight costs more, the weight shrinks.",
-    "dz1": "@ sends the error back through the old w2; * multiplies number by number with the slope of g, (1 - f1) f1.",
-    "dw1": "As (2), one layer further back: here the inputs come in.",
-    "db1": "As (3). Without keepdims=True, b1 would grow from a column (n1, 1) into a matrix.",
-    "w1": "All slopes were taken at the old weights; only now does w1 change.",
-}
-
-
-class Way(NamedTuple):
-    """A way to train.
-
-    Attributes
-    ----------
-    name, meaning : str
-        What it is called, and what it is.
-    optimizer : str
-        The update rule.
-    standardised : bool
-        Whether each input is scaled by the training rows' mean and deviation.
-    """
-
-    name: str
-    meaning: str
-    optimizer: str
-    standardised: bool
-
-
-WAYS = (
-    Way("As the article", "gradient descent, inputs as they are", "gd", False),
-    Way("Standardised", "gradient descent, each input scaled to mean 0 and deviation 1", "gd", True),
-    Way("Sign rule", "rprop, inputs as they are: of each slope only the sign decides", "rprop", False),
-)
 
 
 def write_lesson(path: Path, document: Mapping[str, Any]) -> None:
@@ -138,15 +98,26 @@ def compose_lesson(table: Table, settings: Mapping[str, Any]) -> dict[str, Any]:
     sizes = {"input": n0, "hidden unit": n1, "output": n2}
     return {
         "settings": dict(settings),
-        "about": ABOUT_MARKS if article else "",
+        "task": TASK_OF_MARKS if article else TASK.format(settings["target"]),
         "sizes": {"n0": n0, "n1": n1, "n2": n2, "rows": rows, "train_rows": trained},
         "features": table.features[:DRAWN],
         "left_out": [f"{name}s {DRAWN + 1} to {size}" for name, size in sizes.items() if size > DRAWN],
-        "rows": [{"row": row, "truth": _truth(table, row), "steps": [*map(_cut, steps[row])]} for row in steps],
-        "notes": {f"{s['function']} {s['name']}": _note(s, table.output) for s in steps[settings["row"]]},
+        "rows": [
+            {
+                "row": row,
+                "truth": _truth(table, row),
+                "trained": row <= trained,
+                "steps": [*map(_cut, steps[row])],
+                "changes": _changes(steps[row]),
+            }
+            for row in steps
+        ],
+        "notes": _notes(steps[settings["row"]], table.output, settings["learning_rate"]),
+        "between_0_and_1": ["f1"] if table.output == "identity" else ["f1", "yhat"],
         "iterations": at,
         "factor": factor,
-        "measure": "R²" if table.output == "identity" else "accuracy",
+        "measure": dict(zip(("name", "meaning"), MEASURES[table.output], strict=True)),
+        "jumps": JUMPS_OF_MARKS if article else JUMPS,
         "runs": runs,
         "ceiling": min(max(costs), 1.5 * costs[0]) or 1.0,
     }
@@ -229,13 +200,45 @@ def _lines(function: Callable[..., Any], nodes: Sequence[Any]) -> dict[str, Any]
     return {"function": function.__name__, "line": begin, "code": code}
 
 
-def _note(step: Mapping[str, Any], output: str) -> dict[str, Any]:
-    """Return what the page says of a step beside its own texts."""
-    module, _, function = step["function"].partition(".")
-    if module != "equations":
-        return {"code": [], "reads": [], "why": None}
-    code, names = read_source(getattr(equations, function), step["name"], OUTPUTS[output])
-    return {"code": code, "reads": names, "why": WHY.get(step["name"])}
+def _notes(steps: Sequence[Mapping[str, Any]], output: str, learning_rate: float) -> list[dict[str, Any]]:
+    """Return for each step what the page says beside its texts: reasons, code, and which quantities it reads and gives.
+
+    A quantity read is named, with the position of the step that gave it; m and the learning rate come from no step.
+    """
+    scalars = {"m": "m = 1 (one row)", "learning_rate": f"learning_rate = {learning_rate:g}"}
+    notes = []
+    for position, step in enumerate(steps):
+        module, _, function = step["function"].partition(".")
+        part = next(k for k, other in enumerate(steps) if other["part"] == step["part"])
+        known = module == "equations"
+        code, names = read_source(getattr(equations, function), step["name"], OUTPUTS[output]) if known else ([], [])
+        reads = []
+        for name in names:
+            until = part if name in Params._fields else position  # an update reads the parameters from before it
+            sources = [k for k in range(until) if steps[k]["name"] == name]
+            old = "old " if name in Params._fields and step["number"] else ""
+            reads.append({"name": scalars.get(name, old + name), "step": sources[-1] if sources else None})
+        text = " ".join(each["code"] for each in code)
+        notes.append(
+            {
+                "why": WHY.get(step["name"]),
+                "reads": reads,
+                "gives": step["name"] if step["before"] is None else f"new {step['name']}",
+                "code": code,
+                "about_code": [said for part_of_code, said in CODE.items() if part_of_code in text],
+            }
+        )
+    return notes
+
+
+def _changes(steps: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return whether an update made the cost, and a single answer, higher or lower."""
+    changes = {}
+    for name in ("yhat", "cost"):
+        before, *_, now = (step["values"] for step in steps if step["name"] == name)
+        if np.size(now) == 1:
+            changes[name] = "higher" if now > before else "lower" if now < before else "the same"
+    return changes
 
 
 def _truth(table: Table, row: int) -> str:
@@ -294,8 +297,12 @@ def _train(
             reached[f"{prefix}cost"].append(float(score.cost[k]))
             reached[f"{prefix}quality"].append(float(quality[k]) if np.isfinite(quality[k]) else None)
         values = {**params._asdict(), "f1": layers.f1.T, "yhat": yhat.T}
-        reached["networks"].append({name: _short(array[:DRAWN, :DRAWN].tolist()) for name, array in values.items()})
-    return {**way._asdict(), "X": _short(X[:DRAWN, rows].T.tolist()), **reached}
+        network: dict[str, Any] = {name: _short(array[:DRAWN, :DRAWN].tolist()) for name, array in values.items()}
+        if table.output != "identity":
+            network["right"] = (kind.errors(layers.yhat, y[:, rows], xp=np).sum(axis=0) == 0).tolist()
+        reached["networks"].append(network)
+    seen = np.abs(np.subtract(reached["twin_cost"], reached["cost"])) > SEEN * reached["cost"][0]
+    return {**way._asdict(), "parts": bool(seen.any()), "X": _short(X[:DRAWN, rows].T.tolist()), **reached}
 
 
 def _short(values: Any) -> Any:

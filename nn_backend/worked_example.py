@@ -50,7 +50,11 @@ OUTPUTS = {  # what takes the place of yhat and cost in the forward pass of othe
     },
 }
 EQUATIONS = {  # (1) to (10)
-    "dz2": ("equations.backward", "yhat - y", "error at the output; with m = 1 it equals db2, where it is read"),
+    "dz2": (
+        "equations.backward",
+        "yhat - y",
+        "error at the output; for one row (m = 1) it equals db2, and is copied from there",
+    ),
     "dw2": ("equations.backward", "dz2 @ f1.T / m", "gradient of the cost with respect to w2"),
     "db2": ("equations.backward", "sum(dz2, axis=1, keepdims=True) / m", "gradient of the cost with respect to b2"),
     "w2": ("equations.update", "w2 - learning_rate * dw2", "update; (6) still takes the old w2"),
@@ -58,7 +62,7 @@ EQUATIONS = {  # (1) to (10)
     "dz1": (
         "equations.backward",
         "(w2.T @ dz2) * (1 - f1) * f1",
-        "error at the hidden layer, with the old w2; with m = 1 it equals db1, where it is read",
+        "error at the hidden layer, with the old w2; for one row (m = 1) it equals db1, and is copied from there",
     ),
     "dw1": ("equations.backward", "dz1 @ X.T / m", "gradient of the cost with respect to w1"),
     "db1": ("equations.backward", "sum(dz1, axis=1, keepdims=True) / m", "gradient of the cost with respect to b1"),

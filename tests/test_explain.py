@@ -259,7 +259,7 @@ def test_errors_are_read_from_the_bias_gradients_and_the_page_says_so(document, 
     error, gradient = pair.split()
     told = document("--iterations 2")
     assert [a.tolist() for a in steps_named(told, error)] == [a.tolist() for a in steps_named(told, gradient)]
-    assert f"m = 1 it equals {gradient}, where it is read" in run_here().out
+    assert f"(m = 1) it equals {gradient}, and is copied from there" in run_here().out
 
 
 def test_the_settings_are_told(document):

@@ -155,11 +155,14 @@ def test_its_runs_are_those_of_fit(page, k, optimizer, standardised):
         assert run[name] == result.history[column][at].tolist()
     rows = [each["row"] - 1 for each in page.document["rows"]]
     yhat = nn.predict_proba(result.params, X[:, rows], output=table.output)
+    answers, right = (a.argmax(axis=0) if len(y) > 1 else a[0] >= 0.5 for a in (yhat, y[:, rows]))
+    assert run["networks"][-1]["right"] == (answers == right).tolist()
+    assert [each["trained"] for each in page.document["rows"]] == [row < trained for row in rows]
     for name, values in {**result.params._asdict(), "yhat": yhat.T}.items():
         np.testing.assert_allclose(run["networks"][-1][name], values[:10, :10], rtol=5.1e-5, err_msg=name)
     if not table.labels:  # the article's run is at the edge of stability, alone
         apart = np.abs(np.subtract(run["twin_cost"], run["cost"]))
-        assert (apart[: len(at) // 5].max() < 1e-9, apart.max() > 0.05) == (True, k == 0)
+        assert (apart[: len(at) // 5].max() < 1e-9, apart.max() > 0.05, run["parts"]) == (True, k == 0, k == 0)
         assert k == 0 or apart.max() < 1e-9
 
 
@@ -218,16 +221,19 @@ def test_a_small_network_is_drawn_beside_its_training(folder, run_here, monkeypa
 
 # In a browser
 
-CONTROLS = {"row", "step", "step-on", "run", "iteration", "iteration-on"}
+CONTROLS = {"row", "step", "step-on", "run", "row-again", "iteration", "iteration-on"}
 STATE = """
 const all = kind => [...document.querySelectorAll(kind)], texts = kind => all(kind).map(node => node.textContent);
 return {
   numbers: all("#panel data").map(node => [Number(node.value), node.textContent]),
+  tables: Object.fromEntries(all("#panel .tables > div:has(data)").map(node => [node.textContent.split(",")[0],
+    [...node.querySelectorAll("data")].map(number => Number(number.value))])),
   texts: texts("#panel h3, #panel .formula, #panel pre"),
   reached: all("#runs data").map(node => Number(node.value)),
   said: texts("output"),
   lead: texts("#lead, #limits"),
   drawn: all("svg[role=img]").map(node => node.getAttribute("aria-label")),
+  emphasised: all("#network text[data-name]").map(node => [node.dataset.name, node.textContent.split(" ").at(-1)]),
   lit: ["circle", "line", "rect"].map(kind => all(`#network ${kind}.lit, #network ${kind}.glow`).length),
 }
 """
@@ -319,11 +325,50 @@ def lit_by(name: str, n0: int, n1: int, n2: int) -> list[int]:
     return [units + labels * dense, lines, labels * (not dense) + (base == "cost")]
 
 
-def assert_numbers(shown: list[list[Any]], stop: list[dict[str, Any]]) -> None:
-    expected = [x for step in stop for key in ("before", "values") if step[key] is not None for x in flat(step[key])]
-    assert [value for value, _ in shown] == expected
-    texts = [float(text.replace("−", "-")) for _, text in shown]
-    assert texts == pytest.approx(expected, rel=5.1e-5, abs=5.1e-7)
+OPERANDS = {  # of the article's equations
+    **{"z1": "w1 X b1", "f1": "z1", "z2": "w2 f1 b2", "yhat": "z2", "cost": "z2 y"},
+    **{"dz2": "yhat y", "dw2": "dz2 f1", "db2": "dz2", "w2": "w2 dw2", "b2": "b2 db2"},
+    **{"dz1": "w2 dz2 f1", "dw1": "dz1 X", "db1": "dz1", "w1": "w1 dw1", "b1": "b1 db1"},
+}
+UPDATES = {"w2", "b2", "w1", "b1"}
+
+
+def number(text: str) -> float:
+    """Return what the page writes as −0.12, <0.001 or 1.2·10⁻⁸."""
+    return float(text.translate(str.maketrans("−⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "--0123456789", "<>")).replace("·10", "e"))
+
+
+def operands(step: dict[str, Any], steps: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a step of the only update reads: each quantity as it was first, and what it is called there."""
+    names = OPERANDS[step["name"]].split()
+    return {"old " * (step["number"] is not None and name in UPDATES) + name: first_of(steps, name) for name in names}
+
+
+def assert_numbers(seen: dict[str, Any], stop: list[dict[str, Any]], steps: list[dict[str, Any]]) -> None:
+    shown = [(value, number(text)) for value, text in seen["numbers"]]
+    assert [text for _, text in shown] == pytest.approx([value for value, _ in shown], rel=5.1e-5, abs=5.1e-7)
+    if len(stop) == 1:
+        (step,) = stop
+        expected = {f"Reads {said}": flat(read["values"]) for said, read in operands(step, steps).items()}
+        assert seen["tables"] == expected | {f"Gives {given(step)}": flat(step["values"])}
+    else:
+        again = stop[-1] is steps[-1]
+        pairs = [[first_of(steps, step["name"]), step] if again else [step] for step in stop]
+        assert [value for value, _ in shown] == [x for pair in pairs for step in pair for x in flat(step["values"])]
+
+
+def given(step: dict[str, Any]) -> str:
+    return "new " * (step["name"] in UPDATES) + step["name"]
+
+
+def assert_emphasised(seen: list[list[str]], step: dict[str, Any], steps: list[dict[str, Any]], *, dense: bool) -> None:
+    """The drawing's bold numbers are those that a step reads and gives; all that an update reads has the same place."""
+    read = {} if step["name"] in UPDATES else operands(step, steps)
+    expected = {said: flat(each["values"]) for said, each in {**read, given(step): step}.items()}
+    shown = {said: [number(text) for other, text in seen if other == said] for said, _ in seen}
+    assert shown.keys() <= expected.keys() if dense else shown.keys() == expected.keys()
+    for said, numbers in shown.items():
+        assert sorted(numbers) == pytest.approx(sorted(expected[said]), abs=5.1e-3 if dense else 5.1e-4), said
 
 
 def test_each_step_shows_the_numbers_of_explain(show, page, keyboard):
@@ -333,17 +378,16 @@ def test_each_step_shows_the_numbers_of_explain(show, page, keyboard):
     keyboard.go_to("step")
     for position, stop in enumerate(stops := stops_of(asked)):
         seen = keyboard.read()
-        assert_numbers(seen["numbers"], stop)
+        assert_numbers(seen, stop, asked)
         assert seen["said"][0].startswith(f"Step {position} of {len(stops) - 1}: ")
         if len(stop) == 1:
             (step,) = stop
             title, formula, *code = seen["texts"]
             assert title.startswith(f"({step['number']}) {step['name']}: " if step["number"] else f"{step['name']}: ")
             assert formula == step["formula"]
-            assert code == [
-                part["code"] for part in page.document["notes"][f"{step['function']} {step['name']}"]["code"]
-            ]
+            assert code == [part["code"] for part in page.document["notes"][position + 5]["code"]]
             assert seen["lit"] == lit_by(step["name"], *sizes)
+            assert_emphasised(seen["emphasised"], step, asked, dense=max(sizes) > 6)
         keyboard.press("ARROW_RIGHT")
     keyboard.press("HOME")
     show(page)
@@ -352,7 +396,7 @@ def test_each_step_shows_the_numbers_of_explain(show, page, keyboard):
     keyboard.go_to("step")
     for position in (0, -1, 8):
         keyboard.press("END" if position else "HOME", *["ARROW_LEFT"] * (8 if position > 0 else 0))
-        assert_numbers(keyboard.read()["numbers"], stops_of(other)[position])
+        assert_numbers(keyboard.read(), stops_of(other)[position], other)
 
 
 def test_a_newcomer_reads_the_answer_at_once(show, page, keyboard):
@@ -380,20 +424,50 @@ def test_each_place_of_the_iterations_shows_the_runs(show, page, keyboard):
             seen = keyboard.read()
             assert seen["said"][1] == f"After {at[place]} update{'s' * (at[place] != 1)}"
             assert seen["reached"] == [each[name][place] for each in runs for name in ("cost", "quality")]
-            yhat = seen["drawn"][-1].partition("yhat: ")[2].partition(";")[0].replace("−", "-").split(", ")
-            assert [*map(float, yhat)] == pytest.approx(run["networks"][place]["yhat"][0], rel=0.051, abs=5.1e-4)
+            yhat = seen["drawn"][-1].partition("yhat: ")[2].partition(";")[0].split(", ")
+            assert [*map(number, yhat)] == pytest.approx(run["networks"][place]["yhat"][0], rel=0.051, abs=5.1e-4)
         keyboard.press("HOME")
         while keyboard.focused() != "run":
             keyboard.press("TAB")
 
 
-def test_keys_reach_all_controls(show, page, keyboard):
+FOCUSED = """
+const node = document.activeElement;
+return node.id || node.name || (node === document.body || node.scrollWidth > node.clientWidth ? "table" : "nothing");
+"""
+
+
+def test_keys_reach_all_controls(chromium, show, page, keyboard):
+    """And beside these only tables that scroll."""
     show(page)
+    keyboard.go_to("step-on")
+    keyboard.press(*["ENTER"] * 9)  # (4), whose tables have a column for each hidden unit
     reached = set()
-    for _ in range(12):
+    for _ in range(16):
         keyboard.press("TAB")
-        reached.add(keyboard.focused())
+        reached.add(chromium.execute_script(FOCUSED))
     assert reached >= CONTROLS
+    assert "nothing" not in reached
+
+
+@pytest.mark.parametrize("button", ["step-back", "step-on"])
+def test_a_button_keeps_the_focus_at_the_end(chromium, show, page, keyboard, button):
+    show(page)
+    keyboard.go_to(button)
+    keyboard.press(*["ENTER"] * 20)
+    assert keyboard.focused() == button
+    assert chromium.execute_script("return document.activeElement.getAttribute('aria-disabled')") == "true"
+
+
+def test_a_row_is_chosen_at_either_place(chromium, show, page, keyboard):
+    show(page)
+    keyboard.go_to("row-again")
+    keyboard.press("END")
+    row, network = page.document["rows"][-1], page.document["runs"][0]["networks"][0]
+    assert f"for row {row['row']}, " in keyboard.read()["lead"][0]
+    said = chromium.execute_script("return document.getElementById('trained-says').textContent")
+    whether = "one of those it was trained on" if row["trained"] else "which it was not trained on"
+    assert said.endswith(f"row {row['row']}, {whether}. Its answer is {'right' if network['right'][-1] else 'wrong'}.")
 
 
 @pytest.mark.parametrize("learning_rate", [3, 30])

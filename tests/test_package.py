@@ -215,7 +215,7 @@ FLOORS = [
     ["grids"],
     ["tasks"],
     ["many"],
-    ["export", "fitted", "plots", "timings", "worked_example"],
+    ["export", "fitted", "lesson_texts", "plots", "timings", "worked_example"],
     ["shallow_net"],
     ["estimator", "stacks"],
     ["lesson", "search", "sweep_plots"],
