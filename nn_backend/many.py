@@ -11,6 +11,7 @@ import numpy as np
 
 from nn_backend import tasks
 from nn_backend.backend import Backend, get_backend
+from nn_backend.checks import Whole, check
 from nn_backend.engines.engine import Examples, Score
 from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError
@@ -24,7 +25,7 @@ from nn_backend.tasks import Reached, Task
 AT_ONCE = 2**12  # networks in a call of `fit`, at most: memory is bounded, and their states stay in the caches
 TASKS = 64  # for an executor, at least: more than it has workers, so that all have something to do to the end
 EACH = 8  # tasks of a thread, at least; where there is less to do, all threads serve one task after the other
-WORK = 2**22  # products of a task, at least: a millisecond or two
+WORK = 2**25  # products of a task from one look at it to the next, at least: some ten milliseconds
 
 
 def fit_many(
@@ -138,7 +139,7 @@ def fit_many(
             "backend": backend if isinstance(backend, Backend) else get_backend(backend).name,  # not a worker's default
             "engine": engine,
             "threads": 1 if executor is not None and threads is None else threads,
-            **({"patience": patience, "check_every": check_every} if watched else {}),
+            **({"patience": patience, "check_every": check("check_every", check_every, Whole(1))} if watched else {}),
         },
     )
     training.run(executor, progress)
@@ -208,10 +209,11 @@ class _Training:
 
     @functools.cached_property
     def _work(self) -> np.ndarray:
-        """How many products, about, each setting's network has in all iterations."""
+        """How many products, about, each setting's network has from one look at it to the next."""
+        iterations = np.minimum(self._settings["iterations"], self._given[2].get("check_every", np.inf))
         rows = sum(map(len, self._parts.trained)) / len(self._parts.trained)
         weights = (sum(map(len, self._data[:2])) + 1) * self._settings["n_hidden"]
-        return np.asarray(rows * weights * np.maximum(1, self._settings["iterations"]))
+        return np.asarray(rows * weights * np.maximum(1, iterations))
 
     def _keep(self, reached: Reached) -> None:
         """Write down what was reached."""

@@ -507,11 +507,12 @@ def test_what_is_wrong_is_said_by_workers_too() -> None:
         nn.fit_many(*rows_of("sigmoid"), executor=executor)
 
 
-def test_a_worker_that_is_killed_changes_no_bit() -> None:
+def test_a_worker_that_is_killed_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a real process pool: what was done is returned, and the same as here."""
     X, y = rows_of("sigmoid")
     grid = {"seed": range(200)}
     here = nn.fit_many(X, y, grid, iterations=50)
+    side_by_side(monkeypatch)
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
         same_bits(here, nn.fit_many(X, y, grid, iterations=50, executor=pool))
 
