@@ -245,21 +245,21 @@ class _Training:
         parts, taught = self._parts, self._taught()
         shared = None if parts.have_rows else self._rows.of([0])
 
-        def of_kind(settings: list[int]) -> Iterator[Task]:
+        def of_kind(settings: list[int]) -> Iterator[Callable[[], Task]]:  # their rows are copied when it is their turn
             first = np.array(settings)[:, None] * self._each
             at_most = min(AT_ONCE, max(-(-len(self) // least), math.ceil(WORK / self._work[settings[0]])))
             if shared is not None:
                 networks = (first + np.arange(self._each)).ravel()
                 for some in np.array_split(networks, -(-networks.size // at_most)):
-                    yield self._task(some, *shared)
+                    yield functools.partial(self._task, some, lambda: shared)
                 return
             for own in parts.chunks(taught, at_most, sum(map(len, self._data[:2]))):
-                rows = self._rows.of(own)
                 for some in np.array_split(first, -(-first.size * len(own) // at_most)):
-                    yield self._task(some + np.array(own), *rows)
+                    yield functools.partial(self._task, some + np.array(own), functools.partial(self._rows.of, own))
 
         # The largest first, so that at the end no thread is left alone with one.
-        return tasks.interleave(of_kind(kinds[kind]) for kind in sorted(kinds, key=lambda kind: -kind[0]))
+        largest_first = sorted(kinds, key=lambda kind: -kind[0])
+        return (make() for make in tasks.interleave(of_kind(kinds[kind]) for kind in largest_first))
 
     def _taught(self) -> list[int]:
         """Return the parts that have something to learn, and write down which do not."""
@@ -269,7 +269,7 @@ class _Training:
         self._reached["status"].reshape(-1, self._each)[:, ~differ] = "one_class"
         return np.flatnonzero(differ).tolist()
 
-    def _task(self, networks: np.ndarray, rows: dict[str, Any], held: dict[str, Any]) -> Task:
+    def _task(self, networks: np.ndarray, rows: Callable[[], tuple[dict[str, Any], dict[str, Any]]]) -> Task:
         """Return the task of training networks."""
         setting = {name: values[networks.flat[0] // self._each] for name, values in self._settings.items()}
         settings = {
@@ -281,7 +281,7 @@ class _Training:
         }
         if self._parts.name == RESAMPLE:
             settings["weights"] = self._counts.reshape(-1, self._counts.shape[-1])[networks]
-        return Task(networks, self._start(networks), rows, held, self._parts.watches, settings)
+        return Task(networks, self._start(networks), *rows(), self._parts.watches, settings)
 
     @functools.cached_property
     def _counts(self) -> np.ndarray:
