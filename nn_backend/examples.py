@@ -159,7 +159,12 @@ def whole_numbers(name: str, values: Any, shape: tuple[int, ...], below: int, le
     return array.astype(np.int64)
 
 
-def in_order_of(numbers: np.ndarray) -> np.ndarray:
+def by_code(codes: np.ndarray, count: int) -> list[np.ndarray]:
+    """Return the rows of each code from 0 to count - 1, in order."""
+    return np.split(_in_order_of(codes), np.cumsum(np.bincount(codes, minlength=count))[:-1])
+
+
+def _in_order_of(numbers: np.ndarray) -> np.ndarray:
     """Return where whole numbers stand, those of the lowest first, in order."""
     few = numbers.astype(np.uint16) if numbers.size and numbers.max() < 2**16 else numbers  # which NumPy sorts by radix
     return np.argsort(few, kind="stable")
@@ -178,7 +183,7 @@ def _in_order(network: np.ndarray, networks: int) -> tuple[np.ndarray, np.ndarra
         raise DataError(f"network {int(np.argmin(counts))} has no example; expected at least one in each of {networks}")
     room = -(-counts // ALIGNED) * ALIGNED
     firsts = np.cumsum(room) - room
-    given = in_order_of(network)
+    given = _in_order_of(network)
     order = np.full(int(room.sum()), -1)
     order[np.arange(len(given)) + np.repeat(firsts - (np.cumsum(counts) - counts), counts)] = given
     return order, np.stack([firsts, counts], axis=1)

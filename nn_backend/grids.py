@@ -11,7 +11,7 @@ from nn_backend.checks import SEED, SIZE, Kind, Number, Whole, check, check_arra
 from nn_backend.descent import ALPHA, MAX_ITERATIONS, TOL
 from nn_backend.descent import KINDS as RULE_KINDS
 from nn_backend.errors import ArgumentError, ArrayTypeError, DataError, MissingPackageError
-from nn_backend.examples import in_order_of
+from nn_backend.examples import by_code
 from nn_backend.network import get_output
 from nn_backend.networks import FOLD, MEASURES, RESAMPLE, check_columns, is_frame, read_column
 from nn_backend.optimizers import get_optimizer
@@ -262,7 +262,7 @@ def read_parts(data: Data, X: Any, by: Any, cv: Any, groups: Any, bootstrap: int
         codes, keys = pd.factorize(values, sort=True)
         if (codes < 0).any():
             raise DataError(f"{name}, row {int(np.argmin(codes)) + 1}: missing value; fill it or drop the row")
-        trained, held = (_by_code(some, len(keys)) for some in (codes[:m], codes[m:]))
+        trained, held = (by_code(some, len(keys)) for some in (codes[:m], codes[m:]))
         held = [m + own for own in held] if watched else []
         for kind, rows in (("training", trained), ("validation", held)):
             if not all(map(len, rows)):
@@ -279,11 +279,6 @@ def read_parts(data: Data, X: Any, by: Any, cv: Any, groups: Any, bootstrap: int
     if not pairs or not all(len(rows) for pair in pairs for rows in pair):
         raise ArgumentError("cv has no fold, or one without rows; expected pairs of rows (train, test)")
     return Parts(FOLD, [*range(len(pairs))], [train for train, _ in pairs], [test for _, test in pairs])
-
-
-def _by_code(codes: np.ndarray, count: int) -> list[np.ndarray]:
-    """Return the rows of each code from 0 to count - 1, in order."""
-    return np.split(in_order_of(codes), np.cumsum(np.bincount(codes, minlength=count))[:-1])
 
 
 def _folds(cv: Any, data: Data, groups: Any) -> Any:

@@ -15,6 +15,7 @@ from nn_backend.backend import Backend, get_backend
 from nn_backend.commands.command_line import DATA, DONE, Parser, add_form_options, read_form, say
 from nn_backend.engines.engine import Examples, Score
 from nn_backend.errors import ArgumentError, DataError
+from nn_backend.examples import by_code
 from nn_backend.export import load
 from nn_backend.files import STDIN as STREAM
 from nn_backend.files import STDOUT, located
@@ -127,8 +128,7 @@ class _Asking:
         known = {str(key): key for key in self._groups.table[name].unique().tolist()}
         known |= {as_text(key): key for key in known.values() if not isinstance(key, str)}
         words = as_words(values[name])
-        for code, word in enumerate(words.words):
-            rows = np.flatnonzero(words.codes == code)
+        for word, rows in zip(words.words, by_code(words.codes, len(words.words)), strict=True):
             if not len(rows):
                 continue
             if word not in known:
