@@ -103,10 +103,10 @@ def _shared_out(
         placed = {name: backend.asarray(sorted_out(backend.to_numpy(array))) for name, array in arrays}
         all_spans = np.broadcast_to(spans, (*lead, 2)).reshape(-1, 2)
         examples = examples._replace(**placed, spans=all_spans, order=order)
-        ends, shares = np.cumsum(spans, axis=1).tolist(), sorted_out(shares)
-        totals = (
-            np.array([math.fsum(shares[0, first:last]) for first, last in ends]) if weights is not None else spans[:, 1]
-        )
+        ends, totals = np.cumsum(spans, axis=1).tolist(), spans[:, 1]
+        if weights is not None or y is not None:
+            shares = sorted_out(shares)
+            totals = np.array([math.fsum(shares[0, first:last]) for first, last in ends])
         if y is not None:
             y = sorted_out(y)
             spreads = np.array([spread_of(y[:, first:last], shares[:, first:last])[0] for first, last in ends])

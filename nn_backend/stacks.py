@@ -103,9 +103,11 @@ class Stack:
         """Train all on folds with the same number of outputs; ``progress`` is as in `fit`."""
         began, first, kind = time.perf_counter(), self.models[0], folds[0].reader._output
         X, y, weights = zip(*(fold.rows for fold in folds), strict=True)
-        seeds = [model._draw_seed(check_random_state(copy.deepcopy(model.random_state))) for model in self.models]
-        starts = first._start(len(X[0]), len(y[0]), seeds)  # the same for each fold
-        starts = Params(*(np.repeat(array[..., None, :, :], len(folds), axis=-3) for array in starts))
+        alike = {id(model.random_state): model for model in self.models}  # most often one, and drawing takes long
+        seeds = [model._draw_seed(check_random_state(copy.deepcopy(model.random_state))) for model in alike.values()]
+        drawn = first._start(len(X[0]), len(y[0]), seeds)
+        at = [[*alike].index(id(model.random_state)) for model in self.models]
+        starts = Params(*(np.repeat(array[at][..., None, :, :], len(folds), axis=-3) for array in drawn))
         lead = starts.w1.shape[:-2]
 
         def each(name: str) -> np.ndarray:
