@@ -103,11 +103,11 @@ class Stack:
         """Train all on folds with the same number of outputs; ``progress`` is as in `fit`."""
         began, first, kind = time.perf_counter(), self.models[0], folds[0].reader._output
         X, y, weights = zip(*(fold.rows for fold in folds), strict=True)
-        alike = {id(model.random_state): model for model in self.models}  # most often one, and drawing takes long
-        seeds = [model._draw_seed(check_random_state(copy.deepcopy(model.random_state))) for model in alike.values()]
-        drawn = first._start(len(X[0]), len(y[0]), seeds)
-        at = [[*alike].index(id(model.random_state)) for model in self.models]
-        starts = Params(*(np.repeat(array[at][..., None, :, :], len(folds), axis=-3) for array in drawn))
+        states = [id(model.random_state) for model in self.models]  # most often the same, and drawing takes long
+        own = dict(zip(states, self.models, strict=True))
+        seeds = [model._draw_seed(check_random_state(copy.deepcopy(model.random_state))) for model in own.values()]
+        drawn, alike = first._start(len(X[0]), len(y[0]), seeds), [[*own].index(state) for state in states]
+        starts = Params(*(np.repeat(array[alike][..., None, :, :], len(folds), axis=-3) for array in drawn))
         lead = starts.w1.shape[:-2]
 
         def each(name: str) -> np.ndarray:
