@@ -36,8 +36,9 @@ class ShallowNetClassifier(ClassifierMixin, ShallowNet):  # type: ignore[misc]
         Step width; of rprop the first. By default the rule's own.
     max_iter : int
         Updates to do at most.
-    tol : float
-        Training ends where no element of the gradient, that of the penalty included, is as large as this; 0: never.
+    tol : float or None
+        Training ends where no element of the gradient, that of the penalty included, is as large as this; 0 or None:
+        never.
     early_stopping : bool
         Whether to leave out a part of the examples, to watch the cost on these after each update, and to keep the
         parameters of the lowest. `MLPClassifier` watches their accuracy instead.
@@ -118,7 +119,7 @@ class ShallowNetClassifier(ClassifierMixin, ShallowNet):  # type: ignore[misc]
         alpha: float = ALPHA,
         learning_rate_init: float | None = None,
         max_iter: int = MAX_ITERATIONS,
-        tol: float = TOL,
+        tol: float | None = TOL,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
@@ -234,7 +235,7 @@ class ShallowNetRegressor(RegressorMixin, ShallowNet):  # type: ignore[misc]
         alpha: float = ALPHA,
         learning_rate_init: float | None = None,
         max_iter: int = MAX_ITERATIONS,
-        tol: float = TOL,
+        tol: float | None = TOL,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,

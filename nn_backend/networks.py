@@ -243,6 +243,15 @@ class Networks:
         return 1 if self.part is None else int(self.table[self.part].nunique())
 
     @functools.cached_property
+    def _places(self) -> np.ndarray:
+        """Where the network of each row of the table is among those of its size."""
+        sizes = self.table["n_hidden"].to_numpy()
+        places = np.empty(len(self), np.int64)
+        for n_hidden, stack in self.sizes.items():
+            places[sizes == n_hidden] = np.arange(len(stack.w1))
+        return places
+
+    @functools.cached_property
     def _keys(self) -> Any:
         import pandas as pd
 
@@ -286,11 +295,12 @@ class Networks:
 
     def _model(self, row: int) -> Model:
         """Return the network in a row of the table."""
-        values = {name: column.iloc[[row]].tolist()[0] for name, column in self.table.items()}
+        found = {name: column.iat[row] for name, column in self.table.items()}
+        values = {name: value.item() if isinstance(value, np.generic) else value for name, value in found.items()}
         known = {
             str(name): value for name, value in values.items() if value not in (np.inf, -np.inf) and value == value
         }
-        at = int((self.table["n_hidden"].to_numpy()[:row] == values["n_hidden"]).sum())
+        at = self._places[row]
         scales = self.scales.of(row % self._parts)
         return Model(
             Params(*(array[at] for array in self.sizes[values["n_hidden"]])),

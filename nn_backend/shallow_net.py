@@ -85,7 +85,7 @@ class ShallowNet(Fitted):
             y,
             sample_weight,
             iterations=self.max_iter,
-            tol=self.tol,
+            tol=self.tol or 0.0,
             going_on=self.warm_start and hasattr(self, "params_"),
         )
         if result.interrupted:
@@ -240,7 +240,7 @@ class ShallowNet(Fitted):
 
     def _check_parameters(self) -> None:
         """Raise an error that names all parameters that are not accepted."""
-        wrong = find_wrong(self.get_params(deep=False), PARAMETERS, optional=("learning_rate_init", "factor"))
+        wrong = find_wrong(self.get_params(deep=False), PARAMETERS, optional=("learning_rate_init", "factor", "tol"))
         if not isinstance(self.solver, Optimizer) and self.solver not in [*OPTIMIZERS]:
             accepted = f"{', '.join(OPTIMIZERS)}, or an Optimizer such as nn.adam(beta1=0.8)"
             wrong.append(f"solver is {shown(self.solver)}; expected {accepted}")

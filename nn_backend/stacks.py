@@ -111,7 +111,7 @@ class Stack:
         lead = starts.w1.shape[:-2]
 
         def each(name: str) -> np.ndarray:
-            values = np.array([float(getattr(model, name)) for model in self.models])
+            values = np.array([float(getattr(model, name) or 0) for model in self.models])  # tol may be None
             return np.broadcast_to(values.reshape(-1, *[1] * (len(lead) - 1)), lead)
 
         result = fit(
