@@ -295,15 +295,14 @@ class Networks:
 
     def _model(self, row: int) -> Model:
         """Return the network in a row of the table."""
-        found = {name: column.iat[row] for name, column in self.table.items()}
+        found: dict[Any, Any] = {name: column.iat[row] for name, column in self.table.items()}
         values = {name: value.item() if isinstance(value, np.generic) else value for name, value in found.items()}
         known = {
             str(name): value for name, value in values.items() if value not in (np.inf, -np.inf) and value == value
         }
-        at = self._places[row]
         scales = self.scales.of(row % self._parts)
         return Model(
-            Params(*(array[at] for array in self.sizes[values["n_hidden"]])),
+            Params(*(array[self._places[row]] for array in self.sizes[values["n_hidden"]])),
             self.output,
             features=self.features,
             target=self.target,
