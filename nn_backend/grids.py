@@ -13,9 +13,19 @@ from nn_backend.descent import KINDS as RULE_KINDS
 from nn_backend.errors import ArgumentError, ArrayTypeError, DataError, MissingPackageError
 from nn_backend.examples import by_code
 from nn_backend.network import get_output
-from nn_backend.networks import FOLD, MEASURES, RESAMPLE, check_columns, is_frame, read_column
+from nn_backend.networks import FOLD, MEASURES, RESAMPLE
 from nn_backend.optimizers import get_optimizer
-from nn_backend.tables import Scales, Standardization, column_names, load_table, quoted, standardization
+from nn_backend.tables import (
+    Scales,
+    Standardization,
+    check_columns,
+    column_names,
+    is_frame,
+    load_table,
+    quoted,
+    read_column,
+    standardization,
+)
 
 DEFAULTS = {  # None: depends on others
     "n_hidden": 4,

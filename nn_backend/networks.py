@@ -1,7 +1,7 @@
 """Many trained networks that share inputs and outputs, and what their numbers mean."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,8 @@ from nn_backend.equations import Params
 from nn_backend.errors import ArgumentError, ArrayTypeError, DataError
 from nn_backend.examples import without_gaps
 from nn_backend.model import Model
-from nn_backend.network import predict_proba, score
-from nn_backend.tables import Encoding, Scales, column_names, quoted, read_targets
+from nn_backend.network import compute_layer, get_output, predict_proba, score
+from nn_backend.tables import Encoding, Scales, check_columns, is_frame, quoted, read_column, read_targets
 
 if TYPE_CHECKING:  # see files.py
     import pandas as pd
@@ -78,9 +78,7 @@ class Networks:
             if not isinstance(key, int | np.integer) or not -len(rows) <= key < len(rows):
                 raise ArgumentError(f"there is no network {key!r}; expected a row of the table, 0 to {len(rows) - 1}")
             return self._model(rows[key])
-        own = np.arange(self._find_groups([key])[0], len(self), self._parts)
-        cost = self.table[self._decisive].to_numpy()[own]
-        return self._model(int(own[np.argmin(np.where(np.isnan(cost), np.inf, cost))]))
+        return self._model(int(self._best_of_groups[self._find_groups([key])[0]]))
 
     @property
     def params(self) -> Params:
@@ -153,6 +151,32 @@ class Networks:
         if groups is not None and several == [1]:
             values = values[0]
         return self._framed(values, X.index) if is_frame(X) else values
+
+    def compute_layers(
+        self, X: np.ndarray, groups: np.ndarray, *, backend: str | Backend | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return z2 and yhat (n2, m), each example's by the best network of its group; numbers are not unscaled.
+
+        Parameters
+        ----------
+        X : array (n0, m)
+            Features in their own units.
+        groups : array (m,) of int
+            The number of each example's group, in the order of the table.
+        backend : str or Backend, optional
+            Where to compute, as in `get_backend`.
+        """
+        place, kind, chosen = get_backend(backend), get_output(self.output), self._best_of_groups[groups]
+        z2 = np.empty((self._n2, len(groups)), next(iter(self.sizes.values())).w1.dtype)
+        yhat = np.empty_like(z2)
+        for n_hidden, stack in self.sizes.items():
+            own = np.flatnonzero(self.table["n_hidden"].to_numpy()[chosen] == n_hidden)
+            if own.size:
+                scale, rows = self.scales.of_examples(groups[own]).features, X[:, own]
+                rows = rows if scale is None else scale.apply(rows)
+                layers = compute_layer("layers", stack, rows, place, kind, self._places[chosen[own]])
+                z2[:, own], yhat[:, own] = layers[: self._n2], layers[-self._n2 :]
+        return z2, yhat
 
     def score(self, X: Any, y: Any, by: Any = None, *, backend: str | Backend | None = None) -> Score:
         """Return each network's cost and accuracy, or R², on a data set.
@@ -243,6 +267,12 @@ class Networks:
         return 1 if self.part is None else int(self.table[self.part].nunique())
 
     @functools.cached_property
+    def _best_of_groups(self) -> np.ndarray:
+        """The row of the table of each group's best network."""
+        cost = self.table[self._decisive].to_numpy().reshape(-1, self._parts)
+        return np.asarray(np.where(np.isnan(cost), np.inf, cost).argmin(axis=0) * self._parts + np.arange(self._parts))
+
+    @functools.cached_property
     def _places(self) -> np.ndarray:
         """Where the network of each row of the table is among those of its size."""
         sizes = self.table["n_hidden"].to_numpy()
@@ -313,31 +343,3 @@ class Networks:
             training={**self.training, **{name: known[name] for name in known if name not in MEASURES}},
             **{name: known[name] for name in MEASURES if name in known},
         )
-
-
-def is_frame(value: Any) -> bool:
-    """Return whether this is a pandas DataFrame."""
-    import pandas as pd
-
-    return isinstance(value, pd.DataFrame)
-
-
-def check_columns(frame: "pd.DataFrame", needed: Sequence[str]) -> None:
-    """Raise unless a frame has each of these columns once."""
-    names = column_names(frame)
-    for name in needed:
-        if names.count(name) != 1:
-            raise DataError(f"the data frame has {names.count(name)} columns {name!r}; its columns are {quoted(names)}")
-
-
-def read_column(X: Any, given: Any, what: str) -> tuple[str, np.ndarray]:
-    """Return name and values (m,) of a column of a frame, or of an array."""
-    if isinstance(given, str):
-        if not is_frame(X):
-            raise ArgumentError(f"{what} is {given!r}, a column's name, and X no data frame; expected an array (m,)")
-        check_columns(X, [given])
-        return given, X.iloc[:, column_names(X).index(given)].to_numpy()
-    m = len(X) if is_frame(X) else np.shape(X)[-1]
-    if np.shape(given) != (m,):
-        raise DataError(f"{what} has shape {np.shape(given)}; expected (m,) = ({m},)")
-    return str(getattr(given, "name", None) or "group"), np.asarray(given)

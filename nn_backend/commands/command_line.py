@@ -6,6 +6,7 @@ import functools
 import io
 import itertools
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from nn_backend.checks import Kind, Whole, check, shown
-from nn_backend.commands.signals import SCRIPT, signals
+from nn_backend.commands.signals import SCRIPT, ending, signals
 from nn_backend.errors import ArgumentError, BackendUnavailableError, DataFileError, NNBackendError
 from nn_backend.files import STDIN, STDOUT, check_output, remove_unfinished
 from nn_backend.marks import load_data
@@ -231,13 +232,13 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
             if signals.heard is not None:
                 if code == DONE:
                     print("interrupted when all was done", file=sys.stderr)
-                code = 128 + signals.heard
+                code, _ = ending(signals.heard)
             sys.exit(code)
         except BrokenPipeError:  # "... | head" ends quietly, as other programs do
             sys.stdout = nowhere  # or Python would try again at its end
             sys.exit(READER_LEFT)
         except KeyboardInterrupt:
-            code, line = INTERRUPTED, "interrupted"
+            code, line = ending(signals.heard or signal.SIGINT)
         except (NNBackendError, MemoryError, ImportError, OSError, RuntimeError) as error:
             code = NO_DEVICE if isinstance(error, BackendUnavailableError) else WRONG_USE
             line = _explained(error)

@@ -6,7 +6,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from nn_backend.backend import Backend, get_backend
 from nn_backend.commands.command_line import DATA, DONE, Parser, add_form_options, read_form, say
 from nn_backend.engines.engine import Examples, Score
 from nn_backend.errors import ArgumentError, DataError
-from nn_backend.examples import by_code
 from nn_backend.export import load
 from nn_backend.files import STDIN as STREAM
 from nn_backend.files import STDOUT, located
@@ -29,6 +28,7 @@ from nn_backend.tables import (
     UNKNOWN,
     Encoding,
     Source,
+    Standardization,
     describe_lacking,
     encode_target,
     find_name,
@@ -84,6 +84,7 @@ class _Asking:
         self._kept = [find_name(name, source.names) for name in split_names(args.keep or "")]
         self._groups = saved if isinstance(saved, Networks) else None
         self._by = [] if self._groups is None else [str(self._groups.part)]
+        self._keys = [] if self._groups is None else self._groups.table[self._by[0]].unique().tolist()
         needed = [*self._kept, *self._by]
         self._encoding, self._target = _match(model, source.names, args.target, needed, source.where)
         self._classes = model.labels or tuple(range(max(2, len(model.params.w2))))
@@ -105,55 +106,48 @@ class _Asking:
             y = known = None
             if target is not None and (known := ~find_missing(values[target])).any():
                 y = self._read_true(values[target], first_row)
-            yhat: Any = None
-            for model, rows in self._asked(values, first_row):
-                z2, own = model.compute_layers(X[:, rows], backend=self._backend)
-                if y is not None and known is not None:
-                    self._score(model, z2[:, known[rows]], own[:, known[rows]], y[:, rows][:, known[rows]])
-                own = own if model.target_scale is None else model.target_scale.undo(own)
-                yhat = np.empty((len(own), X.shape[1]), own.dtype) if yhat is None else yhat
-                yhat[:, rows] = own
+            z2, yhat, scale = self._ask(X, values, first_row)
+            own = yhat if scale is None else scale.undo(yhat)
+            if y is not None and known is not None:
+                scaled = np.asarray(y if scale is None else scale.apply(y), yhat.dtype)
+                self.labelled += int(known.sum())
+                self.reached.add(*(each[:, known] for each in (z2, scaled, own, y)))
             self.rows += X.shape[1]
-            yield self._framed(values, yhat)
+            yield self._framed(values, own)
         if not self.rows:
             raise DataError(f"{where} has no rows below its header; expected one example per row")
 
-    def _asked(self, values: Mapping[str, Values], first_row: int) -> Iterator[tuple[Model, Any]]:
-        """Yield each network that is asked, and the rows of a chunk that it is asked about."""
+    def _ask(
+        self, X: np.ndarray, values: Mapping[str, Values], first_row: int
+    ) -> tuple[np.ndarray, np.ndarray, Standardization | None]:
+        """Return z2, yhat, and how the target of these rows is scaled."""
         if self._groups is None:
-            yield self._model, slice(None)
-            return
-        (name,), where = self._by, self._source.where
-        refuse_missing(values[name], name, where, first_row)
-        known = {str(key): key for key in self._groups.table[name].unique().tolist()}
-        known |= {as_text(key): key for key in known.values() if not isinstance(key, str)}
-        words = as_words(values[name])
-        for word, rows in zip(words.words, by_code(words.codes, len(words.words)), strict=True):
-            if not len(rows):
-                continue
-            if word not in known:
-                raise DataError(
-                    f"{where}, column {name!r}, row {first_row + int(rows[0])}: {word[:50]!r} has no network; these "
-                    f"have: {quoted([*map(str, known.values())])}"
-                )
-            yield self._groups[known[word]], rows
+            return *self._model.compute_layers(X, backend=self._backend), self._model.target_scale
+        groups = self._read_groups(values[self._by[0]], first_row)
+        layers = self._groups.compute_layers(X, groups, backend=self._backend)
+        return *layers, self._groups.scales.of_examples(groups).target
+
+    def _read_groups(self, values: Values, first_row: int) -> np.ndarray:
+        """Return the number of each row's group."""
+        (name,), where, keys = self._by, self._source.where, self._keys
+        refuse_missing(values, name, where, first_row)
+        known = {as_text(key): number for number, key in enumerate(keys) if not isinstance(key, str)}
+        known |= {str(key): number for number, key in enumerate(keys)}
+        words = as_words(values)
+        groups: np.ndarray = np.array([known.get(word, -1) for word in words.words], np.int64)[words.codes]
+        if (groups < 0).any():
+            row = int(np.argmin(groups))
+            word, known_words = words.words[words.codes[row]][:50], quoted([*map(str, keys)])
+            raise DataError(
+                f"{where}, column {name!r}, row {first_row + row}: {word!r} has no network; these have: {known_words}"
+            )
+        return groups
 
     def _read_true(self, values: Values, first_row: int) -> np.ndarray:
         """Return y (n2, m), of which the columns of rows with a true value are meant."""
         model, name, where = self._model, str(self._target), self._source.where
         labels = self._classes if model.output == "softmax" else model.labels
         return encode_target(values, name, labels, where, first_row=first_row, output=model.output, may_miss=True)
-
-    def _score(self, model: Model, z2: np.ndarray, yhat: np.ndarray, true: np.ndarray) -> None:
-        """Compare with the true values of the rows that have one."""
-        if not true.shape[1]:
-            return
-        scale, unit, centre = model.target_scale, 1.0, 0.0
-        y = true
-        if scale is not None:
-            y, unit, centre = scale.apply(true), scale.deviation.item(), scale.mean.item()
-        self.labelled += y.shape[1]
-        self.reached.add(z2, yhat, np.asarray(y, yhat.dtype), unit, centre)
 
     def _framed(self, values: Mapping[str, Values], yhat: np.ndarray) -> "pd.DataFrame":
         import pandas as pd
@@ -180,14 +174,16 @@ class _Reached:
         self._errors: list[float] = []
         self._rows, self._mean, self._spread = 0, 0.0, 0.0
 
-    def add(self, z2: np.ndarray, yhat: np.ndarray, y: np.ndarray, unit: float, centre: float) -> None:
-        """Add a chunk, whose numbers are (those of the target - centre) / unit."""
+    def add(self, z2: np.ndarray, y: np.ndarray, found: np.ndarray, true: np.ndarray) -> None:
+        """Add a chunk: z2 and true values as the network has them, what it found and true values in their own units."""
         m = y.shape[1]
+        if not m:
+            return
         self._costs.append(m * float(equations.cost(z2, y, m, output=self._output, xp=np)))
-        self._errors.append(unit**2 * float(np.sum(self._output.errors(yhat, y, xp=np), dtype=np.float64)))
-        mean = unit * float(y.mean()) + centre
+        self._errors.append(float(np.sum(self._output.errors(found, true, xp=np), dtype=np.float64)))
+        mean = float(true.mean())
         apart = mean - self._mean  # of the chunk from the rows so far
-        self._spread += unit**2 * float(np.sum(np.square(y - y.mean()))) + apart**2 * self._rows * m / (self._rows + m)
+        self._spread += float(np.sum(np.square(true - mean))) + apart**2 * self._rows * m / (self._rows + m)
         self._mean += apart * m / (self._rows + m)
         self._rows += m
 

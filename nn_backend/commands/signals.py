@@ -79,19 +79,24 @@ class Signals:
 
     def _end(self, number: int) -> None:
         self.ignore()
+        code, line = ending(number)
         if os.getpid() == self._process:  # not in a worker that was forked from it
             for remove in self.on_end:
                 remove()
-            line = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
             with contextlib.suppress(OSError):  # the terminal is gone
                 os.write(2, f"{SHOW_CURSOR * os.isatty(2)}error: {line}\n".encode())
-        os._exit(128 + number)
+        os._exit(code)
 
     def _found(self, unraisable: Any) -> None:
         """End where the interpreter could not hand on a KeyboardInterrupt, such as from a finalizer."""
         if isinstance(unraisable.exc_value, KeyboardInterrupt):
             self._end(self.heard or signal.SIGINT)
         sys.__unraisablehook__(unraisable)
+
+
+def ending(number: int) -> tuple[int, str]:
+    """Return the exit code that a signal stands for, and what is said of it."""
+    return 128 + number, "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
 
 
 def _nudge(told: int, main: int, number: int) -> None:

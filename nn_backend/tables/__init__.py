@@ -1,7 +1,16 @@
 """Tables as people have them: what kind of file, which columns, how they are encoded, split and scaled."""
 
 from nn_backend.tables.encoding import UNKNOWN, Column, Encoding
-from nn_backend.tables.names import column_names, describe_lacking, find_name, quoted, split_names
+from nn_backend.tables.names import (
+    check_columns,
+    column_names,
+    describe_lacking,
+    find_name,
+    is_frame,
+    quoted,
+    read_column,
+    split_names,
+)
 from nn_backend.tables.packed import STDIN
 from nn_backend.tables.scaling import Scales, Standardization, exact_sums, standardization
 from nn_backend.tables.sources import Source, open_source
@@ -29,15 +38,18 @@ __all__ = [
     "Source",
     "Standardization",
     "Table",
+    "check_columns",
     "column_names",
     "describe_lacking",
     "encode_target",
     "exact_sums",
     "fill_missing",
     "find_name",
+    "is_frame",
     "load_table",
     "open_source",
     "quoted",
+    "read_column",
     "read_targets",
     "split_names",
     "split_rows",

@@ -4,9 +4,11 @@ import csv
 import difflib
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nn_backend.errors import ArgumentError
+import numpy as np
+
+from nn_backend.errors import ArgumentError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,3 +82,31 @@ def _suggestion(absent: Sequence[str], names: Sequence[str]) -> str:
         return ""
     shown = to_option(meant) if any("," in name for name in meant) else quoted(meant)
     return f" ({'are' if len(meant) > 1 else 'is'} {shown} meant?)"
+
+
+def is_frame(value: Any) -> bool:
+    """Return whether this is a pandas DataFrame."""
+    import pandas as pd
+
+    return isinstance(value, pd.DataFrame)
+
+
+def check_columns(frame: "pd.DataFrame", needed: Sequence[str]) -> None:
+    """Raise unless a frame has each of these columns once."""
+    names = column_names(frame)
+    for name in needed:
+        if names.count(name) != 1:
+            raise DataError(f"the data frame has {names.count(name)} columns {name!r}; its columns are {quoted(names)}")
+
+
+def read_column(X: Any, given: Any, what: str) -> tuple[str, np.ndarray]:
+    """Return name and values (m,) of a column of a frame, or of an array."""
+    if isinstance(given, str):
+        if not is_frame(X):
+            raise ArgumentError(f"{what} is {given!r}, a column's name, and X no data frame; expected an array (m,)")
+        check_columns(X, [given])
+        return given, X.iloc[:, column_names(X).index(given)].to_numpy()
+    m = len(X) if is_frame(X) else np.shape(X)[-1]
+    if np.shape(given) != (m,):
+        raise DataError(f"{what} has shape {np.shape(given)}; expected (m,) = ({m},)")
+    return str(getattr(given, "name", None) or "group"), np.asarray(given)
