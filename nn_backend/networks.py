@@ -78,7 +78,7 @@ class Networks:
             if not isinstance(key, int | np.integer) or not -len(rows) <= key < len(rows):
                 raise ArgumentError(f"there is no network {key!r}; expected a row of the table, 0 to {len(rows) - 1}")
             return self._model(rows[key])
-        return self._model(int(self._best_of_groups[self._find_groups([key])[0]]))
+        return self._model(int(self.best_of_groups[self._find_groups([key])[0]]))
 
     @property
     def params(self) -> Params:
@@ -87,6 +87,17 @@ class Networks:
             sizes = ", ".join(map(str, self.sizes))
             raise ArgumentError(f"the networks have {sizes} hidden units and are no one array; take sizes[n_hidden]")
         return next(iter(self.sizes.values()))
+
+    @functools.cached_property
+    def costs(self) -> np.ndarray:
+        """The cost by which each network is chosen, of validation rows where there are any; NaN if it diverged."""
+        return np.where(self.table["status"] == "diverged", np.nan, self.table[self._decisive].to_numpy())
+
+    @functools.cached_property
+    def best_of_groups(self) -> np.ndarray:
+        """The row of the table of each group's best network."""
+        costs = np.where(np.isnan(self.costs), np.inf, self.costs).reshape(-1, self._parts)
+        return np.asarray(costs.argmin(axis=0) * self._parts + np.arange(self._parts))
 
     def best(self, column: str | None = None) -> Model:
         """Return the best network; with folds, one of the setting that is best in their mean, trained on all rows.
@@ -166,7 +177,7 @@ class Networks:
         backend : str or Backend, optional
             Where to compute, as in `get_backend`.
         """
-        place, kind, chosen = get_backend(backend), get_output(self.output), self._best_of_groups[groups]
+        place, kind, chosen = get_backend(backend), get_output(self.output), self.best_of_groups[groups]
         z2 = np.empty((self._n2, len(groups)), next(iter(self.sizes.values())).w1.dtype)
         yhat = np.empty_like(z2)
         for n_hidden, stack in self.sizes.items():
@@ -265,12 +276,6 @@ class Networks:
     def _parts(self) -> int:
         """How many networks a setting has."""
         return 1 if self.part is None else int(self.table[self.part].nunique())
-
-    @functools.cached_property
-    def _best_of_groups(self) -> np.ndarray:
-        """The row of the table of each group's best network."""
-        cost = self.table[self._decisive].to_numpy().reshape(-1, self._parts)
-        return np.asarray(np.where(np.isnan(cost), np.inf, cost).argmin(axis=0) * self._parts + np.arange(self._parts))
 
     @functools.cached_property
     def _places(self) -> np.ndarray:

@@ -262,15 +262,12 @@ def _choices(networks: Networks) -> tuple["pd.DataFrame", np.ndarray]:
     with its best network.
     """
     table, part = networks.table, networks.part
-    costs = table["validation_cost" if "validation_cost" in table else "cost"].to_numpy()
-    costs = np.where(table["status"] == "diverged", np.nan, costs)
     if part is None:
-        return table, costs
+        return table, networks.costs
+    if networks.has_groups:
+        return table.iloc[networks.best_of_groups], networks.costs[networks.best_of_groups]
     parts = table[part].nunique()
-    keys: np.ndarray = costs.reshape(-1, parts)
-    if part not in (FOLD, RESAMPLE):
-        best = np.where(np.isnan(keys), np.inf, keys).argmin(axis=0)
-        return table.iloc[best * parts + np.arange(parts)], keys[best, np.arange(parts)]
+    keys: np.ndarray = networks.costs.reshape(-1, parts)
     measured = [name for name in map(str, table) if name in ("iterations", *_MEASURED)]
     choices = table.iloc[::parts].reset_index(drop=True).drop(columns=part)
     choices[measured] = table[measured].to_numpy(float).reshape(-1, parts, len(measured)).mean(axis=1)
