@@ -13,16 +13,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from nn_backend.checks import Kind, Whole, check, shown
+from nn_backend.checks import THREADS, Kind, Whole, check, shown
 from nn_backend.commands.signals import SCRIPT, ending, signals
 from nn_backend.errors import ArgumentError, BackendUnavailableError, DataFileError, NNBackendError
 from nn_backend.files import STDIN, STDOUT, check_output, remove_unfinished
 from nn_backend.marks import load_data
+from nn_backend.network import DTYPES
 from nn_backend.plots import FORMATS, check_plot
 from nn_backend.tables import MISSING, TASKS, Form, Table, quoted, split_names
 from nn_backend.tensors import import_extra
 
 DATA = "a table's file of any kind, compressed or not, a folder or pattern of parts, or - for standard input"
+DEVICE = "cpu, gpu, cupy:1 (a device by its number) or auto; else NN_BACKEND, else cpu"
 STREAM = "-"
 OUTPUTS = {  # options that name a file to write: the package that this needs, and the name's ending
     "save": ("safetensors.numpy", (".safetensors",)),
@@ -100,6 +102,14 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     add("--drop", help="columns to leave out, separated by commas")
     add("--missing", choices=MISSING, help="leave rows that lack a value out, or put the mean there; else refused")
     add_form_options(parser)
+
+
+def add_computing_options(parser: argparse.ArgumentParser) -> None:
+    """Add --dtype and --threads."""
+    add = parser.add_argument
+    add("--dtype", choices=DTYPES, default="float64", help="number format of the computation")
+    workers = "workers on the CPU; else NN_BACKEND_THREADS, else as many as the process may use"
+    add("--threads", type=option(THREADS), help=workers)
 
 
 def add_form_options(parser: argparse.ArgumentParser) -> None:

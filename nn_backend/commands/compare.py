@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from nn_backend.backend import get_backend
-from nn_backend.checks import SIZE, THREADS
-from nn_backend.commands.command_line import DONE, INTERRUPTED, Parser, option
+from nn_backend.checks import SIZE
+from nn_backend.commands.command_line import DONE, INTERRUPTED, Parser, add_computing_options, option
 from nn_backend.commands.signals import signals
 from nn_backend.errors import ArgumentError, BackendUnavailableError
 from nn_backend.files import located
 from nn_backend.marks import MAX_ROWS
-from nn_backend.network import DTYPES, init_params
+from nn_backend.network import init_params
 from nn_backend.plots import FORMATS, check_plot, plot_times
 from nn_backend.timings import Comparison, compare, describe, find_contenders, format_seconds, pays_from
 
@@ -104,12 +104,7 @@ def _parser() -> Parser:
     add("--device", default="gpu", help="GPU to compare with the CPU: gpu, or cupy:1 for a device by its number")
     add("--rows", default=",".join(map(str, ROWS)), help="sizes to measure, separated by commas")
     add("--hidden", type=option(SIZE), default=4, help="hidden units")
-    add("--dtype", choices=DTYPES, default="float64", help="number format of the computation")
-    add(
-        "--threads",
-        type=option(THREADS),
-        help="workers on the CPU; else NN_BACKEND_THREADS, else as many as the process may use",
-    )
+    add_computing_options(parser)
     add("--json", action="store_true", help="print one JSON document in full precision instead of text")
     add("--plot", type=located, help=f"file for a picture of the times, ending in {', '.join(FORMATS)}")
     return parser

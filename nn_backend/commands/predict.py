@@ -12,7 +12,7 @@ import numpy as np
 
 from nn_backend import equations
 from nn_backend.backend import Backend, get_backend
-from nn_backend.commands.command_line import DATA, DONE, Parser, add_form_options, read_form, say
+from nn_backend.commands.command_line import DATA, DEVICE, DONE, Parser, add_form_options, read_form, say
 from nn_backend.engines.engine import Examples, Score
 from nn_backend.errors import ArgumentError, DataError
 from nn_backend.export import load
@@ -213,7 +213,7 @@ def _parser() -> Parser:
     add("--keep", help="columns to copy to the output, separated by commas")
     add("--target", help="column with the true values, where there is one; else as in training")
     add("--unknown", choices=UNKNOWN, default="refuse", help="what becomes of words that the training had not")
-    add("--device", help="cpu, gpu, cupy:1 (a device by its number) or auto; else NN_BACKEND, else cpu")
+    add("--device", help=DEVICE)
     add_form_options(parser)
     return parser
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nn_backend.checks import THREADS, Whole
+from nn_backend.checks import Whole
 from nn_backend.cluster import workers
 from nn_backend.commands.command_line import (
+    DEVICE,
     DONE,
     INTERRUPTED,
     Parser,
+    add_computing_options,
     add_data_options,
     check_outputs,
     option,
@@ -33,7 +35,6 @@ from nn_backend.grids import read_settings
 from nn_backend.many import fit_many
 from nn_backend.marks import ARTICLE, ARTICLE_TRAIN_ROWS
 from nn_backend.model import Model
-from nn_backend.network import DTYPES
 from nn_backend.networks import FOLD, MEASURES, RESAMPLE, Networks
 from nn_backend.optimizers import OPTIMIZERS
 from nn_backend.plots import FORMATS
@@ -160,13 +161,8 @@ def _parser() -> Parser:
         default=True,
         help="scale features by the training rows' mean and deviation",
     )
-    add("--dtype", choices=DTYPES, default="float64", help="number format of the computation")
-    add("--device", help="cpu, gpu, cupy:1 (a device by its number) or auto; else NN_BACKEND, else cpu")
-    add(
-        "--threads",
-        type=option(THREADS),
-        help="workers on the CPU; else NN_BACKEND_THREADS, else as many as the process may use",
-    )
+    add_computing_options(parser)
+    add("--device", help=DEVICE)
     add("--cluster", help="address of a Dask scheduler whose workers train, such as tcp://host:8786; else this machine")
     add(
         "--best",

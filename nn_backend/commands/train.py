@@ -12,11 +12,13 @@ import numpy as np
 
 from nn_backend import engines
 from nn_backend.backend import Backend, get_backend
-from nn_backend.checks import SEED, SIZE, THREADS, Number, Whole
+from nn_backend.checks import SEED, SIZE, Number, Whole
 from nn_backend.commands.command_line import (
+    DEVICE,
     DONE,
     INTERRUPTED,
     Parser,
+    add_computing_options,
     add_data_options,
     check_outputs,
     option,
@@ -33,7 +35,7 @@ from nn_backend.files import located, replacing
 from nn_backend.marks import ARTICLE, ARTICLE_FACTOR, ARTICLE_ITERATIONS, ARTICLE_TRAIN_ROWS
 from nn_backend.measures import balanced_accuracy, majority_share, roc_auc
 from nn_backend.model import Model
-from nn_backend.network import DTYPES, init_params, predict_proba, score
+from nn_backend.network import init_params, predict_proba, score
 from nn_backend.optimizers import OPTIMIZERS, get_optimizer
 from nn_backend.parts import check_parts, count_train_rows, hold_out
 from nn_backend.plots import FORMATS, plot_training
@@ -163,7 +165,7 @@ def _parser() -> Parser:
         example="--data simulated:100000 --iterations 200",
     )
     add = parser.add_argument
-    add("--device", help="cpu, gpu, cupy:1 (a device by its number) or auto; else NN_BACKEND, else cpu")
+    add("--device", help=DEVICE)
     add("--engine", choices=engines.ENGINES, default="auto", help="how an iteration is executed")
     add_data_options(parser)
     add(
@@ -190,7 +192,7 @@ def _parser() -> Parser:
         help="deviation of the initial weights; else 0.01 for marks, 2/sqrt(inputs) for others",
     )
     add("--seed", type=option(SEED), default=3, help="seed of the initial weights, and of the rows held out")
-    add("--dtype", choices=DTYPES, default="float64", help="number format of the computation")
+    add_computing_options(parser)
     add(
         "--standardize",
         action=argparse.BooleanOptionalAction,
@@ -200,11 +202,6 @@ def _parser() -> Parser:
         "--log-every",
         type=option(Whole(1)),
         help="iterations between two rows of the table; else 1000 for marks, 100 for others",
-    )
-    add(
-        "--threads",
-        type=option(THREADS),
-        help="workers on the CPU; else NN_BACKEND_THREADS, else as many as the process may use",
     )
     add("--json", action="store_true", help="print one JSON document in full precision instead of text")
     add("--checkpoint", type=located, help="safetensors file for the state of the run, from which it can go on")
