@@ -46,14 +46,14 @@ class Worker:
 
     def _serve(self) -> None:
         self.id = _thread.get_native_id()
-        while self._go.acquire() and self._task is not None:
-            work, number, release = self._task
+        while self._go.acquire() and (task := self._task) is not None:
+            work, number, release = task
             try:
                 work(number)
             except BaseException as error:
                 self._error = error
                 release()
-            del work, release  # and with them arrays, which nobody else may need any longer
+            del task, work, release  # and with them arrays, which nobody else may need any longer
             self._task = None
             self._done.release()
 
@@ -172,7 +172,6 @@ def share(
             return None if stopped else next(left, None)
 
     def work(number: int) -> None:
-        nonlocal stopped
         before, me = 0.0, _thread.get_ident()
 
         def tell(part: float) -> None:
@@ -182,27 +181,25 @@ def share(
             if number == 0:
                 report(sum(done))
 
-        working.add(number)
         if threads > 1:
             pool.alone.add(me)
         try:
             while (job := take()) is not None:
                 before = done[number]
                 do(job, tell)
-            while number == 0:
-                if len(working) > 1:
-                    ended.acquire(timeout=REPORT_SECONDS)
-                report(sum(done))
-                if len(working) == 1:
-                    break
-        except BaseException as error:
-            stopped = True
-            if number == 0:
-                raise
-            if not isinstance(error, KeyboardInterrupt):
-                failed.append(error)
         finally:
             pool.alone.discard(me)
+
+    def assist(number: int) -> None:  # no KeyboardInterrupt comes to a thread that is not the caller's
+        nonlocal stopped
+        working.add(number)
+        try:
+            work(number)
+        except BaseException as error:
+            if not isinstance(error, KeyboardInterrupt):
+                failed.append(error)
+            stopped = True
+        finally:
             working.discard(number)
             with contextlib.suppress(RuntimeError):  # it is open already
                 ended.release()
@@ -211,8 +208,11 @@ def share(
         with contextlib.suppress(RuntimeError):  # the system starts no more
             workers.extend(Worker() for _ in range(threads - 1))
         for number, worker in enumerate(workers, 1):
-            worker.begin(work, number, lambda: None)
+            worker.begin(assist, number, lambda: None)
         work(0)
+        while working:
+            ended.acquire(timeout=REPORT_SECONDS)
+            report(sum(done))
         for worker in workers:
             worker.finish()
     except BaseException as error:
