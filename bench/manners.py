@@ -102,6 +102,7 @@ def commands(wanted: int = 5_000) -> None:
         Path("table.csv").write_text(table)
         nn.save("model", nn.Model(START, features=("x1", "x2", "x3")))
         environment = {**os.environ, "TMPDIR": f"{folder}/temporary", "XDG_CACHE_HOME": f"{folder}/cache"}
+        environment["PYTHONFAULTHANDLER"] = "1"  # by which one that hangs says where
         while sent < wanted:
             turn += 1
             for name in ("out", "out.csv"):
@@ -130,8 +131,8 @@ def commands(wanted: int = 5_000) -> None:
                 try:
                     out, err = process.communicate(timeout=60)
                 except subprocess.TimeoutExpired:
-                    process.kill()
-                    count("hung", typed)
+                    process.send_signal(signal.SIGABRT)
+                    count("hung", typed, number, *process.communicate())
                     continue
             if turn <= 2 * len(COMMANDS):
                 if turn > len(COMMANDS):  # the first time, kernels are compiled
