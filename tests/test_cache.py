@@ -9,6 +9,7 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -26,43 +27,36 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "nn_backend"
 
 
-class Compiler:
-    """Counts how often it compiles."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def __call__(self) -> bytes:
-        self.calls += 1
-        return b"machine code"
+def compiler() -> Mock:
+    return Mock(return_value=b"machine code")
 
 
 def test_what_is_on_disk_is_not_compiled_again(home: Path) -> None:
-    compile_ = Compiler()
+    compile_ = compiler()
     assert [machine_code(compile_, "source", key) for key in (1, 1, 2)] == [b"machine code"] * 3
-    assert compile_.calls == 2
+    assert compile_.call_count == 2
     assert len(list(home.iterdir())) == 2
     assert home.stat().st_mode & 0o777 == 0o700 or os.name != "posix"
 
 
 @pytest.mark.parametrize("content", [b"", b"short", bytes(32) + b"machine code", None])
 def test_a_damaged_file_is_replaced(content: bytes | None, home: Path) -> None:
-    machine_code(Compiler(), "source")
+    compile_ = compiler()
+    machine_code(compile_, "source")
     [file] = home.iterdir()
     good = file.read_bytes()
     file.write_bytes(good[:-1] if content is None else content)
-    compile_ = Compiler()
     assert machine_code(compile_, "source") == b"machine code"
-    assert compile_.calls == 1
+    assert compile_.call_count == 2
     assert file.read_bytes() == good
 
 
 def test_a_folder_that_cannot_be_written_costs_time_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    compile_ = Compiler()
+    compile_ = compiler()
     assert [machine_code(compile_, "source") for _ in range(2)] == [b"machine code"] * 2
-    assert compile_.calls == 2
+    assert compile_.call_count == 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="knows the folder's name on Linux")
@@ -70,29 +64,29 @@ def test_a_home_that_does_not_exist_is_not_made(tmp_path: Path, monkeypatch: pyt
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     for home, files in {"nowhere": 0, ".": 1}.items():
         monkeypatch.setenv("HOME", str(tmp_path / home))
-        assert machine_code(Compiler(), "source") == b"machine code"
+        assert machine_code(compiler(), "source") == b"machine code"
         assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == files
 
 
 @POSIX
 @pytest.mark.parametrize("mode", [0o770, 0o707])
 def test_a_folder_that_others_may_write_is_not_used(mode: int, home: Path) -> None:
-    machine_code(Compiler(), "source")
-    home.chmod(mode)
-    compile_ = Compiler()
+    compile_ = compiler()
     machine_code(compile_, "source")
-    assert compile_.calls == 1
+    home.chmod(mode)
+    machine_code(compile_, "source")
+    machine_code(compile_, "other")
+    assert compile_.call_count == 3
     assert len(list(home.iterdir())) == 1
 
 
-def test_the_folder_is_bounded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_is_bounded_and_keeps_the_newest(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "FILES", 10)
-    for key in range(25):
-        machine_code(Compiler(), key)
+    compile_ = compiler()
+    for key in (*range(25), 24):
+        machine_code(compile_, key)
     assert 5 <= len(list(home.iterdir())) <= 10
-    compile_ = Compiler()
-    machine_code(compile_, 24)
-    assert compile_.calls == 0
+    assert compile_.call_count == 25
 
 
 def test_a_kernel_is_made_once_for_many_threads_and_the_oldest_go() -> None:
