@@ -9,9 +9,10 @@ import numpy as np
 
 import nn_backend as nn
 from nn_backend import engines
+from nn_backend.compiler import native
 from nn_backend.compiler.interpreter import interpret
 from nn_backend.compiler.native import zeros
-from nn_backend.compiler.program import Program
+from nn_backend.compiler.program import STRIP, Program
 from nn_backend.engines.compiled import program
 from nn_backend.engines.engine import Method
 from nn_backend.equations import OUTPUTS
@@ -215,3 +216,31 @@ def together(kind: str, output: str, dtype: str, **where: Any) -> nn.FitResult:
     given = case(kind, output)
     options = {"output": output, **WAYS[output](given.places), **given.told, **RUN, **where}
     return nn.fit(given.X, given.y, starts(given.networks, output, dtype), **options)
+
+
+# --- one network on a kernel ---
+
+
+def article(X: np.ndarray, y: np.ndarray, params: nn.Params, learning_rate: float) -> Problem:
+    """Return a problem that is trained as in the article."""
+    return Problem(Method(), engines.Examples(X, y), State(params, {}), {"learning_rate": learning_rate})
+
+
+def run_kernel(
+    kernel: Any,
+    examples: Mapping[str, np.ndarray],
+    state: Mapping[str, np.ndarray],
+    numbers: Mapping[str, np.ndarray],
+    iterations: int = 1,
+    threads: int = 1,
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return what a kernel computes: results by name, and outputs (rows, examples)."""
+    plan = kernel.plan
+    row, given = (zeros((1, layout.size), plan.program.dtype) for layout in (plan.state, plan.numbers))
+    plan.state.pack(state, row)
+    plan.numbers.pack(numbers, given)
+    results, outputs = kernel.bind(native.Examples(examples, threads), 1)(row, given, iterations)
+    m = next(iter(examples.values())).shape[1]
+    return plan.results.unpack(results[0]), outputs.swapaxes(0, 1).reshape(plan.outputs.rows, len(outputs) * STRIP)[
+        :, :m
+    ]

@@ -84,3 +84,12 @@ def assert_close(actual: Any, expected: Any, place: Place, *, rtol: float, atol:
     expected = np.asarray(expected)
     assert tuple(actual.shape) == expected.shape
     np.testing.assert_allclose(place.backend.to_numpy(actual), expected, rtol=rtol, atol=atol)
+
+
+def assert_same_bits(actual: Any, expected: Any) -> None:
+    """Compare NumPy's dtype, shape and bits, the sign of zero included; of a NaN only that it is one."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert (actual.dtype, actual.shape) == (expected.dtype, expected.shape)
+    differ = (actual != expected) | (np.signbit(actual) != np.signbit(expected))
+    differ &= ~(np.isnan(actual) & np.isnan(expected))
+    assert not differ.any(), f"{differ.sum()} differ: {actual[differ][0]!r}, not {expected[differ][0]!r}"

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from nn_backend.compiler import interpreter, native
-from nn_backend.compiler.functions import EXPANSIONS, expansion
-from nn_backend.compiler.program import KINDS
+from nn_backend.compiler.functions import EXPANSIONS
 from nn_backend.compiler.trace import record
 
 DTYPES = ("float64", "float32")
@@ -34,16 +33,6 @@ def dtype(request: pytest.FixtureRequest) -> str:
 def run(name: str, *rows: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         return interpreter.apply(name, rows[0].dtype.name, *(row[None] for row in rows))[0]
-
-
-@pytest.mark.parametrize("name", EXPANSIONS)
-def test_an_expansion_is_a_sequence_of_the_closed_set(name: str, dtype: str) -> None:
-    arguments, values = expansion(name, dtype)
-    known = set(arguments)
-    for value in values:
-        assert value.operation in set(KINDS) - set(EXPANSIONS)
-        assert all(argument in known or argument.operation == "constant" for argument in value.arguments)
-        known.add(value)
 
 
 class Counter:
@@ -99,10 +88,6 @@ def test_exp_overflows_where_it_should(dtype: str) -> None:
     """From halfway between the largest number and the next power of two on."""
     below = np.array([LARGEST[dtype]], dtype)
     above = np.nextafter(below, below.dtype.type(np.inf))
-    exponent, digits = 1 - LOWEST[dtype], DIGITS[dtype]
-    assert (
-        EXACT["exp"](below.item()) < Decimal(2) ** exponent * (2 - Decimal(2) ** -digits) <= EXACT["exp"](above.item())
-    )
     assert np.isfinite(run("exp", below))
     beyond = [above, np.geomspace(above[0], np.finfo(dtype).max / 2, 1000, dtype=dtype), np.array([np.inf], dtype)]
     assert np.isinf(run("exp", np.concatenate(beyond))).all()

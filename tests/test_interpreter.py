@@ -3,15 +3,13 @@
 import itertools
 import math
 import operator
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from places import assert_same_bits
 
 from nn_backend.compiler import interpreter
 from nn_backend.compiler.functions import EXPANSIONS
@@ -74,22 +72,8 @@ def fma_by_definition(a: float, b: float, c: float, dtype: str) -> float:
     return rounded(exact, dtype) if exact else -0.0 if negative else 0.0  # two zeros are -0 if both are
 
 
-def sqrt_by_definition(x: float, dtype: str) -> float:
-    """Return the root of a positive number, of which so many digits are taken that what is left decides no tie."""
-    numerator, denominator = Fraction(x).as_integer_ratio()
-    square = numerator * denominator << 400
-    root = math.isqrt(square)
-    return rounded(Fraction(2 * root + (root * root != square), denominator << 201), dtype)
-
-
 def assert_same(actual: np.ndarray, expected: Any, dtype: str) -> None:
-    """Compare bits, the sign of zero included; of a NaN only that it is one."""
-    wanted = np.array(expected, dtype)
-    assert actual.dtype == wanted.dtype
-    assert actual.shape == wanted.shape
-    differ = actual.view(BITS[dtype]) != wanted.view(BITS[dtype])
-    differ &= ~(np.isnan(actual) & np.isnan(wanted))
-    assert not differ.any(), f"{differ.sum()} differ: {actual[differ][0]!r}, not {wanted[differ][0]!r}"
+    assert_same_bits(actual, np.array(expected, dtype))
 
 
 def assert_fma(dtype: str, rows: np.ndarray) -> None:
@@ -108,38 +92,6 @@ def specials(dtype: str) -> list[float]:
     sizes = [0.0, format_.smallest_subnormal, format_.smallest_normal, 1 - format_.epsneg, 1.0, 1 + format_.eps, 3.0]
     sizes += [2.0 ** (EXPONENTS[dtype][1] // 2 + 1), format_.max, math.inf]
     return [sign * float(size) for size in sizes for sign in (1, -1)] + [math.nan]
-
-
-def test_rounding_of_this_test_is_that_of_the_format(dtype: str) -> None:
-    step = Fraction(2) ** (1 - DIGITS[dtype])
-    tiny, beyond = step * Fraction(2) ** EXPONENTS[dtype][0], Fraction(2) ** (EXPONENTS[dtype][1] + 1)
-    assert [(rounded(1 + step * k / 4, dtype) - 1) / step for k in range(9)] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    assert [rounded(tiny * k / 4, dtype) / tiny for k in range(-3, 7)] == [-1, 0, 0, 0, 0, 0, 1, 1, 1, 2]
-    assert rounded(-1 - step / 2 - Fraction(1, 2**3000), dtype) == -1 - step
-    around = [rounded(size, dtype) for size in (-beyond, beyond - beyond * step / 4, beyond - beyond * step / 3)]
-    assert around == [-math.inf, math.inf, np.finfo(dtype).max]
-
-
-@pytest.mark.parametrize(
-    ("operation", "exactly"),
-    [("add", Fraction.__add__), ("sub", Fraction.__sub__), ("mul", Fraction.__mul__), ("div", Fraction.__truediv__)],
-)
-def test_arithmetic_is_rounded_once(dtype: str, operation: str, exactly: Callable[..., Fraction]) -> None:
-    a, b = draw_bits(dtype, 1000), draw_bits(dtype, 1000, seed=1)
-    with np.errstate(all="ignore"):
-        b[::2] = (a * np.random.default_rng(2).uniform(-2, 2, 1000).astype(dtype))[::2]
-    a, b = np.stack([a, b])[:, np.isfinite(a) & np.isfinite(b) & (b != 0) & (abs(a) != abs(b))]
-    assert len(a) > 900
-    exact = [exactly(Fraction(x), Fraction(y)) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
-    assert_same(apply(dtype, operation, a, b), [rounded(result, dtype) for result in exact], dtype)
-
-
-def test_sqrt_is_rounded_once(dtype: str) -> None:
-    x = np.abs(draw_bits(dtype, 1000))
-    x = np.concatenate([x[np.isfinite(x) & (x > 0)], np.nextafter(np.arange(1, 200, dtype=dtype) ** 2, np.inf)])
-    assert_same(apply(dtype, "sqrt", x), [sqrt_by_definition(y, dtype) for y in x.tolist()], dtype)
-    edges = {0.0: 0.0, math.inf: math.inf, -1.0: math.nan, -math.inf: math.nan, math.nan: math.nan}
-    assert_same(apply(dtype, "sqrt", [-0.0, *edges]), [-0.0, *edges.values()], dtype)
 
 
 # fma
@@ -188,63 +140,16 @@ def test_fma_is_exact_halfway_between_two_numbers(dtype: str) -> None:
     assert (twice != apply(dtype, "fma", a, b, c)).sum() > 20
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@given(data=st.data())
-@settings(deadline=None)
-def test_fma_is_exact(dtype: str, data: st.DataObject) -> None:
-    a, b, c = (data.draw(st.floats(width=int(dtype[-2:]))) for _ in "abc")
-    if data.draw(st.booleans()):  # cancel, up to a few units in the last place
-        with np.errstate(all="ignore"):
-            near = -(np.array(a, dtype) * np.array(b, dtype))
-            c = float(near + np.spacing(near) * np.array(data.draw(st.integers(-3, 3)), dtype))
-    assert_fma(dtype, np.array([[a], [b], [c]], dtype))
-
-
 def test_every_operation_has_one_meaning() -> None:
     assert sorted([*MEANING, *EXPANSIONS]) == sorted(KINDS)
 
 
-def test_neg_and_abs_change_only_the_sign(dtype: str) -> None:
-    numbers = specials(dtype)
-    for name, sign in (("neg", lambda x: -math.copysign(1, x)), ("abs", lambda _: 1)):
-        assert_same(apply(dtype, name, numbers), [math.copysign(x, sign(x)) for x in numbers], dtype)
-
-
-def test_comparisons_maximum_and_minimum_of_all_pairs(dtype: str) -> None:
-    """A comparison with NaN is false, the larger of it and a number NaN; of two equal numbers, 0 and -0, the first."""
+def test_maximum_and_minimum_of_all_pairs(dtype: str) -> None:
+    """The larger of NaN and a number is NaN; of two equal numbers, 0 and -0, the first."""
     pairs = list(itertools.product([math.nan, -math.inf, -1.5, -0.0, 0.0, 1.0, math.inf], repeat=2))
-    a, b = zip(*pairs, strict=True)
-    for name, meaning in (("less", operator.lt), ("less_equal", operator.le), ("equal", operator.eq)):
-        assert apply(dtype, name, a, b).tolist() == list(map(meaning, a, b))
     for name, first in (("max", operator.ge), ("min", operator.le)):
         expected = [math.nan if math.isnan(x) or math.isnan(y) else x if first(x, y) else y for x, y in pairs]
-        assert_same(apply(dtype, name, a, b), expected, dtype)
-
-
-def test_select_takes_either_with_its_bits(dtype: str) -> None:
-    X, A, B = (np.array([row], dtype) for row in ([-1, 1, math.nan], [-0.0, 3, 4], [2, -0.0, math.inf]))
-    results = run(lambda xp, X, A, B: {"r": xp.where(X < 0.0, A, B), "s": xp.where(X >= 1.0, 1.0, -0.0)}, X=X, A=A, B=B)
-    assert_same(results["r"], [[-0.0, -0.0, math.inf]], dtype)
-    assert_same(results["s"], [[-0.0, 1.0, -0.0]], dtype)
-
-
-def test_bits_are_those_of_the_format(dtype: str) -> None:
-    numbers = [0.0, -0.0, 1.0, -2.5, math.inf, float(np.finfo(dtype).smallest_subnormal)]
-    packed = struct.pack("<6d" if dtype == "float64" else "<6f", *numbers)
-    bits = apply(dtype, "to_bits", numbers)
-    assert bits.dtype == BITS[dtype]
-    assert bits.tolist() == list(struct.unpack("<6q" if dtype == "float64" else "<6i", packed))
-    assert_same(MEANING["from_bits"](bits), numbers, dtype)
-
-
-def test_integers_wrap_and_shifts_copy_the_sign(dtype: str) -> None:
-    width, bits = int(dtype[-2:]), draw_bits(dtype, 200).view(BITS[dtype])
-    meanings = {"int_add": operator.add, "int_sub": operator.sub}
-    meanings |= {"shift_left": operator.lshift, "shift_right": operator.rshift}
-    for name, meaning in meanings.items():
-        other = width // 3 if "shift" in name else 2 ** (width - 1) - 1
-        wrapped = [(meaning(a, other) + 2 ** (width - 1)) % 2**width - 2 ** (width - 1) for a in bits.tolist()]
-        assert MEANING[name](bits, np.array([other], bits.dtype)).tolist() == wrapped, name
+        assert_same(apply(dtype, name, *zip(*pairs, strict=True)), expected, dtype)
 
 
 # Sums over the examples
@@ -285,9 +190,13 @@ MANY = (1, 2, 15, 16, 17, 31, 32, 33, 97, 127, 128, 129, 255, 256, 257, 384, 385
 
 @pytest.mark.parametrize("m", MANY)
 def test_sum_is_lanes_tiles_and_a_tree(m: int, dtype: str) -> None:
-    X, Y = draw_terms(m, dtype, 2), draw_terms(m, dtype, 5)[2:]
-    assert_same(sum_over_examples(X), [[sum_by_definition(x)] for x in X], dtype)
-    assert_same(sum_over_examples(X, Y), [[sum_by_definition(x, y) for y in Y] for x in X], dtype)
+    """Also where a product underflows to -0, which its lane keeps unless a missing example of the strip adds +0."""
+    X, Y, tiny = draw_terms(m, dtype, 7), draw_terms(m, dtype, 11)[7:], np.finfo(dtype).smallest_normal
+    X[2], Y[2], X[3] = -tiny, tiny, -0.0
+    X[[4, 5, 6], [m // 2, 0, m - 1]] = math.nan, math.inf, -math.inf
+    with np.errstate(invalid="ignore"):
+        assert_same(sum_over_examples(X), [[sum_by_definition(x)] for x in X], dtype)
+        assert_same(sum_over_examples(X, Y), [[sum_by_definition(x, y) for y in Y] for x in X], dtype)
 
 
 def test_other_orders_give_other_sums(dtype: str) -> None:
@@ -309,26 +218,8 @@ def test_runs_of_tiles_are_nodes_of_the_tree(k: int, dtype: str) -> None:
 def test_tree_splits_at_the_largest_power_of_two(dtype: str) -> None:
     for n in range(1, 71):
         parts = draw_terms(3 * n, dtype).reshape(n, 3)
-        before = parts.copy()
+        parts.flags.writeable = False
         assert_same(add_tree(parts), [tree_by_definition(column) for column in parts.T], dtype)
-        assert_same(parts, before, dtype)
-
-
-@pytest.mark.parametrize("m", [1, 16, 31, 32, 33, 64, 128, 129, 160])
-def test_signs_of_zero_in_sums(m: int, dtype: str) -> None:
-    """A product that underflows leaves -0 in its lane, unless a missing example of the strip adds +0 to it."""
-    X = np.full((1, m), -np.finfo(dtype).smallest_normal, dtype)
-    assert_same(sum_over_examples(X, -X), [[-0.0 if m % 32 == 0 else 0.0]], dtype)
-    assert_same(sum_over_examples(np.full((1, m), -0.0, dtype)), [[0.0]], dtype)
-
-
-def test_sum_keeps_nan_and_infinity(dtype: str) -> None:
-    for odd, place in itertools.product([math.nan, math.inf, -math.inf], [0, 31, 499, 512, 599]):
-        X = np.ones((1, 600), dtype)
-        X[0, place] = odd
-        with np.errstate(invalid="ignore"):
-            sums = [sum_over_examples(X)[0, 0], sum_over_examples(X, np.ones_like(X))[0, 0]]
-        assert_same(np.array(sums), [odd, odd], dtype)
 
 
 @pytest.mark.parametrize("k", [1, 3, 7])
@@ -363,13 +254,6 @@ def test_argmax_is_the_first_of_the_largest_rows_and_none_from_nan_on(dtype: str
     X = np.array([[1, 2, 3, 3], [3, 3, 2, 1], [-0.0, 0, 0, -1], [math.nan, 1, 2, 3], [1, math.nan, 3, 2]], dtype).T
     first = run(lambda xp, X: {"first": xp.argmax(X, axis=-2, keepdims=True)}, X=X)["first"]
     assert_same(first, [[2, 0, 0, 0, 0]], dtype)
-
-
-def test_two_products_with_one_left_factor(dtype: str) -> None:
-    X, Y = np.split(draw_terms(150, dtype, 5), [2])
-    results = run(lambda xp, X, Y: {"xy": X @ xp.matrix_transpose(Y), "xx": X @ xp.matrix_transpose(X)}, X=X, Y=Y)
-    for name, other in (("xy", Y), ("xx", X)):
-        assert_same(results[name], [[sum_by_definition(x, y) for y in other] for x in X], dtype)
 
 
 def test_arrays_of_another_dtype_or_size_are_refused() -> None:

@@ -1,16 +1,14 @@
 """Plans: what is kept, in which order it is computed, how sums are blocked; and where numbers stand in a row."""
 
 import itertools
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import pytest
 
 from nn_backend import equations
-from nn_backend.compiler.plan import Plan, block, split
-from nn_backend.compiler.program import Layout, Value
+from nn_backend.compiler.plan import Plan, block
+from nn_backend.compiler.program import Value
 from nn_backend.compiler.trace import record
 from nn_backend.equations import Params
 
@@ -42,30 +40,6 @@ def shared(xp: Any, X: Any, y: Any, w1: Any, b1: Any, **_: Any) -> Mapping[str, 
 def planned(function: Callable[..., Mapping[str, Any]], n0: int = 3, n1: int = 4, n2: int = 2) -> Plan:
     state = {"w1": (n1, n0), "b1": (n1, 1), "w2": (n2, n1), "b2": (n2, 1)}
     return Plan(record(function, dtype="float64", examples={"X": n0, "y": n2}, state=state, numbers=["m"]))
-
-
-def test_articles_step_keeps_activations_and_errors() -> None:
-    plan = planned(step)
-    values = [value for value in plan.program.values if value.varies]  # v5 and so on in the listing
-    called = {values[5]: "f1", values[12]: "dz2", values[16]: "dz1", plan.program.examples[0]: "X"}
-    nests = [(nest.rows, [called[value] for value in nest.kept]) for nest in plan.nests]
-    assert nests == [(4, ["f1"]), (2, ["dz2"]), (4, ["dz1"])]
-    groups = [(called[g.left], called[g.right], g.product.shape, g.single.shape) for g in plan.groups]
-    assert groups == [("dz2", "f1", (2, 4), (2, 1)), ("dz1", "X", (4, 3), (4, 1))]
-    assert [group.columns for group in plan.groups] == [5, 4]
-    assert (plan.scratch.rows, list(plan.scratch.first.values())) == (10, [0, 4, 6])
-    assert (plan.examples.rows, plan.outputs.rows) == (5, 0)
-    operations = [value.operation for value in plan.inline(plan.nests[0])]
-    assert operations == ["product", "add", "neg", "exp", "add", "div"]
-
-
-def test_softmax_is_cut_where_rows_are_folded() -> None:
-    plan = planned(softmax)
-    kept = [[value.operation for value in nest.kept] for nest in plan.nests]
-    assert kept == [["product"], ["product"], ["fold"], ["exp"], ["fold"], ["div", "sub"]]
-    assert [nest.rows for nest in plan.nests] == [4, 2, 1, 2, 1, 2]
-    assert [value.operation for value in plan.outputs.first] == ["div"]
-    assert list(plan.results.shapes) == ["dw", "db"]
 
 
 def test_products_with_one_left_factor_are_groups_and_the_single_sum_rides_with_one() -> None:
@@ -111,14 +85,6 @@ def test_long_chains_that_share_their_links_are_planned_at_once() -> None:
     assert len(list(plan.inline(plan.nests[0]))) == 120
 
 
-def test_split_covers_all_rows_with_sizes_that_differ_by_one_at_most() -> None:
-    for n, most in itertools.product(range(1, 70), range(1, 20)):
-        rows = [(part.first + k * part.size, part.size) for part in split(n, most) for k in range(part.count)]
-        assert [row for first, size in rows for row in range(first, first + size)] == list(range(n))
-        assert len(rows) == math.ceil(n / most)
-        assert max(size for _, size in rows) - min(size for _, size in rows) <= 1
-
-
 @pytest.mark.parametrize("registers", [16, 32])
 def test_blocks_fit_the_registers(registers: int) -> None:
     for rows, columns in itertools.product((1, 2, 3, 4, 8, 30, 100), (1, 2, 5, 9, 31, 785)):
@@ -128,19 +94,3 @@ def test_blocks_fit_the_registers(registers: int) -> None:
         assert p * q + min(p, q) + 1 <= registers  # running sums, the shorter side's factors, and one more
         assert p * q * 2 >= registers or rows * columns < 100 or min(rows, columns) <= 2
     assert block(100, 4, registers, (16, 2))[1] <= 2
-
-
-def test_layout_packs_arrays_and_unpacks_them() -> None:
-    layout = Layout({"w": (3, 7), "b": (3, 1), "m": (1, 1)})
-    assert [layout.offsets[key] % 16 for key in "wbm"] == [0, 0, 0]
-    assert (layout.size, layout.slice("b")) == (32 + 16 + 16, slice(32, 35))
-    for lead in ((), (5,)):
-        draw = np.random.default_rng(0).standard_normal
-        arrays = {"w": draw((*lead, 3, 7)), "b": draw((*lead, 3, 1)), "m": draw(lead)}
-        row = np.full((*lead, layout.size), 9.0)
-        layout.pack(arrays, row)
-        assert (row[..., :21] == arrays["w"].reshape(*lead, 21)).all()
-        assert (np.delete(row, [*range(21), *range(32, 35), 48], axis=-1) == 9).all()
-        for key, array in layout.unpack(row).items():
-            assert np.array_equal(array, arrays[key][..., None, None] if key == "m" else arrays[key])
-    assert Layout({"m": (1, 1), "rate": (1, 1)}, pad=1).size == 2
