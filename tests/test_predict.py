@@ -5,7 +5,6 @@ import functools
 import gzip
 import io
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -14,11 +13,14 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from commands import DOOR, Run, files_in, run_command, write
+from pyarrow import parquet
 from sklearn.metrics import r2_score
 
 import nn_backend as nn
@@ -27,12 +29,16 @@ from nn_backend.commands import predict
 from nn_backend.tables import duck
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and links as POSIX has them")
-HEADER = ["probability", "label"]
+MARKS, PASSED = nn.load_marks()
+ROWS = [",".join(map(str, row)) for row in np.concatenate([MARKS, PASSED]).astype(int).T.tolist()]
+TABLE = ["x1,x2,x3,y", *ROWS]
+TO_FILE = ("--output", "out.csv")
 
 
 @pytest.fixture
-def run_here(run_main: Callable[..., Run]) -> Callable[..., Run]:
-    return functools.partial(run_main, predict.main)
+def ask(run_main: Callable[..., Run], folder: Path) -> Callable[..., Run]:
+    """Return what asks the model about a table."""
+    return lambda data="a.csv", *options: run_main(predict.main, "--model", "model", "--data", data, *options)
 
 
 @pytest.fixture
@@ -47,12 +53,11 @@ def draw(sizes: tuple[int, int, int] = (3, 4, 1), dtype: str = "float64") -> nn.
     return nn.Params(*(random.normal(0, 0.6, shape).astype(dtype) for shape in shapes))
 
 
-def save(name: str = "model", **changes: Any) -> nn.Model:
+def save(**changes: Any) -> nn.Model:
     """Save a network for the article's data, and give it."""
-    X, _ = nn.load_marks()
-    known = {"features": ("x1", "x2", "x3"), "target": "y", "standardization": nn.standardization(X)}
+    known = {"features": ("x1", "x2", "x3"), "target": "y", "standardization": nn.standardization(MARKS)}
     model = nn.Model(**{"params": draw(), **known, **changes})
-    nn.save(name, model)
+    nn.save("model", model)
     return model
 
 
@@ -60,30 +65,17 @@ def save(name: str = "model", **changes: Any) -> nn.Model:
 EXACT = nn.Params(np.array([[0.125, -0.5, 0.25]]), np.array([[0.375]]), np.array([[3.5]]), np.array([[-1.75]]))
 
 
-def save_exact(**changes: Any) -> nn.Model:
-    return save(params=EXACT, standardization=None, **changes)
-
-
-def marks_rows(rows: int | None = None) -> list[str]:
-    X, y = nn.load_marks()
-    table = np.concatenate([X, y]).T[:rows].astype(int).tolist()
-    return ["x1,x2,x3,y", *(",".join(map(str, row)) for row in table)]
-
-
-def rows_of(text: str) -> tuple[list[str], list[list[str]]]:
+def columns_of(text: str) -> dict[str, list[str]]:
+    """Return the columns of a table as they are written."""
     header, *rows = csv.reader(io.StringIO(text, newline=""))
-    return header, rows
+    return dict(zip(header, map(list, zip(*rows, strict=True)), strict=True))
 
 
 def probabilities_of(text: str, dtype: Any = np.float64) -> np.ndarray:
     """Read them as Python reads numbers: to the last bit."""
-    header, rows = rows_of(text)
-    assert header == HEADER
-    return np.array([float(row[0]) for row in rows]).astype(dtype)
-
-
-def labels_of(text: str) -> list[str]:
-    return [row[1] for row in rows_of(text)[1]]
+    columns = columns_of(text)
+    assert [*columns] == ["probability", "label"]
+    return np.array([*map(float, columns["probability"])]).astype(dtype)
 
 
 # Probabilities and labels
@@ -91,104 +83,73 @@ def labels_of(text: str) -> list[str]:
 
 @pytest.mark.parametrize("standardized", [False, True])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_probabilities_are_the_networks_to_the_bit(folder, run_here, dtype, standardized):
+def test_probabilities_are_the_networks_to_the_bit(ask, dtype, standardized):
     changes = {} if standardized else {"standardization": None}
     model = save(params=draw(dtype=dtype), **changes)
-    random = np.random.default_rng(3)
-    X = random.normal(10, 3, (3, 500))
+    X = np.random.default_rng(3).normal(10, 3, (3, 500))
     write("a.csv", ["x1,x2,x3", *(",".join(map(repr, row)) for row in X.T.tolist())])
-    done = run_here("--model", "model", "--data", "a.csv")
+    done = ask()
     assert (done.code, done.err) == (0, "500 rows predicted\n")
     np.testing.assert_array_equal(probabilities_of(done.out, dtype), model.predict_proba(X)[0], strict=True)
-    assert labels_of(done.out) == [str(int(value >= 0.5)) for value in model.predict_proba(X)[0]]
-
-
-def test_the_article_as_trained(folder, run_here):
-    """The whole way: fit, save, ask; against the equations written out."""
-    X, y = nn.load_marks()
-    nn.save("model", nn.fit(X, y, nn.init_params(3, 4), iterations=200))
-    w1, b1, w2, b2 = nn.load("model").params
-    write("a.csv", [row.rpartition(",")[0] for row in marks_rows()])
-    done = run_here("--model", "model", "--data", "a.csv")
-    assert done.code == 0
-    f1 = 1 / (1 + np.exp(-(w1 @ X + b1)))
-    yhat = 1 / (1 + np.exp(-(w2 @ f1 + b2)))
-    np.testing.assert_allclose(probabilities_of(done.out), yhat[0], rtol=1e-12)
-    assert labels_of(done.out) == np.where(yhat[0] >= 0.5, "1", "0").tolist()
+    assert columns_of(done.out)["label"] == [str(int(value >= 0.5)) for value in model.predict_proba(X)[0]]
 
 
 @pytest.mark.parametrize(
-    "labels",
-    [("no", "yes"), ("yes", "no"), ("False", "True"), ("größe", "身長"), ('a,"b"', "c\nd"), ("", " "), ("1", "0")],
+    ("labels", "written"),
+    [
+        *((labels, labels) for labels in [("no", "yes"), ("yes", "no"), ("False", "True"), ("größe", "身長")]),
+        *((labels, labels) for labels in [('a,"b"', "c\nd"), ("", " "), ("1", "0"), ("-1", "+2.5")]),
+        (("=1+1", "@a"), ("'=1+1", "'@a")),  # a spreadsheet runs no label
+        (("+a", "-b"), ("'+a", "'-b")),
+    ],
 )
-def test_labels_are_the_words_of_the_training(folder, run_here, labels):
+def test_labels_are_the_words_of_the_training(ask, labels, written):
     model = save(labels=labels)
-    X, _ = nn.load_marks()
-    expected = [labels[int(value >= 0.5)] for value in model.predict_proba(X)[0]]
-    assert set(expected) == set(labels)
-    write("a.csv", [row.rpartition(",")[0] for row in marks_rows()])
-    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
-    assert done == (0, "395 rows predicted\n", "")
-    assert labels_of(Path("out.csv").read_bytes().decode()) == expected
+    expected = [written[int(value >= 0.5)] for value in model.predict_proba(MARKS)[0]]
+    assert set(expected) == set(written)
+    write("a.csv", [row.rpartition(",")[0] for row in TABLE])
+    assert ask("a.csv", *TO_FILE) == (0, "395 rows predicted\n", "")
+    assert columns_of(Path("out.csv").read_bytes().decode())["label"] == expected
 
 
-@pytest.mark.parametrize(("bias", "label"), [(0.0, "yes"), (-1e-15, "no"), (1e-15, "yes")])
-def test_one_half_is_a_yes(folder, run_here, bias, label):
-    params = nn.Params(np.ones((1, 1)), np.ones((1, 1)), np.zeros((1, 1)), np.full((1, 1), bias))
-    nn.save("model", nn.Model(params, labels=("no", "yes")))
-    write("a.csv", ["x", "7"])
-    assert labels_of(run_here("--model", "model", "--data", "a.csv").out) == [label]
-
-
-def test_probabilities_near_0_and_1_keep_their_digits(folder, run_here):
+def test_one_half_is_a_yes_and_probabilities_near_0_and_1_keep_their_digits(ask):
     params = nn.Params(*(np.array([[value]]) for value in (1.0, 0.0, 1600.0, -800.0)))
-    nn.save("model", nn.Model(params))
-    write("a.csv", ["x", "-1", "0", "0.04", "1", "-1000"])
-    values = probabilities_of(run_here("--model", "model", "--data", "a.csv").out)
-    np.testing.assert_array_equal(values, nn.Model(params).predict_proba([[-1, 0, 0.04, 1, -1000]])[0])
+    nn.save("model", nn.Model(params, labels=("no", "yes")))
+    rows = [-1, 0, 0.04, 1, -1000, -1e-15, 1e-15]
+    write("a.csv", ["x", *map(str, rows)])
+    done = ask()
+    values = probabilities_of(done.out)
+    np.testing.assert_array_equal(values, nn.Model(params).predict_proba([rows])[0])
     assert 0 < values[0] < 1e-150
-    assert values[-1] == 0
+    assert (values[1], values[4]) == (0.5, 0)
+    assert 0.5 - 1e-12 < values[5] < 0.5 < values[6]
+    assert columns_of(done.out)["label"] == ["no", "yes", "yes", "yes", "no", "no", "yes"]
 
 
-def test_the_articles_data_by_name(folder, run_here):
-    model = save()
-    X, _ = nn.load_marks()
-    done = run_here("--model", "model", "--data", "marks")
-    assert done.code == 0
-    np.testing.assert_array_equal(probabilities_of(done.out), model.predict_proba(X)[0])
+def test_auto_and_cpu(ask):
+    save(params=EXACT, standardization=None)
+    expected = probabilities_of(ask("marks", "--device", "cpu").out)
+    np.testing.assert_allclose(probabilities_of(ask("marks", "--device", "auto").out), expected, rtol=1e-12)
 
 
 # Columns
 
 
-def test_columns_are_found_by_name(folder, run_here):
-    save()
-    rows = [row.split(",") for row in marks_rows(30)]
-    write("a.csv", marks_rows(30))
-    write("b.csv", [",".join([" skip ", row[2], row[0], row[3], row[1]]) for row in rows])
-    expected = run_here("--model", "model", "--data", "a.csv")
-    other = run_here("--model", "model", "--data", "b.csv")
-    assert (expected.code, other.code, other.out) == (0, 0, expected.out)
-
-
-def test_names_may_have_blanks_around_them(folder, run_here):
-    save()
-    write("a.csv", ["x1,x2,x3", "1,2,3"])
-    write("b.csv", [" x1 , x2,x3 ", " 1 , 2 , 3 "])
-    assert run_here("--model", "model", "--data", "b.csv") == run_here("--model", "model", "--data", "a.csv")
-
-
-def test_columns_that_are_not_used_are_told_once(folder, run_here, chunk_rows):
-    chunk_rows(2)
-    save()
-    write("a.csv", ["b,x1,x2,y,x3,a", *["?,1,2,1,3,"] * 5])
-    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
-    assert (done.code, done.err) == (0, "columns not used: 'b', 'a' (--keep copies them)\n")
+def test_columns_are_found_by_name_and_those_not_used_are_told_once(ask, chunk_rows):
+    """Also with blanks around names and values; what is not used may stand twice, and hold anything."""
+    chunk_rows(7)
+    save(params=EXACT, standardization=None)
+    write("a.csv", TABLE[:31])
+    rows = [row.split(",") for row in TABLE[1:31]]
+    write("b.csv", [" b ,x3, x1 ,y, x2,a,b", *(f"?, {x3},{x1} ,{y}, {x2} ,," for x1, x2, x3, y in rows)])
+    code, out, err = ask("a.csv")
+    assert (code, out.count("\n")) == (0, 31)
+    assert ask("b.csv") == (0, out, f"columns not used: 'b', 'a', 'b' (--keep copies them)\n{err}")
 
 
 @pytest.mark.parametrize("numbered", [False, True])
 @pytest.mark.parametrize("output", ["sigmoid", "softmax", "identity"])
-def test_each_row_asks_the_network_of_its_group(folder, run_here, chunk_rows, output, numbered):
+def test_each_row_asks_the_network_of_its_group(ask, chunk_rows, output, numbered):
     chunk_rows(16)
     draw = np.random.default_rng(0)
     frame = pd.DataFrame({"a": draw.normal(size=60), "shop": [*"pqr"] * 20})
@@ -197,167 +158,100 @@ def test_each_row_asks_the_network_of_its_group(folder, run_here, chunk_rows, ou
     if numbered:
         frame["shop"] = frame["shop"].map({"p": 1, "q": 2, "r": 10})
     networks = nn.fit_many(frame, "y", {"n_hidden": [1, 3]}, by="shop", output=output, iterations=20)
-    nn.save("networks", networks)
+    nn.save("model", networks)
     frame.sample(frac=1, random_state=0).to_csv("a.csv", index=False)
     asked = pd.read_csv("a.csv")
-    done = run_here("--model", "networks", "--data", "a.csv")
+    done = ask()
     found = pd.read_csv(io.StringIO(done.out))
-    expected = np.empty((len(found), 1 if output != "softmax" else 3))
-    cost = 0.0
-    for shop in asked["shop"].unique():
-        own = (asked["shop"] == shop).to_numpy()
-        network = networks[shop]
-        expected[own] = network.predict_proba(asked.loc[own, ["a"]]).T
-        true = asked.loc[own, "y"].to_numpy()
-        y = np.eye(3)[true].T if output == "softmax" else true[None]
-        cost += network.score(asked.loc[own, ["a"]], y).cost * own.sum() / len(own)
-    np.testing.assert_allclose(found.iloc[:, : expected.shape[1]], expected, rtol=1e-12)
+    costs = []
+    for shop, own in asked.groupby("shop"):
+        yhat = networks[shop].predict_proba(own)
+        np.testing.assert_allclose(found.iloc[own.index, : len(yhat)], yhat.T, rtol=1e-12)
+        y = np.eye(3)[own["y"]].T if output == "softmax" else own["y"].to_numpy()[None]
+        costs.append(networks[shop].score(own, y).cost)
+    cost = np.mean(costs)  # each shop has as many rows
     if output == "identity":
-        quality = f"R² {r2_score(asked['y'], expected[:, 0]):.4f}"
+        quality = f"R² {r2_score(asked['y'], found['prediction']):.4f}"
     else:
         quality = f"accuracy {(found['label'] == asked['y']).mean():.4f}"
     assert done.err == f"60 rows predicted\n{quality}, cost {cost:.3f}\n"
 
 
-def test_rows_of_no_groups_network_and_networks_of_no_groups_are_refused(folder, run_here):
-    X, y = nn.load_marks()
-    nn.save("by", nn.fit_many(X, y, by=np.arange(395) % 2, iterations=1))
+def test_rows_of_no_groups_network_and_networks_of_no_groups_are_refused(ask):
+    nn.save("model", nn.fit_many(MARKS, PASSED, by=np.arange(395) % 2, iterations=1))
     write("a.csv", ["0,1,2,group", "1,2,3,0", "1,2,3,4"])
     said = "a.csv, column 'group', row 2: '4' has no network; these have: '0', '1'"
-    assert run_here("--model", "by", "--data", "a.csv", "--header") == (2, "", f"error: {said}\n")
+    assert ask("a.csv", "--header") == (2, "", f"error: {said}\n")
     write("a.csv", ["0,1,2", "1,2,3"])
-    assert "error: a.csv lacks the column 'group'" in run_here("--model", "by", "--data", "a.csv", "--header").err
-    nn.save("seeds", nn.fit_many(X, y, {"seed": [0, 1]}, iterations=1))
-    nn.save("resamples", nn.fit_many(X, y, bootstrap=2, iterations=1))
-    for name, said in (("seeds", "save one, such as"), ("resamples", "in Python, predict_proba")):
-        done = run_here("--model", name, "--data", "a.csv")
+    assert "error: a.csv lacks the column 'group'" in ask("a.csv", "--header").err
+    for many, said in (
+        (nn.fit_many(MARKS, PASSED, {"seed": [0, 1]}, iterations=1), "save one, such as"),
+        (nn.fit_many(MARKS, PASSED, bootstrap=2, iterations=1), "in Python, predict_proba"),
+    ):
+        nn.save("model", many)
+        done = ask("a.csv", "--header")
         assert (done.code, done.out) == (2, "")
-        assert done.err.startswith(f"error: {name} holds 2 networks; expected one, or one for each group: {said}")
+        assert done.err.startswith(f"error: model holds 2 networks; expected one, or one for each group: {said}")
 
 
-def test_without_names_columns_keep_the_places_of_the_training(folder, run_here):
+def test_without_names_columns_keep_the_places_of_the_training(ask):
     nn.save("model", nn.Model(draw(), features=("1", "2", "3"), target="0"))
     write("a.csv", ["1,2,3", "4,5,6"])
-    refused = run_here("--model", "model", "--data", "a.csv")
-    assert "those that the training left out have to stand in their places, even if empty" in refused.err
+    assert "those that the training left out have to stand in their places, even if empty" in ask().err
     write("a.csv", [",1,2,3", ",4,5,6"])
-    assert run_here("--model", "model", "--data", "a.csv").code == 0
+    assert ask().code == 0
 
 
-def test_columns_that_are_not_used_may_stand_twice(folder, run_here):
-    save()
-    write("a.csv", ["b,x1,b,x2,x3", "9,1,9,2,3"])
-    assert run_here("--model", "model", "--data", "a.csv").code == 0
-
-
-@pytest.mark.parametrize(
-    ("header", "said"),
-    [
-        ("x1,x2", "a.csv lacks the column 'x3'; its columns are 'x1', 'x2'"),
-        ("x2,y", "a.csv lacks the column 'x1', 'x3'; its columns are 'x2', 'y'"),
-        (
-            "X1,X2,X3",
-            "a.csv lacks the column 'x1', 'x2', 'x3' (are 'X1', 'X2', 'X3' meant?); its columns are 'X1', 'X2', 'X3'",
-        ),
-        ("x1,x2,x3,x2", "a.csv has several columns named 'x2'; rename all but one"),
-        ("x1,x3,x3,x2,x1", "a.csv has several columns named 'x1', 'x3'; rename all but one"),
-        ("x1,x2,x3,y,y", "a.csv has several columns named 'y'; rename all but one"),
-    ],
-)
-def test_columns_missing_or_twice(folder, run_here, header, said):
-    save()
-    write("a.csv", [header, ",".join("1" for _ in header.split(","))])
-    assert run_here("--model", "model", "--data", "a.csv") == (2, "", f"error: {said}\n")
-
-
-def test_inputs_without_names_are_taken_in_order(folder, run_here):
-    X, y = nn.load_marks()
-    result = nn.fit(X, y, nn.init_params(3, 4), iterations=20)
+def test_inputs_without_names_are_taken_in_order(ask):
+    result = nn.fit(MARKS, PASSED, nn.init_params(3, 4), iterations=20)
     nn.save("model", result)
-    write("a.csv", [row.rpartition(",")[0].replace("x", "z") for row in marks_rows()])
-    done = run_here("--model", "model", "--data", "a.csv")
+    write("a.csv", [row.rpartition(",")[0].replace("x", "z") for row in TABLE])
+    done = ask("a.csv")
     assert (done.code, done.err) == (0, "395 rows predicted\n")
-    np.testing.assert_array_equal(probabilities_of(done.out), nn.predict_proba(result.params, X)[0])
-    write("b.csv", [",".join([row.split(",")[3], *row.split(",")[:3]]) for row in marks_rows()])
-    named = run_here("--model", "model", "--data", "b.csv", "--target", "y")
+    np.testing.assert_array_equal(probabilities_of(done.out), nn.predict_proba(result.params, MARKS)[0])
+    write("b.csv", [",".join([row.split(",")[3], *row.split(",")[:3]]) for row in TABLE])
+    named = ask("b.csv", "--target", "y")
     assert (named.code, named.out) == (0, done.out)
     assert "accuracy" in named.err
-
-
-@pytest.mark.parametrize(("header", "count"), [("a,b", 2), ("a,b,c,d", 4), ("a", 1)])
-def test_inputs_without_names_must_be_as_many(folder, run_here, header, count):
-    nn.save("model", nn.Model(draw()))
-    write("a.csv", [header, ",".join("1" for _ in range(count))])
-    said = f"a.csv has {count} columns beside the target; expected 3, as the network's inputs have no names"
-    assert run_here("--model", "model", "--data", "a.csv") == (2, "", f"error: {said}\n")
 
 
 # The true values
 
 
-def told_accuracy(model: nn.Model, X: np.ndarray, y: np.ndarray) -> str:
-    """Give the line that tells accuracy and cost, from the equations written out."""
-    scale = model.standardization
+def told_accuracy(model: nn.Model) -> str:
+    """Give the lines that tell accuracy and cost of the article's data, from the equations written out."""
     w1, b1, w2, b2 = model.params
-    z2 = w2 @ (1 / (1 + np.exp(-(w1 @ (X if scale is None else (X - scale.mean) / scale.deviation) + b1)))) + b2
-    cost = np.mean(np.logaddexp(0, z2) - y * z2)
-    reached = nn.score(model.params, X if scale is None else scale.apply(X), y)
-    assert reached.cost == pytest.approx(cost, rel=1e-12)
-    assert reached.accuracy == np.mean((z2 >= 0) == y)
-    return f"accuracy {reached.accuracy:.4f}, cost {reached.cost:.3f}\n"
+    z2 = w2 @ (1 / (1 + np.exp(-(w1 @ model.standardization.apply(MARKS) + b1)))) + b2
+    cost, accuracy = np.mean(np.logaddexp(0, z2) - PASSED * z2), np.mean((z2 >= 0) == PASSED)
+    return f"395 rows predicted\naccuracy {accuracy:.4f}, cost {cost:.3f}\n"
 
 
-@pytest.mark.parametrize("rows", [1, 7, 100, 394, 395, 100_000])
-def test_accuracy_and_cost_are_of_all_rows_whatever_the_chunks(folder, run_here, chunk_rows, rows):
-    """The last rows are the worst by far, and their chunk is the smallest: a mean of means would show."""
-    chunk_rows(rows)
-    model = save(params=nn.Params(*(array * 30 for array in draw())))
-    X, y = nn.load_marks()
-    order = np.argsort(np.abs((model.predict_proba(X) - y)[0]), kind="stable")
-    X, y = X[:, order], y[:, order]
-    write("a.csv", ["x1,x2,x3,y", *(",".join(map(str, row)) for row in np.concatenate([X, y]).T.tolist())])
-    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
-    assert done == (0, "395 rows predicted\n" + told_accuracy(model, X, y), "")
-
-
-@pytest.mark.parametrize("rows", [1, 7, 395])
+@pytest.mark.parametrize("rows", [1, 7, 394, 395])
 @pytest.mark.parametrize("output", ["sigmoid", "softmax", "identity"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_one_forward_pass_gives_predictions_and_score(folder, run_here, chunk_rows, monkeypatch, dtype, output, rows):
-    """In full: what is printed has few digits."""
+def test_one_forward_pass_gives_predictions_and_score(ask, chunk_rows, monkeypatch, dtype, output, rows):
+    """In full, as what is printed has few digits: the last chunk is smaller, and a mean of means would show."""
     chunk_rows(rows)
-    X, y = nn.load_marks()
-    X, y, sizes = (X, y, (3, 4, 1)) if output == "sigmoid" else (X, np.vstack([y, 1 - y]), (3, 4, 2))
-    target, scale = y[:1], None
-    if output == "identity":
-        X, y, target, sizes, scale = X[:2], X[2:], X[2:], (2, 4, 1), nn.standardization(X[2:])
-    names = ("x1", "x2", "x3")[: len(X)]
-    labels = ("1", "0") if output == "softmax" else None
-    model = save(
-        params=draw(sizes, dtype),
-        output=output,
-        features=names,
-        labels=labels,
-        standardization=nn.standardization(X),
-        target_scale=scale,
-    )
-    rows_of = [",".join(map(str, row)) for row in np.concatenate([X, target]).astype(int).T.tolist()]
-    write("a.csv", [",".join([*names, "y"]), *rows_of])
-    passes, scores = [], []
-    bind, reached = engines.bind, predict._Reached.score
+    X, y, n2, known = MARKS, PASSED, 1, {}
+    if output == "softmax":
+        y, n2, known = np.vstack([PASSED, 1 - PASSED]), 2, {"labels": ("1", "0")}
+    elif output == "identity":
+        X, y = MARKS[:2], MARKS[2:]
+        known = {"features": ("x1", "x2"), "target": "x3", "target_scale": nn.standardization(y)}
+    known["standardization"] = nn.standardization(X)
+    model = save(params=draw((len(X), 4, n2), dtype), output=output, **known)
+    write("a.csv", TABLE)
+    scores, reached = [], predict._Reached.score
 
-    def watched_bind(engine, examples, *arguments, **options):
-        passes.append(examples.X.shape[1])
-        return bind(engine, examples, *arguments, **options)
-
-    def watched_score(self):
+    def watched(self):
         scores.append(reached(self))
         return scores[-1]
 
     whole = model.score(X, y)
-    monkeypatch.setattr(engines, "bind", watched_bind)
-    monkeypatch.setattr(predict._Reached, "score", watched_score)
-    assert run_here("--model", "model", "--data", "a.csv", "--output", "out.csv").code == 0
+    monkeypatch.setattr(engines, "bind", Mock(wraps=engines.bind))
+    monkeypatch.setattr(predict._Reached, "score", watched)
+    assert ask("a.csv", *TO_FILE).code == 0
+    passes = [examples.X.shape[1] for (_, examples, *_), _ in engines.bind.call_args_list]
     assert passes == [min(rows, 395 - k) for k in range(0, 395, rows)]
     tolerance = 1e-12 if dtype == "float64" else 1e-5
     assert scores[0].cost == pytest.approx(whole.cost, rel=tolerance)
@@ -365,116 +259,54 @@ def test_one_forward_pass_gives_predictions_and_score(folder, run_here, chunk_ro
     assert scores[0].r2 == pytest.approx(whole.r2, rel=tolerance, nan_ok=True)
 
 
-def test_what_is_told_goes_to_stderr_where_stdout_is_the_table(folder, run_here):
+def test_what_is_told_goes_to_stderr_where_stdout_is_the_table(ask):
+    told = told_accuracy(save())
+    assert ask("marks", *TO_FILE) == (0, told, "")
+    assert ask("marks") == (0, Path("out.csv").read_text(), told)
+    assert ask("marks", "--output", "-") == ask("marks")
+
+
+def test_true_values_may_have_another_name_or_not_be_there(ask):
     model = save()
-    X, y = nn.load_marks()
-    told = "395 rows predicted\n" + told_accuracy(model, X, y)
-    to_file = run_here("--model", "model", "--data", "marks", "--output", "out.csv")
-    to_stdout = run_here("--model", "model", "--data", "marks")
-    assert to_file == (0, told, "")
-    assert to_stdout == (0, Path("out.csv").read_text(), told)
-    assert run_here("--model", "model", "--data", "marks", "--output", "-") == to_stdout
+    write("a.csv", ["x1,x2,x3,passed", *ROWS])
+    named, unnamed = ask("a.csv", "--target", "passed"), ask("a.csv")
+    assert named.err == told_accuracy(model)
+    assert unnamed == (0, named.out, "columns not used: 'passed' (--keep copies them)\n395 rows predicted\n")
 
 
-def test_without_true_values_no_accuracy_is_told(folder, run_here):
-    save()
-    write("a.csv", ["x1,x2,x3", "1,2,3", "4,5,6"])
-    assert run_here("--model", "model", "--data", "a.csv", "--output", "out.csv") == (0, "2 rows predicted\n", "")
-
-
-def test_true_values_may_have_another_name(folder, run_here):
-    save()
-    write("a.csv", marks_rows())
-    write("b.csv", ["x1,x2,x3,passed", *marks_rows()[1:]])
-    expected = run_here("--model", "model", "--data", "a.csv")
-    assert "accuracy" in expected.err
-    assert run_here("--model", "model", "--data", "b.csv", "--target", "passed") == expected
-    unnamed = run_here("--model", "model", "--data", "b.csv")
-    assert (unnamed.out, unnamed.err) == (
-        expected.out,
-        "columns not used: 'passed' (--keep copies them)\n395 rows predicted\n",
-    )
-
-
-def test_true_values_that_were_asked_for_must_be_there(folder, run_here):
-    """A misspelt name may not pass for a table without true values."""
-    save()
-    write("a.csv", marks_rows(5))
-    done = run_here("--model", "model", "--data", "a.csv", "--target", "passed", "--output", "out.csv")
-    assert (done.code, done.out) == (2, "")
-    assert re.fullmatch(r"error: a\.csv .*'passed'.*", done.err.splitlines()[-1])
-    assert not Path("out.csv").exists()
-
-
-def test_an_input_is_no_true_value(folder, run_here):
-    save()
-    write("a.csv", ["x1,x2,x3", "1,12,13", "0,12,13"])
-    done = run_here("--model", "model", "--data", "a.csv", "--target", "x1", "--output", "out.csv")
-    assert done == (2, "", "error: --target is 'x1', which is an input of the network\n")
-    assert not Path("out.csv").exists()
-
-
-def test_true_values_in_words(folder, run_here, chunk_rows):
-    chunk_rows(3)
-    save(labels=("failed", "passed"), target="result")
-    words = {"0": "failed", "1": "passed", "y": "result"}
-    write("a.csv", [",".join([*row.split(",")[:3], f" {words[row.split(',')[3]]} "]) for row in marks_rows()])
-    X, y = nn.load_marks()
-    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
-    assert done == (0, "395 rows predicted\n" + told_accuracy(nn.load("model"), X, y), "")
+@pytest.mark.parametrize(
+    ("labels", "spelt"),
+    [
+        (("failed", "passed"), (" failed ", " passed ")),
+        *(
+            (labels, spelt)
+            for labels in [("False", "True"), (False, True)]
+            for spelt in [("False", "True"), ("FALSE", "TRUE"), ("false", "true")]
+        ),
+    ],
+)
+def test_true_values_in_words(ask, chunk_rows, labels, spelt):
+    chunk_rows(7)
+    model = save(labels=labels)
+    write("a.csv", ["x1,x2,x3,y", *(row[:-1] + spelt[int(row[-1])] for row in ROWS)])
+    assert nn.load_table("a.csv").labels == tuple(word.strip() for word in spelt)
+    frame = pd.read_csv("a.csv")
+    frame.astype({"y": bool} if "failed" not in labels else {}).to_parquet("a.parquet")
+    for name in ("a.csv", "a.parquet"):
+        assert ask(name, *TO_FILE) == (0, told_accuracy(model), "")
 
 
 @pytest.mark.parametrize("labels", [("01", "x"), ("TRUE", "unknown"), ("1.0", "one"), ("true", "x"), ("1e3", "k")])
 @pytest.mark.parametrize("rows", [1, 3, 6])
-def test_words_are_words_also_where_a_chunk_holds_but_one(folder, run_here, chunk_rows, labels, rows):
+def test_words_are_words_also_where_a_chunk_holds_but_one(ask, chunk_rows, labels, rows):
     """They may look like numbers or booleans; the training saw them beside a word that does not."""
     write("a.csv", ["x,t", *(f"{k},{labels[k >= 3]}" for k in range(6))])
-    table = nn.load_table("a.csv", target="t")
-    assert table.labels == labels
+    assert nn.load_table("a.csv", target="t").labels == labels
     chunk_rows(rows)
     nn.save("model", nn.Model(draw((1, 2, 1)), features=("x",), target="t", labels=labels))
-    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+    done = ask("a.csv", *TO_FILE)
     assert (done.code, done.err) == (0, "")
     assert "accuracy" in done.out
-
-
-@pytest.mark.parametrize("labels", [("False", "True"), (False, True)])
-@pytest.mark.parametrize("spelt", [("False", "True"), ("FALSE", "TRUE"), ("false", "true")])
-def test_true_values_that_are_booleans(folder, run_here, chunk_rows, spelt, labels):
-    chunk_rows(7)
-    write("a.csv", ["x1,x2,x3,y", *(row[:-1] + spelt[int(row[-1])] for row in marks_rows()[1:])])
-    assert nn.load_table("a.csv").labels == spelt
-    model = save(labels=labels)
-    pd.read_csv("a.csv").astype({"y": bool}).to_parquet("a.parquet")
-    X, y = nn.load_marks()
-    for name in ("a.csv", "a.parquet"):
-        done = run_here("--model", "model", "--data", name, "--output", "out.csv")
-        assert done == (0, "395 rows predicted\n" + told_accuracy(model, X, y), "")
-
-
-@pytest.mark.parametrize(
-    ("labels", "value", "said"),
-    [
-        (None, "2", "2 is neither 0 nor 1"),
-        (None, "0.5", "0.5 is neither 0 nor 1"),
-        (None, "yes", "'yes' is not a number"),
-        (("no", "yes"), "maybe", "'maybe' is neither 'no' nor 'yes'"),
-        (("no", "yes"), "1", "'1' is neither 'no' nor 'yes'"),
-        (("no", "yes"), "Yes", "'Yes' is neither 'no' nor 'yes'"),
-    ],
-)
-@pytest.mark.parametrize("row", [1, 7, 8, 20])
-def test_true_values_that_are_none(folder, run_here, chunk_rows, labels, value, said, row):
-    chunk_rows(7)
-    save(labels=labels)
-    right = "1" if labels is None else "yes"
-    write("a.csv", ["x1,x2,x3,y", *(f"1,2,3,{value if k == row else right}" for k in range(1, 21))])
-    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
-    assert (done.code, done.out) == (2, "")
-    assert re.fullmatch(rf"error: a\.csv, .*'y', row {row}: {re.escape(said)}.*\n", done.err)
-
-
-# Classes and numbers
 
 
 @pytest.mark.parametrize("rows", [1, 7, 395])
@@ -487,130 +319,68 @@ def test_true_values_that_are_none(folder, run_here, chunk_rows, labels, value, 
         (None, ("0", "1", "2")),
     ],
 )
-def test_classes(folder, run_here, chunk_rows, labels, written, rows):
+def test_classes(ask, chunk_rows, labels, written, rows):
     """Against the equations written out; the true values stand as in a table of a user."""
     chunk_rows(rows)
     model = save(params=draw((3, 4, 3)), output="softmax", labels=labels, target="class")
-    X, _ = nn.load_marks()
     true = np.arange(395) ** 2 % 3
-    frame = pd.DataFrame(X.T, columns=["x1", "x2", "x3"]).assign(**{"class": np.array(written)[true]})
+    frame = pd.DataFrame(MARKS.T, columns=["x1", "x2", "x3"]).assign(**{"class": np.array(written)[true]})
     frame.to_csv("a.csv", index=False)
-    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
     w1, b1, w2, b2 = model.params
-    z2 = w2 @ (1 / (1 + np.exp(-(w1 @ model.standardization.apply(X) + b1)))) + b2
+    z2 = w2 @ (1 / (1 + np.exp(-(w1 @ model.standardization.apply(MARKS) + b1)))) + b2
     yhat = np.exp(z2) / np.exp(z2).sum(axis=0)
     right, cost = yhat.argmax(axis=0) == true, -np.log(yhat[true, np.arange(395)]).mean()
     assert 0.2 < right.mean() < 0.8
-    assert done == (0, f"395 rows predicted\naccuracy {right.mean():.4f}, cost {cost:.3f}\n", "")
-    header, table = rows_of(Path("out.csv").read_text(encoding="utf-8"))
+    said = f"395 rows predicted\naccuracy {right.mean():.4f}, cost {cost:.3f}\n"
+    assert ask("a.csv", *TO_FILE) == (0, said, "")
+    columns = columns_of(Path("out.csv").read_text(encoding="utf-8"))
     names = [str(label) for label in labels or (0, 1, 2)]
-    assert header == [*(f"probability_{name}" for name in names), "label"]
-    np.testing.assert_allclose(np.array([row[:3] for row in table], float), yhat.T, rtol=1e-12)
-    assert [row[3] for row in table] == [names[k] for k in yhat.argmax(axis=0)]
-
-
-def test_a_class_that_the_training_had_not(folder, run_here):
-    save(params=draw((3, 4, 3)), output="softmax", labels=("a", "b", "c"))
-    write("a.csv", ["x1,x2,x3,y", "1,2,3,a", "1,2,3,d"])
-    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
-    said = "a.csv, target 'y', row 2: 'd' is none of 'a', 'b', 'c'; expected one of these"
-    assert done == (2, "", f"error: {said}\n")
+    assert [*columns] == [*(f"probability_{name}" for name in names), "label"]
+    assert columns.pop("label") == [names[k] for k in yhat.argmax(axis=0)]
+    np.testing.assert_allclose(np.array([*columns.values()], float), yhat, rtol=1e-12)
 
 
 @pytest.mark.parametrize("rows", [1, 7, 394, 395])
 @pytest.mark.parametrize("given", ["spread", "constant"])
-def test_numbers(folder, run_here, chunk_rows, given, rows):
+def test_numbers(ask, chunk_rows, given, rows):
     """R² is of all rows, whose mean no chunk knows; far from 0, where sums of squares would cancel."""
-    from sklearn.metrics import r2_score
-
     chunk_rows(rows)
-    X, _ = nn.load_marks()
     scale = nn.Standardization(np.array([[1e6]]), np.array([[20.0]]))
-    model = save(output="identity", target_scale=scale, target="pay")
-    yhat = model.predict_proba(X)[0]
+    yhat = save(output="identity", target_scale=scale, target="pay").predict_proba(MARKS)[0]
     true = yhat + 3 * np.sort(np.sin(np.arange(395))) if given == "spread" else np.full(395, 1e6)
-    frame = pd.DataFrame(X.T, columns=["x1", "x2", "x3"]).assign(pay=true)
-    frame.to_csv("a.csv", index=False)
-    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+    pd.DataFrame(MARKS.T, columns=["x1", "x2", "x3"]).assign(pay=true).to_csv("a.csv", index=False)
     r2, cost = r2_score(true, yhat), np.mean(((yhat - true) / 20) ** 2) / 2
     assert r2 == 0 if given == "constant" else 0.3 < r2 < 0.95
-    assert done == (0, f"395 rows predicted\nR² {r2:.4f}, cost {cost:.3f}\n", "")
-    header, table = rows_of(Path("out.csv").read_text())
-    assert header == ["prediction"]
-    np.testing.assert_allclose(np.array(table, float)[:, 0], yhat, rtol=1e-14)
+    assert ask("a.csv", *TO_FILE) == (0, f"395 rows predicted\nR² {r2:.4f}, cost {cost:.3f}\n", "")
+    (prediction,) = columns_of(Path("out.csv").read_text()).items()
+    assert prediction[0] == "prediction"
+    np.testing.assert_allclose(np.array(prediction[1], float), yhat, rtol=1e-14)
 
 
 # Chunks
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet"])
-def test_any_chunks_give_the_same_bytes(folder, run_here, chunk_rows, name):
-    save_exact(labels=("no", "yes"), target="result")
-    write("a.csv", marks_rows())
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet", "groups.parquet"])
+def test_any_chunks_give_the_same_bytes(ask, chunk_rows, name):
+    """Also where a file of Parquet has groups of rows of which some are empty."""
+    model = save(params=EXACT, standardization=None, labels=("no", "yes"), target="result")
+    write("a.csv", TABLE)
     Path("a.csv.gz").write_bytes(gzip.compress(Path("a.csv").read_bytes()))
-    pd.read_csv("a.csv").to_parquet("a.parquet")
+    table = pa.Table.from_pandas(pd.read_csv("a.csv"))
+    parquet.write_table(table, "a.parquet")
+    with parquet.ParquetWriter("groups.parquet", table.schema) as writer:
+        for part in (table[:0], table[:10], table[:0], table[10:]):
+            writer.write_table(part)
     found = set()
     for rows in (1, 2, 7, 100, 394, 395, 396, 100_000):
         chunk_rows(rows)
-        assert run_here("--model", "model", "--data", name, "--output", "out.csv").code == 0
-        found.add(Path("out.csv").read_bytes())
+        assert ask(name, *TO_FILE).code == 0
+        found.add(Path("out.csv").read_bytes().decode())
     (content,) = found
-    assert content.count(b"\n") == 396
-    assert content.count(b"probability") == 1
-    X, _ = nn.load_marks()
-    np.testing.assert_array_equal(probabilities_of(content.decode()), nn.load("model").predict_proba(X)[0])
+    np.testing.assert_array_equal(probabilities_of(content), model.predict_proba(MARKS)[0])
 
 
-@pytest.mark.parametrize("rows", [1, 7, 394])
-def test_chunks_of_any_network(folder, run_here, chunk_rows, rows):
-    """The CPU's library adds in an order that depends on how many rows it is given."""
-    model = save(params=draw((3, 30, 1)))
-    X, _ = nn.load_marks()
-    chunk_rows(rows)
-    values = probabilities_of(run_here("--model", "model", "--data", "marks").out)
-    expected = [model.predict_proba(X[:, k : k + rows]) for k in range(0, 395, rows)]
-    np.testing.assert_array_equal(values, np.concatenate(expected, axis=1)[0])
-    np.testing.assert_allclose(values, model.predict_proba(X)[0], rtol=1e-14)
-
-
-def test_parquet_in_groups_of_rows_of_which_some_are_empty(folder, run_here, chunk_rows):
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    save_exact()
-    write("a.csv", marks_rows())
-    table = pa.Table.from_pandas(pd.read_csv("a.csv"))
-    with parquet.ParquetWriter("a.parquet", table.schema) as writer:
-        for part in (table[:0], table[:10], table[:0], table[10:]):
-            writer.write_table(part)
-    expected = run_here("--model", "model", "--data", "a.csv")
-    assert expected.code == 0
-    for rows in (7, 100_000):
-        chunk_rows(rows)
-        assert run_here("--model", "model", "--data", "a.parquet") == expected
-
-
-@pytest.mark.parametrize("row", [1, 7, 8, 14, 15, 29])
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        ("abc", "'abc' is not a number"),
-        ("", "missing value"),
-        ("inf", "the value is infinite"),
-        ("nan", "missing value"),
-    ],
-)
-def test_rows_are_counted_over_all_chunks(folder, run_here, chunk_rows, row, value, said):
-    chunk_rows(7)
-    save()
-    write("a.csv", ["x1,x2,x3,y", *(f"1,{value if k == row else 2},3,0" for k in range(1, 31))])
-    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
-    assert (done.code, done.out) == (2, "")
-    assert re.fullmatch(rf"error: a\.csv, column 'x2', row {row}: {said}.*\n", done.err)
-    assert files_in(folder) == ["a.csv", "model"]
-
-
-def test_memory_does_not_grow_with_the_file(folder, run_here, chunk_rows):
+def test_memory_does_not_grow_with_the_file(ask, chunk_rows):
     chunk_rows(1000)
     save()
 
@@ -618,7 +388,7 @@ def test_memory_does_not_grow_with_the_file(folder, run_here, chunk_rows):
         write("a.csv", ["x1,x2,x3,y", *[f"{11:.20f},{12:.20f},{13:.20f},1"] * (1000 * chunks)])
         tracemalloc.start()
         try:
-            done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+            done = ask("a.csv", *TO_FILE)
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -631,146 +401,118 @@ def test_memory_does_not_grow_with_the_file(folder, run_here, chunk_rows):
     assert peak(60) > 5 * few  # that is, it would have been seen
 
 
-# Standard input and output
+# What is refused leaves the old output
 
 
-@POSIX
-def test_a_pipe_gives_what_a_file_gives(folder, run_here):
-    save(labels=("no", "yes"), target="result")
-    write("a.csv", marks_rows())
-    expected = run_here("--model", "model", "--data", "a.csv")
-    assert run_command("predict", "--model", "model", "--data", "-", given=Path("a.csv").read_bytes()) == expected
-    to_file = run_command(
-        "predict", "--model", "model", "--data", "-", "--output", "out.csv", given=Path("a.csv").read_bytes()
-    )
-    assert (to_file.code, to_file.out) == (0, "395 rows predicted\n")
-    assert Path("out.csv").read_text() == expected.out
+@pytest.fixture
+def assert_refused(ask, folder) -> Callable[..., None]:
+    """Return a check that a table is refused in these words, and the old output stays."""
+
+    def check(said: str, data: str = "a.csv", *options: str) -> None:
+        write("out.csv", ["old"])
+        names = files_in(folder)
+        assert ask(data, *TO_FILE, *options) == (2, "", f"error: {said}\n")
+        assert Path("out.csv").read_text() == "old\n"
+        assert files_in(folder) == names
+
+    return check
+
+
+MARK = "x1,x2,x3"
+UNNAMED: dict[str, Any] = {"features": None, "target": None, "standardization": None}
+THREE = "columns beside the target; expected 3, as the network's inputs have no names"
+ONE = "model has 2 outputs; expected one, or the classes of softmax"
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("known", "header", "options", "said"),
     [
-        (b"", "standard input is empty; expected a header and one example per row"),
-        (b"x1,x2,x3\n", "standard input has no rows below its header; expected one example per row"),
-        (b"x1,x2\n1,2\n", "standard input lacks the column 'x3'; its columns are 'x1', 'x2'"),
+        ({}, "x1,x2", "", "a.csv lacks the column 'x3'; its columns are 'x1', 'x2'"),
+        ({}, "x2,y", "", "a.csv lacks the column 'x1', 'x3'; its columns are 'x2', 'y'"),
         (
-            b"x1,x2,x3\n1,2,3\n1,b,3\n",
-            "standard input, column 'x2', row 2: 'b' is not a number; expected a number in every row",
+            {},
+            "x1,X2,X3",
+            "",
+            "a.csv lacks the column 'x2', 'x3' (are 'X2', 'X3' meant?); its columns are 'x1', 'X2', 'X3'",
         ),
-        (b"\xff\xfe\x00", "standard input is no text, but binary data; expected a table (--encoding names another)"),
+        ({}, "x1,x2,x3,x2", "", "a.csv has several columns named 'x2'; rename all but one"),
+        ({}, "x1,x3,x3,x2,x1", "", "a.csv has several columns named 'x1', 'x3'; rename all but one"),
+        ({}, "x1,x2,x3,y,y", "", "a.csv has several columns named 'y'; rename all but one"),
+        *((UNNAMED, header, "", f"a.csv has {len(header) // 2 + 1} {THREE}") for header in ("a", "a,b", "a,b,c,d")),
+        *(({"params": draw((3, 4, 2)), "output": output}, MARK, "", ONE) for output in ("sigmoid", "identity")),
+        # A misspelt name may not pass for a table without true values.
+        ({}, MARK, "--target z", "a.csv lacks the column 'z'; its columns are 'x1', 'x2', 'x3'"),
+        ({}, MARK, "--target x1", "--target is 'x1', which is an input of the network"),
+        ({}, MARK, "--output a.xlsx", "--output is 'a.xlsx'; expected a name ending in .csv, .csv.gz, .parquet"),
     ],
 )
-def test_standard_input_is_called_so(folder, run_here, monkeypatch, given, said):
-    save()
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
-    done = run_here("--model", "model", "--data", "-", "--output", "out.csv")
-    assert done == (2, "", f"error: {said}\n")
-    assert files_in(folder) == ["model"]
+def test_columns_and_outputs_that_do_not_fit(assert_refused, known, header, options, said):
+    save(**known)
+    write("a.csv", [header, ",".join("1" for _ in header.split(","))])
+    assert_refused(said, "a.csv", *options.split())
 
 
-# Files that cannot be read
+TO_BE_NUMBERS = "is not a number; expected a number in every row"
+WORDS, CLASSES = {"labels": ("no", "yes")}, {"labels": ("a", "b", "c"), "output": "softmax", "params": draw((3, 4, 3))}
+
+
+@pytest.mark.parametrize("row", [1, 7, 8, 14, 15, 29])
+@pytest.mark.parametrize(
+    ("known", "column", "value", "said"),
+    [
+        ({}, "column 'x2'", "abc", f"'abc' {TO_BE_NUMBERS}"),
+        ({}, "column 'x2'", "", "missing value; fill it or drop the row"),
+        ({}, "column 'x2'", "nan", "missing value; fill it or drop the row"),
+        ({}, "column 'x2'", "inf", "the value is infinite; expected finite numbers"),
+        ({}, "column 'y'", "yes", f"'yes' {TO_BE_NUMBERS}"),
+        ({}, "target 'y'", "2", "2 is neither 0 nor 1; expected only these, as in training"),
+        ({}, "target 'y'", "0.5", "0.5 is neither 0 nor 1; expected only these, as in training"),
+        (WORDS, "target 'y'", "maybe", "'maybe' is neither 'no' nor 'yes'; expected one of these"),
+        (WORDS, "target 'y'", "1", "'1' is neither 'no' nor 'yes'; expected one of these"),
+        (WORDS, "target 'y'", "Yes", "'Yes' is neither 'no' nor 'yes'; expected one of these"),
+        (CLASSES, "target 'y'", "d", "'d' is none of 'a', 'b', 'c'; expected one of these"),
+    ],
+)
+def test_wrong_values_are_found_in_the_rows_of_any_chunk(assert_refused, chunk_rows, known, column, value, said, row):
+    chunk_rows(7)
+    model = save(**known)
+    rows = [["1", "2", "3", model.labels[-1] if model.labels else "1"] for _ in range(30)]
+    rows[row - 1][1 if "x2" in column else 3] = value
+    write("a.csv", ["x1,x2,x3,y", *map(",".join, rows)])
+    assert_refused(f"a.csv, {column}, row {row}: {said}")
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet"])
-def test_header_only(folder, run_here, name):
+def test_header_only(assert_refused, name):
     save()
     frame = pd.DataFrame({"x1": [], "x2": [], "x3": [], "y": []}, dtype=float)
     frame.to_parquet(name) if name.endswith("parquet") else frame.to_csv(name, index=False)
-    write("out.csv", ["old"])
-    done = run_here("--model", "model", "--data", name, "--output", "out.csv")
-    assert done == (2, "", f"error: {name} has no rows below its header; expected one example per row\n")
-    assert Path("out.csv").read_text() == "old\n"
+    assert_refused(f"{name} has no rows below its header; expected one example per row", name)
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (None, "model does not exist; expected a model saved by nn_backend"),
-        (b"", "model is no safetensors file, or only a part of one: .*"),
-        (b"x1,x2,x3,y\n5,6,6,0\n", "model is no safetensors file, or only a part of one: .*"),
-    ],
-)
-def test_no_model(folder, run_here, content, said):
-    if content is not None:
-        Path("model").write_bytes(content)
-    done = run_here("--model", "model", "--data", "marks", "--output", "out.csv")
-    assert (done.code, done.out) == (2, "")
-    assert re.fullmatch(f"error: {said}\n", done.err)
-
-
-def test_a_model_of_others(folder, run_here):
-    import safetensors.numpy
-
-    safetensors.numpy.save_file({"0.weight": draw().w1}, "model", {"format": "pt"})
-    said = "error: model holds something else than a model saved by nn_backend\n"
-    assert run_here("--model", "model", "--data", "marks") == (2, "", said)
-
-
-@pytest.mark.parametrize("output", ["sigmoid", "identity"])
-def test_a_model_with_several_outputs(folder, run_here, output):
-    nn.save("model", nn.Model(draw((3, 4, 2)), output, features=("x1", "x2", "x3")))
-    said = "error: model has 2 outputs; expected one, or the classes of softmax\n"
-    assert run_here("--model", "model", "--data", "marks") == (2, "", said)
-
-
-def test_numbers_too_large_for_float32(folder, run_here):
-    save(params=draw(dtype="float32"), standardization=None)
-    write("a.csv", ["x1,x2,x3", "1,2,3", "1,1e300,3"])
-    done = run_here("--model", "model", "--data", "a.csv")
-    assert (done.code, done.err) == (2, "error: X holds NaN or infinity (as float32); expected finite numbers\n")
-
-
-# Outputs
-
-
-@pytest.mark.parametrize("bad", ["abc", ""])
-def test_a_bad_value_in_a_later_chunk_leaves_the_old_output(folder, run_here, chunk_rows, bad):
-    chunk_rows(5)
+def test_standard_input_is_called_so(assert_refused, monkeypatch):
     save()
-    write("a.csv", ["x1,x2,x3", *["1,2,3"] * 20, f"1,2,{bad}"])
-    write("out.csv", ["old"])
-    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
-    assert (done.code, done.out) == (2, "")
-    assert "row 21" in done.err
-    assert Path("out.csv").read_text() == "old\n"
-    assert files_in(folder) == ["a.csv", "model", "out.csv"]
+    for given, said in [
+        (b"", " is empty; expected a header and one example per row"),
+        (b"x1,x2\n1,2\n", " lacks the column 'x3'; its columns are 'x1', 'x2'"),
+        (b"x1,x2,x3\n1,2,3\n1,b,3\n", f", column 'x2', row 2: 'b' {TO_BE_NUMBERS}"),
+    ]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        assert_refused(f"standard input{said}", "-")
 
 
-def test_a_longer_old_output_is_replaced_whole(folder, run_here):
-    save()
-    write("a.csv", ["x1,x2,x3", "1,2,3"])
-    write("out.csv", ["old"] * 10_000)
-    assert run_here("--model", "model", "--data", "a.csv", "--output", "out.csv").code == 0
-    assert Path("out.csv").read_text() == run_here("--model", "model", "--data", "a.csv").out
+# Standard input
 
 
-@pytest.mark.parametrize(
-    ("labels", "written"),
-    [(("=1+1", "@a"), {"'=1+1", "'@a"}), (("+a", "-b"), {"'+a", "'-b"}), (("-1", "+2.5"), {"-1", "+2.5"})],
-)
-def test_a_spreadsheet_runs_no_label(folder, run_here, labels, written):
-    save(labels=labels, target=None)
-    done = run_here("--model", "model", "--data", "marks")
-    assert {line.rpartition(",")[2] for line in done.out.splitlines()[1:]} == written
-
-
-def test_ctrl_c_leaves_the_old_output(folder, run_here, chunk_rows, monkeypatch):
-    chunk_rows(100)
-    save()
-    write("out.csv", ["old"])
-    ask, asked = nn.Model.compute_layers, []
-
-    def interrupted(*arguments, **options):
-        asked.append(None)
-        if len(asked) == 3:
-            raise KeyboardInterrupt
-        return ask(*arguments, **options)
-
-    monkeypatch.setattr(nn.Model, "compute_layers", interrupted)
-    done = run_here("--model", "model", "--data", "marks", "--output", "out.csv")
-    assert done == (130, "", "error: interrupted\n")
-    assert Path("out.csv").read_text() == "old\n"
-    assert files_in(folder) == ["model", "out.csv"]
+@POSIX
+def test_a_pipe_gives_what_a_file_gives(ask):
+    save(labels=("no", "yes"), target="result")
+    given = Path(write("a.csv", TABLE)).read_bytes()
+    expected, typed = ask("a.csv"), ["predict", "--model", "model", "--data", "-"]
+    assert run_command(*typed, given=given) == expected
+    to_file = run_command(*typed, *TO_FILE, given=given)
+    assert (to_file.code, to_file.out) == (0, "395 rows predicted\n")
+    assert Path("out.csv").read_text() == expected.out
 
 
 @POSIX
@@ -779,9 +521,9 @@ def test_ctrl_c_while_standard_input_is_awaited(folder):
     write("out.csv", ["old"])
     Path("temporary").mkdir()
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    arguments = ["--model", "model", "--data", "-", "--output", "out.csv"]
     environment = {**os.environ, "TMPDIR": str(folder / "temporary")}
-    with subprocess.Popen([*DOOR, "predict", *arguments], **pipes, env=environment) as process:
+    typed = [*DOOR, "predict", "--model", "model", "--data", "-", *TO_FILE]
+    with subprocess.Popen(typed, **pipes, env=environment) as process:
         try:
             process.stdin.write(b"x1,x2,x3\n1,2,3\n" * 100_000)
             process.stdin.flush()  # more than a pipe holds: it is being read
@@ -795,17 +537,6 @@ def test_ctrl_c_while_standard_input_is_awaited(folder):
     assert Path("out.csv").read_text() == "old\n"
     assert files_in(folder) == ["model", "out.csv", "temporary"]
     assert files_in(folder / "temporary") == []
-
-
-# Devices
-
-
-def test_auto_and_cpu(folder, run_here):
-    save_exact()
-    expected = run_here("--model", "model", "--data", "marks", "--device", "cpu")
-    assert expected.code == 0
-    automatic = run_here("--model", "model", "--data", "marks", "--device", "auto")
-    np.testing.assert_allclose(probabilities_of(automatic.out), probabilities_of(expected.out), rtol=1e-12)
 
 
 # Tables as people have them
@@ -822,10 +553,10 @@ def words_model() -> tuple[nn.Model, pd.DataFrame]:
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.csv.gz", "out.parquet", "OUT.CSV"])
-def test_words_are_encoded_and_columns_kept_in_every_format(folder, run_here, name):
+def test_words_are_encoded_and_columns_kept_in_every_format(ask, name):
     model, frame = words_model()
     frame.to_csv("a.csv", index=False, sep=";", decimal=",")
-    done = run_here("--model", "model", "--data", "a.csv", "--output", name, "--keep", "id")
+    done = ask("a.csv", "--output", name, "--keep", "id")
     assert done.code == 0
     read = pd.read_parquet if name.endswith("parquet") else functools.partial(pd.read_csv, dtype={"id": str})
     written = read(name)
@@ -837,10 +568,10 @@ def test_words_are_encoded_and_columns_kept_in_every_format(folder, run_here, na
     ("labels", "said"),
     [(["no", "", "", "yes"], " of the 2 rows with a true value"), ([""] * 4, None), (["no", "yes", "no", "yes"], "")],
 )
-def test_rows_without_a_true_value_are_predicted_and_not_scored(folder, run_here, labels, said):
+def test_rows_without_a_true_value_are_predicted_and_not_scored(ask, labels, said):
     model, frame = words_model()
     frame.assign(y=labels).to_csv("a.csv", index=False)
-    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+    done = ask("a.csv", *TO_FILE)
     assert (done.code, len(pd.read_csv("out.csv"))) == (0, 4)
     known = frame.assign(y=labels)[[label != "" for label in labels]]
     if said is None:
@@ -850,21 +581,13 @@ def test_rows_without_a_true_value_are_predicted_and_not_scored(folder, run_here
         assert done.out.endswith(f"accuracy {reached.accuracy:.4f}, cost {reached.cost:.3f}{said}\n")
 
 
-def test_a_word_that_the_training_had_not(folder, run_here):
+def test_a_word_that_the_training_had_not(ask):
     model, frame = words_model()
     frame.loc[2, "job"] = "d"
     frame.to_csv("a.csv", index=False)
-    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.csv")
+    done = ask("a.csv", *TO_FILE)
     assert done.code == 2
     assert "error: a.csv, column 'job', row 3: 'd' is none of the words in training, 'a', 'b', 'c'; " in done.err
-    assert run_here("--model", "model", "--data", "a.csv", "--output", "out.csv", "--unknown", "ignore").code == 0
+    assert ask("a.csv", *TO_FILE, "--unknown", "ignore").code == 0
     expected = model.predict_proba(model.encode(frame, unknown="ignore"))[0]
     np.testing.assert_array_equal(pd.read_csv("out.csv")["probability"], expected)
-
-
-def test_an_output_of_another_format_is_refused(folder, run_here):
-    words_model()
-    write("a.csv", ["x1,job", "1,a"])
-    done = run_here("--model", "model", "--data", "a.csv", "--output", "out.xlsx")
-    said = "--output is 'out.xlsx'; expected a name ending in .csv, .csv.gz, .parquet"
-    assert done == (2, "", f"error: {said}\n")
