@@ -12,6 +12,7 @@ from nn_backend import engines
 from nn_backend.compiler import native
 from nn_backend.compiler.interpreter import interpret
 from nn_backend.compiler.native import zeros
+from nn_backend.compiler.plan import Plan
 from nn_backend.compiler.program import STRIP, Program
 from nn_backend.engines.compiled import program
 from nn_backend.engines.engine import Method
@@ -128,24 +129,34 @@ def ending(dtype: str, m: int = 300) -> tuple[Problem, np.ndarray]:
     return Problem(method, alone.examples, State(params, {}), numbers), np.arange(len(tol)) == 1
 
 
+def run_packed(
+    run: Any, plan: Plan, networks: int, state: Mapping[str, Any], numbers: Mapping[str, Any], *how: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the results and outputs of a kernel that is bound to examples, as its plan packs them."""
+    given = [zeros((networks, layout.size), plan.program.dtype) for layout in (plan.state, plan.numbers)]
+    given[0][:] = np.nan  # behind the arrays' ends
+    with np.errstate(over="ignore"):
+        plan.state.pack(state, given[0])
+        plan.numbers.pack(numbers, given[1])
+    results, outputs = run(*given, *how)
+    assert (results is given[0]) == plan.is_step
+    return results, outputs
+
+
 def ends_right(kernel: Any, examples: Any, given: Problem, ended: np.ndarray) -> bool:
     """Whether a kernel, bound to a problem of `ending`, leaves each network's run where that is to end."""
-    plan, networks = kernel.plan, len(ENDED)
-    state, numbers = (zeros((networks, layout.size), plan.program.dtype) for layout in (plan.state, plan.numbers))
-    state[:] = np.nan  # behind the arrays' ends
-    plan.state.pack(given.state.arrays(), state)
-    with np.errstate(over="ignore"):
-        plan.numbers.pack({"m": given.examples.m, **given.numbers}, numbers)
+    networks, numbers = len(ENDED), {"m": given.examples.m, **given.numbers}
     progress = np.zeros((networks, 2), np.int64)
     progress[ended, 0] = -1
-    kernel.bind(examples, networks)(state, numbers, 8, progress)
-    names = np.array(["", *plan.program.endings, ""])
+    run = kernel.bind(examples, networks)
+    state, _ = run_packed(run, kernel.plan, networks, given.state.arrays(), numbers, 8, progress)
+    names = np.array(["", *kernel.plan.program.endings, ""])
     counts = zip(progress[:, 1].tolist(), names[progress[:, 0]].tolist(), strict=True)
     reached = [given.reached(done, k)[0] for k, (done, _) in enumerate(ENDED.values())]
     same = all(
         array[k].tobytes() == expected[name].tobytes()
         for k, expected in enumerate(reached)
-        for name, array in plan.state.unpack(state).items()
+        for name, array in kernel.plan.state.unpack(state).items()
     )
     return same and list(counts) == list(ENDED.values())
 

@@ -9,7 +9,6 @@ import pytest
 from places import Device
 
 import nn_backend as nn
-from nn_backend import timings
 from nn_backend.backend import Backend
 from nn_backend.engines import eager
 
@@ -71,25 +70,15 @@ X, Y = (array[:, :300] for array in nn.load_marks())
 START = nn.init_params(3, 4)
 
 
-def test_the_stand_in_notices_work_while_another_device_is_current() -> None:
-    array = BACKEND.asarray(X)
-    for work in (lambda: array == 0, lambda: 1 - array, lambda: array[0], lambda: MODULE.isfinite(array)):
-        with pytest.raises(AssertionError, match="another device is current"):
-            work()
-        with BACKEND.current():
-            work()
-    with pytest.raises(TypeError, match="implicit copy"):
-        np.asarray(array)
-
-
 @pytest.mark.parametrize("place", [lambda array: array, BACKEND.asarray], ids=["host", "device"])
 @pytest.mark.parametrize(("networks", "columns"), [(1, 300), (1, 100), (2, 100)])
 def test_training_and_asking(networks: int, columns: int, place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eager, "BLOCK_BYTES", 4 * 8 * columns * networks)
     start = START if networks == 1 else nn.Params(*(np.stack([array, array / 2]) for array in START))
     params, x, y = nn.Params(*map(place, start)), place(X), place(Y)
-    here = nn.fit(X, Y, start, iterations=10, log_every=3, engine="eager")
-    there = nn.fit(x, y, params, iterations=10, log_every=3, backend=BACKEND)
+    how = {"iterations": 10, "log_every": 3, "optimizer": "nesterov"}  # whose memory has to lie there as well
+    here = nn.fit(X, Y, start, engine="eager", **how)
+    there = nn.fit(x, y, params, backend=BACKEND, **how)
     close = functools.partial(np.testing.assert_allclose, rtol=1e-9)
     for actual, expected in zip(there.params, here.params, strict=True):
         close(actual, expected)
@@ -107,11 +96,3 @@ def test_parameters_go_up_once_and_stay() -> None:
     uploads.clear()
     nn.fit(X, Y, START, iterations=9, log_every=1, backend=BACKEND)
     assert uploads == [array.shape for array in (*START, X, Y)]
-
-
-def test_the_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ROUND_SECONDS", "SETTLE_SECONDS"):
-        monkeypatch.setattr(timings, name, 0.0)
-    compared = timings.compare(20, START, [timings.Contender(BACKEND, "eager")])
-    assert compared.seconds["ours:1 eager"] > 0
-    assert compared.transfer_seconds > 0

@@ -4,7 +4,7 @@
     module.launch("sum", 4, 256, (x, total, np.int64(x.size)), order="backward")
 
 `scheduler.cpp` says what is found; a kernel is to give the same bits in every one of ORDERS. `cuda_on_cpu.h` has the
-words of CUDA C that kernels may use.
+words of CUDA C that our kernels use.
 
 Not modelled: speed, caches, the order of writes between blocks (so no block may wait for another), block and grid in
 more than one dimension, kernels that are templates, and #include in the source.
@@ -12,14 +12,12 @@ more than one dimension, kernels that are templates, and #include in the source.
 
 import ctypes
 import functools
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -49,25 +47,11 @@ COMPILE_KERNELS = (
 )
 
 DYNAMIC_SHARED = re.compile(r"extern[ \t]+__shared__[ \t]+([^;\[\]]*?)(\w+)[ \t]*\[[ \t]*\][ \t]*;")
-COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-BOUNDS = r"(?:__launch_bounds__\s*\([^)]*\)\s*)?"
-KERNEL = re.compile(rf"__global__\s+{BOUNDS}void\s+{BOUNDS}(\w+)")
-
-
-class CompileError(RuntimeError):
-    """What g++ says about the source, with the lines of `kernel.cu`."""
+KERNEL = re.compile(r"__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)")
 
 
 class CudaError(RuntimeError):
-    """A mistake found while a kernel ran: where it is known, in which block, thread and line of the source."""
-
-    def __init__(
-        self, text: str, kernel: str, block: int | None = None, thread: int | None = None, line: int | None = None
-    ) -> None:
-        place = {"block": block, "thread": thread, "line": line}
-        known = [f"{name} {number}" for name, number in place.items() if number is not None]
-        super().__init__(f"{', '.join([kernel, *known])}: {text}")
-        self.kernel, self.block, self.thread, self.line = kernel, block, thread, line
+    """A mistake found while a kernel ran."""
 
 
 class _Report(ctypes.Structure):
@@ -82,8 +66,8 @@ def require_compiler() -> None:
 
 @functools.cache
 def compile_cuda(source: str) -> "Module":
-    """Compile CUDA C source; the same source is compiled once in a process."""
-    names = KERNEL.findall(COMMENT.sub("", source))
+    """Compile CUDA C source; g++ names the lines of ``kernel.cu``."""
+    names = KERNEL.findall(source)
     code = DYNAMIC_SHARED.sub(r"\1*const \2 = reinterpret_cast<decltype(\2)>(cuda_on_cpu::dynamic_shared);", source)
     unit = "\n".join(
         [
@@ -99,7 +83,7 @@ def compile_cuda(source: str) -> "Module":
         scheduler, kernels, library = (Path(folder, name) for name in ("scheduler.o", "kernels.o", "kernels.so"))
         scheduler.write_bytes(_compile(COMPILE, Path(__file__).with_name("scheduler.cpp").read_text()))
         kernels.write_bytes(_compile(COMPILE_KERNELS, unit))
-        _run(["g++", "-shared", str(scheduler), str(kernels), "-o", str(library)])  # -fsanitize would link its library
+        _run("g++", "-shared", str(scheduler), str(kernels), "-o", str(library))  # -fsanitize would link its library
         # PyDLL keeps other Python threads out while the fibers, which all are one thread's, run.
         return Module(ctypes.PyDLL(str(library)), names)  # once loaded, it needs its file no more
 
@@ -108,15 +92,13 @@ def compile_cuda(source: str) -> "Module":
 def _compile(command: Sequence[str], code: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "compiled.o")
-        _run([*command, "-x", "c++", "-", "-o", str(path)], code)
+        _run(*command, "-x", "c++", "-", "-o", str(path), text=code)
         return path.read_bytes()
 
 
-def _run(command: Sequence[str], text: str = "") -> None:
-    english = {**os.environ, "LC_ALL": "C"}
-    result = subprocess.run(command, input=text, text=True, capture_output=True, check=False, env=english)
-    if result.returncode:
-        raise CompileError(result.stderr)
+def _run(*command: str, text: str = "") -> None:
+    done = subprocess.run(command, input=text, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
 
 
 class Module:
@@ -124,12 +106,11 @@ class Module:
 
     def __init__(self, library: ctypes.PyDLL, names: Sequence[str]) -> None:
         self._library = library
-        self.kernels = {name: self._signature(name) for name in names}  # what each takes: "const f4*, f4*, i8"
-
-    def _signature(self, name: str) -> str:
-        function = self._library[f"signature_{name}"]
-        function.restype = ctypes.c_char_p
-        return function().decode().removesuffix(", ")
+        self._parameters = {}  # of each kernel: "const f4*, f4*, i8"
+        for name in names:
+            signature = library[f"signature_{name}"]
+            signature.restype = ctypes.c_char_p
+            self._parameters[name] = signature().decode().removesuffix(", ")
 
     def launch(
         self,
@@ -139,57 +120,36 @@ class Module:
         arguments: Sequence[np.ndarray | np.generic],
         shared_bytes: int = 0,
         order: str = "forward",
-        seed: int = 0,
     ) -> None:
-        """Run a kernel over `grid` blocks of `block` threads.
+        """Run a kernel over `grid` blocks of `block` threads, or raise a CudaError and leave the arrays as they were.
 
         An array is passed as a pointer to a copy of it with guards around, which is copied back at the end. Reading
         from a guard gives NaN.
-
-        Raises
-        ------
-        CudaError
-            For a mistake found while the kernel ran. The arrays are then as they were.
-        TypeError, ValueError
-            For a launch that a GPU could not do, or for arguments of other dtypes than the kernel's parameters.
         """
-        if order not in ORDERS:
-            raise ValueError(f"order is {order!r}; expected one of {', '.join(ORDERS)}")
+        parameters, given = self._parameters[name], ", ".join(map(_describe, arguments))
+        if given != parameters.replace("const ", ""):
+            raise TypeError(f"{name} takes ({parameters}); given was ({given})")
         if not (grid >= 1 and 1 <= block <= MAX_THREADS and 0 <= shared_bytes <= MAX_DYNAMIC_SHARED):
-            raise ValueError(
-                f"a launch of {grid} blocks of {block} threads with {shared_bytes} bytes; expected 1 block or more, "
-                f"1 to {MAX_THREADS} threads, and 0 to {MAX_DYNAMIC_SHARED} bytes"
-            )
-        if name not in self.kernels:
-            raise ValueError(f"there is no kernel {name}; the source has {', '.join(self.kernels) or 'none'}")
-        given = ", ".join(map(_describe, arguments))
-        if given != self.kernels[name].replace("const ", ""):
-            raise TypeError(f"{name} takes ({self.kernels[name]}); given was ({given})")
-        arrays = {_span(array): array for array in arguments if isinstance(array, np.ndarray)}
-        for one, other in combinations(arrays.values(), 2):
-            if np.may_share_memory(one, other):
-                raise ValueError(f"two arguments of {name} overlap; pass the whole array instead, once or twice")
-        copies = {span: _guarded(array) for span, array in arrays.items()}
-
+            raise ValueError(f"{name}: {grid} blocks of {block} threads with {shared_bytes} bytes of shared memory")
+        # One that is passed twice, as one: a state that is replaced in place.
+        copies = {id(array): _guarded(array) for array in arguments if isinstance(array, np.ndarray)}
         values = [
-            np.array(np.uintp(copies[_span(a)].ctypes.data + GUARD) if isinstance(a, np.ndarray) else a)
-            for a in arguments
+            np.array(np.uintp(copies[id(a)].ctypes.data + GUARD) if isinstance(a, np.ndarray) else a) for a in arguments
         ]
         pointers = (ctypes.c_void_p * len(values))(*(value.ctypes.data for value in values))
         launch = self._library[f"launch_{name}"]
         launch.restype = ctypes.POINTER(_Report)
-        report = launch(pointers, grid, block, ctypes.c_size_t(shared_bytes), ORDERS.index(order), ctypes.c_uint(seed))
+        report = launch(pointers, grid, block, ctypes.c_size_t(shared_bytes), ORDERS.index(order))
         if report:
             found = report.contents
-            thread, line = (number if number >= 0 else None for number in (found.thread, found.line))
-            raise CudaError(found.text.decode(), name, found.block, thread, line)
+            place = f"block {found.block}, thread {found.thread}, line {found.line}"  # -1 where it is not known
+            raise CudaError(f"{name}, {place}: {found.text.decode()}")
 
-        for i, array in enumerate(arguments):
-            if isinstance(array, np.ndarray) and not _guards_hold(copies[_span(array)]):
-                raise CudaError(f"a write outside the array of argument {i}, counted from 0", name)
-        for array, parameter in zip(arguments, self.kernels[name].split(", "), strict=False):
+        if any((guard != POISON).any() for copy in copies.values() for guard in (copy[:GUARD], copy[-GUARD:])):
+            raise CudaError(f"{name}: a write outside an array")
+        for array, parameter in zip(arguments, parameters.split(", "), strict=True):
             if isinstance(array, np.ndarray) and not parameter.startswith("const"):
-                array.reshape(-1).view(np.uint8)[:] = copies[_span(array)][GUARD:-GUARD]
+                array.reshape(-1).view(np.uint8)[:] = copies[id(array)][GUARD:-GUARD]
 
 
 def _describe(argument: Any) -> str:
@@ -200,15 +160,7 @@ def _describe(argument: Any) -> str:
     return f"{type(argument).__name__}, which is no NumPy scalar and no C-contiguous NumPy array"
 
 
-def _span(array: np.ndarray) -> tuple[int, int]:
-    return array.ctypes.data, array.nbytes
-
-
 def _guarded(array: np.ndarray) -> np.ndarray:
     copy = np.full(array.nbytes + 2 * GUARD, POISON, np.uint8)
     copy[GUARD:-GUARD] = array.reshape(-1).view(np.uint8)
     return copy
-
-
-def _guards_hold(copy: np.ndarray) -> bool:
-    return bool(np.all(copy[:GUARD] == POISON) and np.all(copy[-GUARD:] == POISON))

@@ -35,15 +35,6 @@ inline void __syncthreads(int line = __builtin_LINE()) { cuda_on_cpu::wait_for_b
     return found;
 }
 
-inline void __syncwarp(unsigned mask = ~0u, int line = __builtin_LINE()) {
-    cuda_on_cpu::wait_for_lanes("__syncwarp", line, mask, 0, threadIdx.x % 32);
-}
-
-inline unsigned __ballot_sync(unsigned mask, int predicate, int line = __builtin_LINE()) {
-    const std::uint64_t bit = std::uint64_t(predicate != 0) << threadIdx.x % 32;
-    return cuda_on_cpu::wait_for_lanes("__ballot_sync", line, mask, bit, cuda_on_cpu::EVERY_LANE);
-}
-
 // A shuffle stays within `width` lanes: a lane that would read past them reads its own value.
 
 namespace cuda_on_cpu {
@@ -57,33 +48,11 @@ template <class T> T shuffle(const char *operation, int line, unsigned mask, T v
 }
 } // namespace cuda_on_cpu
 
-template <class T> T __shfl_sync(unsigned mask, T value, int source, int width = 32, int line = __builtin_LINE()) {
-    const unsigned lane = threadIdx.x % 32, first = lane - lane % width;
-    return cuda_on_cpu::shuffle("__shfl_sync", line, mask, value, first + unsigned(source) % width);
-}
-
 template <class T>
 T __shfl_down_sync(unsigned mask, T value, unsigned offset, int width = 32, int line = __builtin_LINE()) {
     const unsigned lane = threadIdx.x % 32, inside = lane % width + offset < unsigned(width);
     return cuda_on_cpu::shuffle("__shfl_down_sync", line, mask, value, inside ? lane + offset : lane);
 }
-
-template <class T> T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32, int line = __builtin_LINE()) {
-    const unsigned lane = threadIdx.x % 32, source = lane ^ bits, inside = source < lane - lane % width + width;
-    return cuda_on_cpu::shuffle("__shfl_xor_sync", line, mask, value, inside ? source : lane);
-}
-
-template <class T> T __ldcs(const T *address) { return *address; } // the hint is for the cache, which is not modelled
-
-inline void __threadfence() {} // one fiber runs at a time, and the others see all that it wrote
-
-#define CUDA_ON_CPU_ATOMIC_ADD(T)                                                                                      \
-    inline T atomicAdd(T *address, T value) { return std::exchange(*address, *address + value); }
-CUDA_ON_CPU_ATOMIC_ADD(int)
-CUDA_ON_CPU_ATOMIC_ADD(unsigned)
-CUDA_ON_CPU_ATOMIC_ADD(unsigned long long)
-float atomicAdd(float *, float) = delete; // on a GPU the order of such a sum varies, and its bits
-double atomicAdd(double *, double) = delete;
 
 // Arithmetic. With -ffp-contract=off, + - * / and std::fma round as IEEE 754 says.
 
@@ -141,7 +110,7 @@ template <class... T> void call(void (*name)(T...), void **arguments) {
 #define CUDA_ON_CPU_KERNEL(name)                                                                                       \
     CUDA_ON_CPU_EXPORT const char *signature_##name() { return cuda_on_cpu::signature(name); }                         \
     CUDA_ON_CPU_EXPORT const cuda_on_cpu::Report *launch_##name(void **arguments, unsigned grid, unsigned block,       \
-                                                                std::size_t shared, int order, unsigned seed) {        \
+                                                                std::size_t shared, int order) {                       \
         const auto run = [](void **arguments) { cuda_on_cpu::call(name, arguments); };                                 \
-        return cuda_on_cpu::launch(run, arguments, grid, block, shared, order, seed);                                  \
+        return cuda_on_cpu::launch(run, arguments, grid, block, shared, order);                                        \
     }

@@ -1,7 +1,7 @@
 // Every CUDA thread of a block is a fiber with a stack of its own. One fiber runs at a time, until it comes to a
-// synchronisation point (__syncthreads, __syncwarp, a shuffle, a ballot) or to its end; then the scheduler resumes
-// another. In the order "forward" that is always the lowest thread that can run, so the first warp runs as far ahead
-// of the others as the barriers let it; "backward" takes the highest; "random" any. Where a barrier is missing, one of
+// synchronisation point (a barrier, a shuffle) or to its end; then the scheduler resumes another. In the order
+// "forward" that is always the lowest thread that can run, so the first warp runs as far ahead of the others as the
+// barriers let it; "backward" takes the highest; "random" any. Where a barrier is missing, one of
 // these orders reads too early or writes too soon. Blocks run one after another, in the same order.
 //
 // Shared memory is filled with NaN (as an integer: -1) when a block starts. Stopped with an error are: a barrier that
@@ -50,7 +50,7 @@ struct Fiber {
     State state = State::ready;
     const char *operation; // the one it waits in, and the line
     int line;
-    unsigned mask, source;         // in_warp: the lanes it waits for, and the one it reads (or EVERY_LANE);
+    unsigned mask, source;         // in_warp: the lanes it waits for, and the one it reads;
     std::uint64_t value, received; // what it gives, and what it got
 };
 
@@ -136,15 +136,10 @@ std::string who_waits() {
 
 // Give the lanes that have met what they ask for, and let them run.
 void exchange(unsigned first, unsigned lanes) {
-    std::uint64_t every = 0;
-    for (unsigned rest = lanes; rest; rest &= rest - 1)
-        every |= fibers[first + __builtin_ctz(rest)].value;
     for (unsigned rest = lanes; rest; rest &= rest - 1) {
         const unsigned thread = first + __builtin_ctz(rest);
         Fiber &fiber = fibers[thread];
-        if (fiber.source == EVERY_LANE) {
-            fiber.received = every;
-        } else if (lanes >> fiber.source & 1) {
+        if (lanes >> fiber.source & 1) {
             fiber.received = fibers[first + fiber.source].value;
         } else {
             const bool in_mask = fiber.mask >> fiber.source & 1, exists = first + fiber.source < fibers.size();
@@ -255,13 +250,13 @@ std::uint64_t wait_for_lanes(const char *operation, int line, unsigned mask, std
 }
 
 const Report *launch(void (*run)(void **), void **arguments, unsigned grid, unsigned block, std::size_t shared_bytes,
-                     int run_order, unsigned seed) {
+                     int run_order) {
     kernel = run;
     kernel_arguments = arguments;
     gridDim.x = grid;
     blockDim.x = block;
     order = static_cast<Order>(run_order);
-    random_number.seed(seed);
+    random_number.seed();
     report = {};
     const std::unique_ptr<char[]> stacks(new char[block * STACK_BYTES]); // make_unique would touch every page
     fibers = std::vector<Fiber>(block);

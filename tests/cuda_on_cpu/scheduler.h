@@ -22,13 +22,13 @@ struct Report {
 
 // Run kernel(arguments) in every thread. The order is 0, 1 or 2: forward, backward or random.
 const Report *launch(void (*kernel)(void **), void **arguments, unsigned grid, unsigned block, std::size_t shared_bytes,
-                     int order, unsigned seed);
+                     int order);
 
 // Wait for all threads of the block.
 void wait_for_block(const char *operation, int line);
 
-// Wait for the lanes of `mask`; give them `value`, and get that of the lane `source`, or all values or-ed.
-constexpr unsigned LANES = 32, EVERY_LANE = LANES;
+// Wait for the lanes of `mask`; give them `value`, and get that of the lane `source`.
+constexpr unsigned LANES = 32;
 std::uint64_t wait_for_lanes(const char *operation, int line, unsigned mask, std::uint64_t value, unsigned source);
 
 // All shared memory lies in one section, so that it can be filled as a whole. "used" keeps g++ from taking memory that
