@@ -521,6 +521,7 @@ def run_signalled(folder: Path) -> Callable[..., Run]:
         ("train", "numpy.<module>", "SIGINT", 130, "interrupted"),
         ("train --save out", "nn_backend.engines.bind", "SIGHUP", 129, "ended by SIGHUP"),
         ("train --data - --save out", "shutil.copyfileobj", "SIGTERM", 143, "ended by SIGTERM"),
+        ("sweep --seeds 2 --save out", "nn_backend.grids.read_rows", "SIGTERM", 143, "ended by SIGTERM"),
         (f"{ASK} - --output out.csv", "nn_backend.predictions._without_formulas", "SIGINT", 130, "interrupted"),
     ],
 )

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -331,6 +332,16 @@ def test_folds_by_number_are_those_of_scikit_learn(output: str, splitter: Any, m
     same_bits(by_number, nn.fit_many(X, y, cv=iter(pairs), iterations=3))
     with pytest.raises(nn.MissingPackageError, match="cv as a number needs scikit-learn: run"):
         nn.fit_many(X, y, cv=3, iterations=3)
+
+
+def test_a_network_that_has_diverged_is_not_its_groups_best() -> None:
+    X, y = rows_of("sigmoid")
+    found = nn.fit_many(X, y, {"seed": [0, 1]}, by=groups_of(), iterations=5)
+    table, own = found.table.copy(), found.table["group"] == "b"
+    best = found.table["cost"][own].idxmin()
+    table.loc[best, "status"] = "diverged"
+    (other,) = set(table.index[own]) - {best}
+    assert replace(found, table=table)["b"].training["seed"] == table["seed"][other]
 
 
 def test_a_group_of_one_class_keeps_its_start() -> None:

@@ -65,7 +65,7 @@ CASES = {
         CLASSIFIER,
         [
             {"solver": ["adam", nn.adam(beta1=0.5), "gd"], "learning_rate_init": [None, 0.1, 0.3]},
-            {"tol": [0, 1e-2], "random_state": [3, np.random.RandomState(5)], "factor": [0.1, None]},
+            {"tol": [None, 0, 1e-2], "random_state": [3, np.random.RandomState(5)], "factor": [0.1, None]},
         ],
         {"cv": 2, "refit": False},
         X,
