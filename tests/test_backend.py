@@ -145,13 +145,14 @@ UNKNOWN = ["foo", "cupy:x", "cupy:", "", "cupy:-1", "cupy:1:2", "cupy:٣", "auto
             (wrong, f"backend is of type {kind}; expected a name such as 'gpu', or a Backend")
             for wrong, kind in [(3, "int"), (np, "module"), (["cpu"], "list"), (False, "bool")]
         ],
-        ("cupy:2", "CUDA device 2 was asked for; this machine has 2, counted from 0."),
+        *[(f"cupy:{n}", f"CUDA device {n} was asked for; this machine has 2, counted from 0.") for n in (2, 5)],
     ],
 )
 def test_an_unknown_name_is_refused(stand_in: Any, name: Any, said: str) -> None:
     register("mine")
-    with pytest.raises(nn.BackendUnavailableError if name == "cupy:2" else nn.ArgumentError) as caught:
+    with pytest.raises((nn.ArgumentError, nn.BackendUnavailableError)) as caught:
         nn.get_backend(name)
+    assert isinstance(caught.value, nn.BackendUnavailableError) == said.startswith("CUDA")
     assert str(caught.value) == said
 
 
@@ -305,6 +306,13 @@ def test_an_array_of_another_backend_is_not_copied_unasked(owner: Any, target: A
 def test_what_is_no_array_of_real_numbers_is_refused(backend: Place, values: Any, said: str) -> None:
     with pytest.raises(nn.DataError, match=f"^{said}"):
         backend.asarray(values)
+
+
+def test_synchronizing_waits_for_a_device_that_can_be_waited_for() -> None:
+    device = Mock(spec=["synchronize"])
+    Backend("mine", np, device).synchronize()
+    device.synchronize.assert_called_once_with()
+    nn.get_backend("cpu").synchronize()
 
 
 # The diagnosis: what is installed.
