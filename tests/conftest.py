@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from commands import Run  # noqa: E402
 from places import STRICT, Place, require_gpu  # noqa: E402
 
 import nn_backend as nn  # noqa: E402
+from nn_backend import plots  # noqa: E402
 from nn_backend.commands import command_line  # noqa: E402
 from nn_backend.compiler import native  # noqa: E402
 from nn_backend.compiler.pool import Pool  # noqa: E402
@@ -78,3 +80,11 @@ def run_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         return Run(ended.value.code or 0, *capsys.readouterr())
 
     return run_once
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Give the figures that are drawn, which are then not written."""
+    drawn: list[Any] = []
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: drawn.append(figure))
+    return drawn

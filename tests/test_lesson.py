@@ -12,28 +12,31 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import Run, files_in
+from commands import Run, files_in, write
 
 import nn_backend as nn
 from nn_backend import __main__ as door
-from nn_backend import equations, lesson, plots
+from nn_backend import equations, lesson
 from nn_backend.commands import explain
 from nn_backend.lesson import read_source
 from nn_backend.worked_example import EQUATIONS, FORWARD
 
 SOURCE = Path(equations.__file__).read_text(encoding="utf-8").splitlines()
-PAGES = {  # arguments, and the rows of a table where there is one
-    "article": ("", []),
-    "own": (
-        "--data own.csv --target t --row 6 --hidden 11 --factor 0.5 --seed 4",
-        # 12 inputs and 11 units, so that some are left out; names that would be markup
-        [",".join(["</script>", "<b>bold", *(f"c{k}" for k in range(10)), "t"])]
-        + [
-            ",".join([*(f"{np.cos(3 * k + 7 * j):.2f}" for j in range(12)), ["<i>a", "b", "c"][k % 3]])
-            for k in range(40)
-        ],
-    ),
+OPERANDS = {  # of the article's equations
+    **{"z1": "w1 X b1", "f1": "z1", "z2": "w2 f1 b2", "yhat": "z2", "cost": "z2 y"},
+    **{"dz2": "yhat y", "dw2": "dz2 f1", "db2": "dz2", "w2": "w2 dw2", "b2": "b2 db2"},
+    **{"dz1": "w2 dz2 f1", "dw1": "dz1 X", "db1": "dz1", "w1": "w1 dw1", "b1": "b1 db1"},
 }
+UPDATES = {"w2", "b2", "w1", "b1"}
+# 12 inputs and 11 units, so that some are left out; names that would be markup
+OWN = [
+    ",".join(["</script>", "<b>bold", *(f"c{k}" for k in range(10)), "t"]),
+    *(
+        ",".join([*(f"{np.cos(3 * row + 7 * k):.2f}" for k in range(12)), ["<i>a", "b", "c"][row % 3]])
+        for row in range(40)
+    ),
+]
+PAGES = {"article": "", "own": "--data own.csv --target t --row 6 --hidden 11 --factor 0.5 --seed 4"}
 
 
 @pytest.fixture
@@ -45,49 +48,30 @@ def flat(values: Any) -> list[float]:
     return np.ravel(values).tolist()
 
 
-# What the page is made of
-
-
-def code_of(name: str, function: str, output: str = "sigmoid") -> list[dict[str, Any]]:
-    return read_source(getattr(equations, function), name, equations.OUTPUTS[output])[0]
-
-
-@pytest.mark.parametrize(("number", "name"), [*enumerate(EQUATIONS, start=1)])
-def test_the_line_of_an_equation_is_the_one_that_bears_its_number(number, name):
-    (code,) = code_of(name, EQUATIONS[name][0].partition(".")[2])
-    assert f"# ({number})" in code["code"]
-    assert code["code"] == SOURCE[code["line"] - 1].strip()
+def first_of(steps: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    return next(step for step in steps if step["name"] == name)
 
 
 @pytest.mark.parametrize("output", equations.OUTPUTS)
-@pytest.mark.parametrize("name", FORWARD)
-def test_the_lines_of_the_forward_pass_are_those_of_the_file(name, output):
-    own, *called = code_of(name, FORWARD[name][0].partition(".")[2], output)
-    assert own["code"].startswith(("return", f"{name} = "))
+@pytest.mark.parametrize("name", [*FORWARD, *EQUATIONS])
+def test_the_lines_of_a_quantity_are_those_of_the_file(name, output):
+    """An equation's is the one that bears its number."""
+    function, kind = {**FORWARD, **EQUATIONS}[name][0].partition(".")[2], equations.OUTPUTS[output]
+    (own, *called), names = read_source(getattr(equations, function), name, kind)
+    if name in EQUATIONS:
+        assert f"# ({[*EQUATIONS].index(name) + 1})" in own["code"]
+    else:
+        assert own["code"].startswith(("return", f"{name} = "))
     for code in (own, *called):
         lines = code["code"].splitlines()
         there = SOURCE[code["line"] - 1 : code["line"] - 1 + len(lines)]
         assert [line.strip() for line in there] == [line.strip() for line in lines]
-    kind = equations.OUTPUTS[output]
     called_by = {"f1": ["sigmoid"], "yhat": [kind.g.__name__], "cost": [kind.loss.__name__]}
     assert [code["function"] for code in called] == called_by.get(name, [])
-
-
-@pytest.mark.parametrize(
-    ("name", "function", "names"),
-    [("z1", "forward", "w1 X b1"), ("dz1", "backward", "w2 dz2 f1"), ("w2", "update", "w2 learning_rate dw2")],
-)
-def test_names_that_a_line_reads(name, function, names):
-    assert read_source(getattr(equations, function), name, equations.SIGMOID)[1] == names.split()
+    assert [name for name in names if name not in ("m", "learning_rate")] == OPERANDS[name].split()
 
 
 # Making it
-
-
-def document_of(page: Path) -> dict[str, Any]:
-    text = page.read_text(encoding="utf-8")
-    (found,) = re.findall(r'<script type="application/json" id="document">(.*?)</script>', text, re.DOTALL)
-    return json.loads(found, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
 def first_ten(values: Any) -> Any:
@@ -101,7 +85,9 @@ class Page:
         self._folder, self._typed, self.path = folder, typed.split(), folder / "lesson.html"
         out, said = self._run("--html", "lesson.html")
         assert (out, said.splitlines()[-1]) == ("", "open lesson.html in a browser")
-        self.document = document_of(self.path)
+        text, start = self.path.read_text(encoding="utf-8"), '<script type="application/json" id="document">'
+        _, found = text.split(start)  # one that no name in it ends
+        self.document = json.loads(found.partition("</script>")[0])
 
     def _run(self, *options: str) -> tuple[str, str]:
         out, said = io.StringIO(), io.StringIO()
@@ -115,27 +101,20 @@ class Page:
         steps = json.loads(self._run("--row", str(row), "--json")[0])["steps"]
         return [{**step, "values": first_ten(step["values"]), "before": first_ten(step["before"])} for step in steps]
 
-    def table(self) -> nn.tables.Table:
-        return nn.load_table(self._folder / "own.csv", target="t") if self._typed else nn.marks.load_data("marks")
-
 
 @pytest.fixture(scope="module", params=PAGES)
 def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Page:
-    typed, rows = PAGES[request.param]
     folder = tmp_path_factory.mktemp(request.param)
-    (folder / "own.csv").write_text("\n".join(rows), encoding="utf-8")
-    return Page(folder, typed)
+    (folder / "own.csv").write_text("\n".join(OWN), encoding="utf-8")
+    return Page(folder, PAGES[request.param])
 
 
-def test_its_steps_are_those_of_explain(page):
+def test_its_steps_are_those_of_explain_and_what_is_left_out_is_said(page):
     asked, *others = page.document["rows"]
     for each in (asked, others[-1]):
         assert each["steps"] == page.explained(each["row"])
     assert len({each["row"] for each in page.document["rows"]}) == 8
     assert page.path.stat().st_size < 600_000
-
-
-def test_what_is_left_out_is_said(page):
     own = ["inputs 11 to 12", "hidden units 11 to 11"]
     assert page.document["left_out"] == (own if page.document["sizes"]["n0"] > 10 else [])
 
@@ -143,7 +122,9 @@ def test_what_is_left_out_is_said(page):
 @pytest.mark.parametrize(("k", "optimizer", "standardised"), [(0, "gd", False), (1, "gd", True), (2, "rprop", False)])
 def test_its_runs_are_those_of_fit(page, k, optimizer, standardised):
     """Bit by bit, though the page goes on from place to place and trains a second network beside."""
-    table, run, at = page.table(), page.document["runs"][k], page.document["iterations"]
+    run, at = page.document["runs"][k], page.document["iterations"]
+    own = page.path.with_name("own.csv")
+    table = nn.load_table(own, target="t") if page.document["left_out"] else nn.marks.load_data("marks")
     trained, n1, seed, factor = (40, 11, 4, 2 / 12**0.5) if table.labels else (300, 4, 3, 0.01)
     X, y = table.X, table.y
     if standardised:
@@ -151,8 +132,7 @@ def test_its_runs_are_those_of_fit(page, k, optimizer, standardised):
     start = nn.init_params(len(X), n1, len(y), seed=seed, factor=factor)
     settings = {"output": table.output, "optimizer": optimizer, "iterations": at[-1], "log_every": 1}
     result = nn.fit(X[:, :trained], y[:, :trained], start, **settings)
-    for name, column in (("cost", "cost"), ("quality", "accuracy")):
-        assert run[name] == result.history[column][at].tolist()
+    assert (run["cost"], run["quality"]) == tuple(result.history[name][at].tolist() for name in ("cost", "accuracy"))
     rows = [each["row"] - 1 for each in page.document["rows"]]
     yhat = nn.predict_proba(result.params, X[:, rows], output=table.output)
     answers, right = (a.argmax(axis=0) if len(y) > 1 else a[0] >= 0.5 for a in (yhat, y[:, rows]))
@@ -166,13 +146,10 @@ def test_its_runs_are_those_of_fit(page, k, optimizer, standardised):
         assert k == 0 or apart.max() < 1e-9
 
 
-def test_it_shows_one_update(folder, run_here):
+def test_no_page_is_made_of_two_updates_or_where_ctrl_c_ends_the_training(folder, run_here, monkeypatch):
     said = "error: --iterations is 2; expected 1, as --html shows one update\n"
     assert run_here("explain --iterations 2 --html a.html") == (2, "", said)
-    assert files_in(folder) == []
 
-
-def test_ctrl_c_while_it_trains(folder, run_here, monkeypatch):
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
@@ -185,35 +162,22 @@ def test_ctrl_c_while_it_trains(folder, run_here, monkeypatch):
 
 
 @pytest.mark.parametrize("iterations", [0, 1, 3])
-def test_the_drawing_has_the_numbers_of_explain(folder, run_here, monkeypatch, iterations):
-    figures: list[Any] = []
-    monkeypatch.setattr(plots, "save_figure", lambda figure, path: figures.append(figure))
-    typed = f"explain --iterations {iterations}"
-    assert run_here(f"{typed} --plot a.svg") == (0, "", "")
-    steps = json.loads(run_here(f"{typed} --json").out)["steps"]
-    assert len(figures[0].axes) == 1 + (iterations > 0)
-    for panel, updates in zip(figures[0].axes, (0, iterations), strict=False):
-        last = {step["name"]: step for step in steps if step["updates"] < updates or step["number"] is None}
-        now = {step["name"]: step for step in steps if step["updates"] == updates and step["number"] is None}
-        assert panel.get_title() == f"after {updates} update{'s' * (updates != 1)}: cost {now['cost']['values']:.3g}"
-        told = [text.get_text() for text in panel.texts]
+def test_the_drawing_has_the_numbers_of_explain(folder, run_here, figures, iterations):
+    assert run_here(f"explain --iterations {iterations} --plot a.svg") == (0, "", "")
+    steps = json.loads(run_here(f"explain --iterations {iterations} --json").out)["steps"]
+    panels, stops = figures[0].axes, {0: steps[:11], iterations: steps}  # until the first and the last forward pass
+    for panel, (updates, until) in zip(panels, stops.items(), strict=True):
+        known = {step["name"]: np.ravel(step["values"]) for step in until}
+        assert panel.get_title() == f"after {updates} update{'s' * (updates != 1)}: cost {known['cost'][0]:.3g}"
         shown = {"X": "", "f1": "", "yhat": "", "w1": "", "w2": "", "b1": "b1 ", "b2": "b2 "}
-        for name, head in shown.items():
-            for value in flat({**last, **now}[name]["values"] if updates else first_of(steps, name)["values"]):
-                told.remove(f"{head}{round(value, 3) + 0.0:g}")
-        assert sorted(told) == ["hidden units f1", "inputs X", "output yhat", "x1", "x2", "x3"]
-        weights = flat(last["w1"]["values"]) + flat(last["w2"]["values"])
+        numbers = [f"{head}{round(value, 3) + 0.0:g}" for name, head in shown.items() for value in known[name]]
+        told = ["hidden units f1", "inputs X", "output yhat", "x1", "x2", "x3", *numbers]
+        assert sorted(text.get_text() for text in panel.texts) == sorted(told)
         dashed = [line.get_linestyle() == "--" for line in panel.lines if line.get_linestyle() != "None"]
-        assert dashed == [weight < 0 for weight in weights]
+        assert dashed == [weight < 0 for weight in (*known["w1"], *known["w2"])]
 
 
-def first_of(steps: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    return next(step for step in steps if step["name"] == name)
-
-
-def test_a_small_network_is_drawn_beside_its_training(folder, run_here, monkeypatch):
-    figures: list[Any] = []
-    monkeypatch.setattr(plots, "save_figure", lambda figure, path: figures.append(figure))
+def test_a_small_network_is_drawn_beside_its_training(folder, run_here, figures):
     for hidden in (6, 7):
         assert run_here(f"train --iterations 1 --hidden {hidden} --plot a.svg").code == 0
     assert ["Network" in [panel.get_title() for panel in figure.axes] for figure in figures] == [True, False]
@@ -244,6 +208,10 @@ const has_words = node => [...node.childNodes].some(child => child.nodeType === 
 const words = [...document.querySelectorAll("main *:not(noscript)")].filter(has_words);
 return words.map(node => [node.tagName === "text" ? style(node).fill : style(node).color, ground(node)]);
 """
+FOCUSED = """
+const node = document.activeElement;
+return node.id || node.name || (node === document.body || node.scrollWidth > node.clientWidth ? "table" : "nothing");
+"""
 
 
 @pytest.fixture(scope="module")
@@ -263,74 +231,47 @@ def chromium() -> Iterator[Any]:
     driver.quit()
 
 
-@pytest.fixture
-def show(chromium: Any) -> Iterator[Callable[..., None]]:
-    """Open a page in a window of some width and theme; in the end, nothing was complained of and nothing loaded."""
-
-    def open_page(page: Page, width: int = 1280, theme: str = "light") -> None:
-        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
-        chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        chromium.execute_cdp_cmd(
-            "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]}
-        )
-        chromium.get(page.path.as_uri())
-
-    yield open_page
-    assert chromium.execute_script("return performance.getEntriesByType('resource').map(each => each.name)") == []
-    assert chromium.get_log("browser") == []
-
-
-class Keyboard:
-    """The only way to use the page here."""
+class Browser:
+    """A browser whose pages are used by keyboard alone."""
 
     def __init__(self, driver: Any) -> None:
-        self._driver = driver
+        self._driver, self.ask = driver, driver.execute_script
+
+    def open(self, page: Page, width: int = 1280, theme: str = "light") -> None:
+        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
+        self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        media = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+        self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        self._driver.get(page.path.as_uri())
 
     def press(self, *names: str) -> None:
         from selenium.webdriver import ActionChains, Keys
 
         ActionChains(self._driver, duration=0).send_keys(*(getattr(Keys, name) for name in names)).perform()
 
-    def focused(self) -> str:
-        return self._driver.execute_script("return document.activeElement.id || document.activeElement.name")
-
     def go_to(self, control: str) -> None:
         for _ in range(30):
-            if self.focused() == control:
+            if self.ask(FOCUSED) == control:
                 return
             self.press("TAB")
         pytest.fail(f"no key leads to {control}")
 
-    def read(self) -> dict[str, Any]:
-        return self._driver.execute_script(STATE)
-
 
 @pytest.fixture
-def keyboard(chromium: Any) -> Keyboard:
-    return Keyboard(chromium)
-
-
-def stops_of(steps: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Return what stands together on the page: the start, each step, and the last forward pass."""
-    return [steps[:6], *([step] for step in steps[6:-5]), steps[-5:]]
+def browser(chromium: Any) -> Iterator[Browser]:
+    """Give the browser, and see in the end that nothing was complained of and nothing loaded."""
+    yield Browser(chromium)
+    assert chromium.execute_script("return performance.getEntriesByType('resource').map(each => each.name)") == []
+    assert chromium.get_log("browser") == []
 
 
 def lit_by(name: str, n0: int, n1: int, n2: int) -> list[int]:
     """Return how many circles, lines and labels are lit up for a quantity; without room for labels, their circles."""
-    base = name.removeprefix("d")
+    base, dense = name.removeprefix("d"), max(n0, n1, n2) > 6
     units = {"z1": n1, "f1": n1, "z2": n2, "yhat": n2}.get(base, 0)
     labels = {"b1": n1, "b2": n2}.get(base, 0)
     lines = {"w1": n0 * n1, "w2": n1 * n2}.get(base, 0)
-    dense = max(n0, n1, n2) > 6
     return [units + labels * dense, lines, labels * (not dense) + (base == "cost")]
-
-
-OPERANDS = {  # of the article's equations
-    **{"z1": "w1 X b1", "f1": "z1", "z2": "w2 f1 b2", "yhat": "z2", "cost": "z2 y"},
-    **{"dz2": "yhat y", "dw2": "dz2 f1", "db2": "dz2", "w2": "w2 dw2", "b2": "b2 db2"},
-    **{"dz1": "w2 dz2 f1", "dw1": "dz1 X", "db1": "dz1", "w1": "w1 dw1", "b1": "b1 db1"},
-}
-UPDATES = {"w2", "b2", "w1", "b1"}
 
 
 def number(text: str) -> float:
@@ -338,152 +279,130 @@ def number(text: str) -> float:
     return float(text.translate(str.maketrans("−⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "--0123456789", "<>")).replace("·10", "e"))
 
 
-def operands(step: dict[str, Any], steps: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what a step of the only update reads: each quantity as it was first, and what it is called there."""
-    names = OPERANDS[step["name"]].split()
-    return {"old " * (step["number"] is not None and name in UPDATES) + name: first_of(steps, name) for name in names}
-
-
 def assert_numbers(seen: dict[str, Any], stop: list[dict[str, Any]], steps: list[dict[str, Any]]) -> None:
+    """See to it that a place of the slider shows the numbers of its steps, and beside the last the first ones."""
     shown = [(value, number(text)) for value, text in seen["numbers"]]
     assert [text for _, text in shown] == pytest.approx([value for value, _ in shown], rel=5.1e-5, abs=5.1e-7)
-    if len(stop) == 1:
-        (step,) = stop
-        expected = {f"Reads {said}": flat(read["values"]) for said, read in operands(step, steps).items()}
-        assert seen["tables"] == expected | {f"Gives {given(step)}": flat(step["values"])}
-    else:
+    if len(stop) > 1:
         again = stop[-1] is steps[-1]
         pairs = [[first_of(steps, step["name"]), step] if again else [step] for step in stop]
         assert [value for value, _ in shown] == [x for pair in pairs for step in pair for x in flat(step["values"])]
 
 
-def given(step: dict[str, Any]) -> str:
-    return "new " * (step["name"] in UPDATES) + step["name"]
-
-
-def assert_emphasised(seen: list[list[str]], step: dict[str, Any], steps: list[dict[str, Any]], *, dense: bool) -> None:
-    """The drawing's bold numbers are those that a step reads and gives; all that an update reads has the same place."""
-    read = {} if step["name"] in UPDATES else operands(step, steps)
-    expected = {said: flat(each["values"]) for said, each in {**read, given(step): step}.items()}
-    shown = {said: [number(text) for other, text in seen if other == said] for said, _ in seen}
+def assert_step(seen: dict[str, Any], step: dict[str, Any], steps: list[dict[str, Any]], sizes: list[int]) -> None:
+    """See to it that tables and drawing show what a step of the only update reads and gives."""
+    names, is_update = OPERANDS[step["name"]].split(), step["name"] in UPDATES
+    reads = {"old " * (step["number"] is not None and name in UPDATES) + name: name for name in names}
+    read = {said: flat(first_of(steps, name)["values"]) for said, name in reads.items()}
+    given = {"new " * is_update + step["name"]: flat(step["values"])}
+    tables = {
+        f"{verb} {said}": values for verb, each in (("Reads", read), ("Gives", given)) for said, values in each.items()
+    }
+    assert seen["tables"] == tables
+    assert seen["lit"] == lit_by(step["name"], *sizes)
+    # Bold in the drawing are the same numbers; all that an update reads has the same place as what it gives.
+    expected, dense = given if is_update else read | given, max(sizes) > 6
+    shown = {
+        said: [number(text) for other, text in seen["emphasised"] if other == said] for said, _ in seen["emphasised"]
+    }
     assert shown.keys() <= expected.keys() if dense else shown.keys() == expected.keys()
     for said, numbers in shown.items():
         assert sorted(numbers) == pytest.approx(sorted(expected[said]), abs=5.1e-3 if dense else 5.1e-4), said
 
 
-def test_each_step_shows_the_numbers_of_explain(show, page, keyboard):
-    show(page)
-    asked, other = (page.explained(each["row"]) for each in (page.document["rows"][0], page.document["rows"][-1]))
+def test_each_step_shows_the_numbers_of_explain(browser, page):
+    """Of the first row forwards, and of the last one backwards."""
+    browser.open(page)
     sizes = [min(page.document["sizes"][name], 10) for name in ("n0", "n1", "n2")]
-    keyboard.go_to("step")
-    for position, stop in enumerate(stops := stops_of(asked)):
-        seen = keyboard.read()
-        assert_numbers(seen, stop, asked)
-        assert seen["said"][0].startswith(f"Step {position} of {len(stops) - 1}: ")
-        if len(stop) == 1:
-            (step,) = stop
-            title, formula, *code = seen["texts"]
-            assert title.startswith(f"({step['number']}) {step['name']}: " if step["number"] else f"{step['name']}: ")
-            assert formula == step["formula"]
-            assert code == [part["code"] for part in page.document["notes"][position + 5]["code"]]
-            assert seen["lit"] == lit_by(step["name"], *sizes)
-            assert_emphasised(seen["emphasised"], step, asked, dense=max(sizes) > 6)
-        keyboard.press("ARROW_RIGHT")
-    keyboard.press("HOME")
-    show(page)
-    keyboard.go_to("row")
-    keyboard.press("END")
-    keyboard.go_to("step")
-    for position in (0, -1, 8):
-        keyboard.press("END" if position else "HOME", *["ARROW_LEFT"] * (8 if position > 0 else 0))
-        assert_numbers(keyboard.read(), stops_of(other)[position], other)
+    for row, first, onward in ((0, "HOME", "ARROW_RIGHT"), (-1, "END", "ARROW_LEFT")):
+        steps = page.explained(page.document["rows"][row]["row"])
+        stops = [steps[:6], *([step] for step in steps[6:-5]), steps[-5:]]  # the start, each, and the last forward pass
+        for control in ("row", "step"):
+            browser.go_to(control)
+            browser.press(first)
+        for position, stop in [*enumerate(stops)][:: row or 1]:
+            seen = browser.ask(STATE)
+            assert_numbers(seen, stop, steps)
+            assert seen["said"][0].startswith(f"Step {position} of {len(stops) - 1}: ")
+            if len(stop) == 1:
+                (step,) = stop
+                title, formula, *code = seen["texts"]
+                label = f"({step['number']}) " if step["number"] else ""
+                assert title.startswith(f"{label}{step['name']}: ")
+                assert formula == step["formula"]
+                assert code == [part["code"] for part in page.document["notes"][position + 5]["code"]]
+                assert_step(seen, step, steps, sizes)
+            browser.press(onward)
 
 
-def test_a_newcomer_reads_the_answer_at_once(show, page, keyboard):
-    show(page)
-    lead, limits = keyboard.read()["lead"]
-    before, after = (
-        np.ravel(step["values"]) for step in page.explained(page.document["rows"][0]["row"]) if step["name"] == "yhat"
-    )
-    assert all(f"{value:.3f}" in lead for value in (*before, *after))
-    assert all(name in lead for name in (*page.document["features"][:3], page.document["rows"][0]["truth"]))
+def test_a_newcomer_reads_the_answer_at_once_of_a_row_that_is_chosen_at_either_place(browser, page):
+    browser.open(page)
+    lead, limits = browser.ask(STATE)["lead"]
+    asked, *_, last = page.document["rows"]
+    answers = [np.ravel(step["values"]) for step in page.explained(asked["row"]) if step["name"] == "yhat"]
+    assert all(f"{value:.3f}" in lead for answer in answers for value in answer)
+    assert all(name in lead for name in (*page.document["features"][:3], asked["truth"]))
     assert all(name in limits for name in page.document["left_out"])
     assert ("0.521" in lead) == (not page.document["left_out"])
+    browser.go_to("row-again")
+    browser.press("END")
+    assert f"for row {last['row']}, " in browser.ask(STATE)["lead"][0]
+    said = browser.ask("return document.getElementById('trained-says').textContent")
+    whether = "one of those it was trained on" if last["trained"] else "which it was not trained on"
+    right = page.document["runs"][0]["networks"][0]["right"][-1]
+    assert said.endswith(f"row {last['row']}, {whether}. Its answer is {'right' if right else 'wrong'}.")
 
 
-def test_each_place_of_the_iterations_shows_the_runs(show, page, keyboard):
-    show(page)
+def test_each_place_of_the_iterations_shows_the_runs(browser, page):
+    browser.open(page)
     runs, at = page.document["runs"], page.document["iterations"]
-    keyboard.go_to("run")
+    browser.go_to("run")
     for chosen, run in enumerate(runs):
         if chosen:
-            keyboard.press("ARROW_DOWN")
-        keyboard.go_to("iteration")
+            browser.press("ARROW_DOWN")
+        browser.go_to("iteration")
         for keys, place in ((["HOME"], 0), (["ARROW_RIGHT"] * 3, 3), (["END", "ARROW_LEFT"], len(at) - 2)):
-            keyboard.press(*keys)
-            seen = keyboard.read()
+            browser.press(*keys)
+            seen = browser.ask(STATE)
             assert seen["said"][1] == f"After {at[place]} update{'s' * (at[place] != 1)}"
             assert seen["reached"] == [each[name][place] for each in runs for name in ("cost", "quality")]
             yhat = seen["drawn"][-1].partition("yhat: ")[2].partition(";")[0].split(", ")
             assert [*map(number, yhat)] == pytest.approx(run["networks"][place]["yhat"][0], rel=0.051, abs=5.1e-4)
-        keyboard.press("HOME")
-        while keyboard.focused() != "run":
-            keyboard.press("TAB")
+        browser.press("HOME")
+        browser.go_to("run")
 
 
-FOCUSED = """
-const node = document.activeElement;
-return node.id || node.name || (node === document.body || node.scrollWidth > node.clientWidth ? "table" : "nothing");
-"""
-
-
-def test_keys_reach_all_controls(chromium, show, page, keyboard):
-    """And beside these only tables that scroll."""
-    show(page)
-    keyboard.go_to("step-on")
-    keyboard.press(*["ENTER"] * 9)  # (4), whose tables have a column for each hidden unit
+def test_keys_reach_all_controls_and_a_button_keeps_the_focus_at_the_end(browser, page):
+    """And beside these they reach only tables that scroll."""
+    browser.open(page)
+    for button in ("step-back", "step-on"):
+        browser.go_to(button)
+        browser.press(*["ENTER"] * 20)
+        assert browser.ask(FOCUSED) == button
+        assert browser.ask("return document.activeElement.getAttribute('aria-disabled')") == "true"
+    browser.go_to("step-back")
+    browser.press(*["ENTER"] * 7)  # (4), whose tables have a column for each hidden unit
     reached = set()
     for _ in range(16):
-        keyboard.press("TAB")
-        reached.add(chromium.execute_script(FOCUSED))
+        browser.press("TAB")
+        reached.add(browser.ask(FOCUSED))
     assert reached >= CONTROLS
     assert "nothing" not in reached
 
 
-@pytest.mark.parametrize("button", ["step-back", "step-on"])
-def test_a_button_keeps_the_focus_at_the_end(chromium, show, page, keyboard, button):
-    show(page)
-    keyboard.go_to(button)
-    keyboard.press(*["ENTER"] * 20)
-    assert keyboard.focused() == button
-    assert chromium.execute_script("return document.activeElement.getAttribute('aria-disabled')") == "true"
-
-
-def test_a_row_is_chosen_at_either_place(chromium, show, page, keyboard):
-    show(page)
-    keyboard.go_to("row-again")
-    keyboard.press("END")
-    row, network = page.document["rows"][-1], page.document["runs"][0]["networks"][0]
-    assert f"for row {row['row']}, " in keyboard.read()["lead"][0]
-    said = chromium.execute_script("return document.getElementById('trained-says').textContent")
-    whether = "one of those it was trained on" if row["trained"] else "which it was not trained on"
-    assert said.endswith(f"row {row['row']}, {whether}. Its answer is {'right' if network['right'][-1] else 'wrong'}.")
-
-
 @pytest.mark.parametrize("learning_rate", [3, 30])
-def test_a_run_that_diverges_ends_early(show, tmp_path, keyboard, learning_rate):
+def test_a_run_that_diverges_ends_early(browser, tmp_path, learning_rate):
     """Before, its numbers are finite, however large."""
-    rows = ["x,y", "1,0.5", "2,7.5", "3,1.25", "4,-2.5"]
-    (tmp_path / "a.csv").write_text("\n".join(rows), encoding="utf-8")
+    write(str(tmp_path / "a.csv"), ["x,y", "1,0.5", "2,7.5", "3,1.25", "4,-2.5"])
     page = Page(tmp_path, f"--data a.csv --row 1 --learning-rate {learning_rate}")
     runs, at = page.document["runs"], page.document["iterations"]
     gd, _, rprop = (len(run["cost"]) for run in runs)
     assert 0 < gd == len(runs[0]["networks"]) < rprop == len(at)
-    show(page)
-    keyboard.go_to("iteration")
-    keyboard.press("END")
+    browser.open(page)
+    browser.go_to("iteration")
+    browser.press("END")
     said = f"After {at[-1]} updates; this run diverged: after {at[gd - 1]} its numbers grew beyond all bounds"
-    assert keyboard.read()["said"][1] == said
+    assert browser.ask(STATE)["said"][1] == said
 
 
 def luminance(colour: str) -> float:
@@ -494,14 +413,14 @@ def luminance(colour: str) -> float:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_it_fits_and_can_be_read(chromium, show, page, keyboard, width, theme):
+def test_it_fits_and_can_be_read(browser, page, width, theme):
     """Nothing is wider than the window, and words have the contrast that WCAG asks for."""
-    show(page, width, theme)
-    keyboard.go_to("step")
+    browser.open(page, width, theme)
+    browser.go_to("step")
     for keys in ([], ["ARROW_RIGHT"] * 7, ["END"]):
-        keyboard.press(*keys)
-        assert chromium.execute_script("return document.documentElement.scrollWidth") == width
-        pairs = {tuple(pair) for pair in chromium.execute_script(COLOURS)}
+        browser.press(*keys)
+        assert browser.ask("return document.documentElement.scrollWidth") == width
+        pairs = {tuple(pair) for pair in browser.ask(COLOURS)}
         for pair in pairs:
             dark, bright = sorted(map(luminance, pair))
             assert (bright + 0.05) / (dark + 0.05) >= 4.5, pair

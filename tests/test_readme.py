@@ -42,14 +42,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_example(name: str, arguments: list[str], folders: dict[str, Path]) -> None:
     for package in re.findall(r"^import (torch)\b", arguments[-1], re.MULTILINE):
         pytest.importorskip(package)
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        capture_output=True,
-        text=True,
-        cwd=folders[name],
-        timeout=120,
-        env={**os.environ, "PYTHONWARNINGS": "error"},
-    )
+    command, environment = [sys.executable, *arguments], {**os.environ, "PYTHONWARNINGS": "error"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folders[name], timeout=120, env=environment)
     assert done.returncode == 0, done.stderr
 
 
