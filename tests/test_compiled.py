@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -20,10 +21,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from methods import CPU, ENDED, METHODS, Problem, article, ending, interpreted, problem, run_kernel
-from places import STRICT, assert_same_bits, require_gpu
+from places import STRICT, assert_same_bits
 
 import nn_backend as nn
 from nn_backend import engines, equations
+from nn_backend.backend import Backend
 from nn_backend.commands import verify
 from nn_backend.commands.verify import digest
 from nn_backend.compiler import native
@@ -40,20 +42,19 @@ from nn_backend.engines.engine import MAX_COUNT, Method
 from nn_backend.equations import Params
 from nn_backend.optimizers import State
 
-DTYPES = ("float64", "float32")
-DTYPE = pytest.mark.parametrize("dtype", DTYPES)
+DTYPE = pytest.mark.parametrize("dtype", ["float64", "float32"])
 POSIX = pytest.mark.skipif(os.name != "posix", reason="sends SIGINT as POSIX does")
 ROWS_FOR_7_THREADS = 30 * TILE + 77  # the last tile is not a whole one
 
 
 def draw(sizes: tuple[int, int, int], m: int, dtype: str) -> Problem:
-    """Data and a network that learns from it, neither of them round numbers."""
+    """Data and a network, neither of them round numbers; and so large a rate that each bit of a gradient counts."""
     n0, n1, n2 = sizes
     rng = np.random.default_rng(m)
     X, y = rng.standard_normal((n0, m)), rng.random((n2, m)) < 0.4
     params = nn.init_params(n0, n1, n2, factor=0.7, dtype=dtype)
     params = params._replace(b1=params.b1 + np.asarray(0.1, dtype), b2=params.b2 - np.asarray(0.3, dtype))
-    return article(X.astype(dtype), y.astype(dtype), params, 0.3)
+    return article(X.astype(dtype), y.astype(dtype), params, 100.0)
 
 
 def stacked(networks: Sequence[Params], *lead: int) -> Params:
@@ -224,6 +225,7 @@ FUNCTIONS = {  # of examples X[3] and an array w[3, 3], for each example
     "reciprocal": lambda xp, X, w: 1 / X,
     "sigmoid": lambda xp, X, w: equations.sigmoid(X, xp=xp),
     "abs": lambda xp, X, w: xp.abs(X),
+    "neg": lambda xp, X, w: -X,
     "where": lambda xp, X, w: xp.where(X <= 0.5, -X, 2 * X) + xp.where(X > -3, 1.0, X),
     "max": lambda xp, X, w: xp.maximum(X, -2 * X),
     "min": lambda xp, X, w: xp.minimum(0.5, X),
@@ -378,7 +380,6 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "Fortran": np.asfortranarray,
     "every second column": lambda X: np.repeat(X, 2, axis=1)[:, ::2],
     "the last columns": lambda X: np.concatenate([X[:, :5], X], axis=1)[:, 5:],
-    "the first columns": lambda X: np.concatenate([X, X[:, :9]], axis=1)[:, : X.shape[1]],
     "rows backwards": lambda X: np.ascontiguousarray(X[::-1])[::-1],
     "columns backwards": lambda X: np.ascontiguousarray(X[:, ::-1])[:, ::-1],
     "every second row": lambda X: np.repeat(X, 2, axis=0)[::2],
@@ -602,20 +603,12 @@ def test_both_layers_of_one_pass_have_the_bits_of_each_alone(output: str, engine
 
 
 def test_auto_takes_compiled_on_numpy_and_eager_elsewhere_where_compiled_says_why_not() -> None:
-    assert [choose(engine, CPU) for engine in ("auto", "compiled", "eager")] == ["compiled", "compiled", "eager"]
+    for place, auto in ((CPU, "compiled"), (Backend("gpu", ModuleType("cupy")), "eager")):
+        assert [choose(engine, place) for engine in ("auto", "compiled", "eager")] == [auto, "compiled", "eager"]
     assert choose("auto", STRICT) == "eager"
-    refusal = (
-        r"^engine 'compiled' does not serve here: the backend is strict; it runs on numpy and cupy\. "
-        r"Use 'eager' or 'auto'$"
-    )
-    with pytest.raises(nn.ArgumentError, match=refusal):
+    refusal = r"backend is strict; it runs on numpy and cupy\. Use 'eager' or 'auto'$"
+    with pytest.raises(nn.ArgumentError, match=rf"^engine 'compiled' does not serve here: the {refusal}"):
         nn.fit(np.zeros((3, 7)), np.zeros((1, 7)), nn.init_params(3, 4), backend=STRICT, engine="compiled")
-
-
-def test_on_a_gpu_auto_takes_eager() -> None:
-    gpu = require_gpu()
-    assert choose("auto", gpu) == "eager"
-    assert choose("compiled", gpu) == "compiled"
 
 
 # --- Ctrl-C ---
@@ -679,7 +672,6 @@ import signal
 import time
 import nn_backend as nn
 from nn_backend.compiler import native
-from nn_backend.compiler import pool as pool_module
 
 native.WORTH_A_THREAD = native.WORTH_STARTING = 1
 signal.signal(signal.SIGALRM, signal.default_int_handler)
@@ -796,9 +788,9 @@ def test_other_threads_go_on_during_a_call() -> None:
 def test_a_call_whose_threads_lose_patience_ends_at_the_same_bytes(
     spins: int, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"WORTH_A_THREAD": 1, "WORTH_STARTING": 1, "PATIENCE": 1, "SPINS": spins}.items():
+    settings = {"WORTH_A_THREAD": 1, "WORTH_STARTING": 1, "PATIENCE": 1, "SPINS": spins, "SPINS_OF_OPERATION": 0}
+    for name, value in settings.items():
         monkeypatch.setattr(native, name, value)
-    monkeypatch.setattr(native, "SPINS_OF_OPERATION", 0)
     compared: list[tuple[float, float]] = []
     monkeypatch.setattr(Pool, "compare", lambda pool, together, alone: compared.append((together, alone)))
     monkeypatch.setattr(Pool, "resting", lambda pool: False)

@@ -77,26 +77,20 @@ def test_module_is_pure() -> None:
     assert imported == ["collections.abc", "typing"]
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     allowed = {"exp", "log1p", "abs", "sum", "where", "max", "argmax", "matrix_transpose"}
+    branches = ast.If | ast.IfExp | ast.While | ast.For
     for function in functions:
+        nodes = list(ast.walk(function))
         assert "xp" not in [argument.arg for argument in function.args.args]
-        own_names = {argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)}
-        for node in ast.walk(function):
-            assert not isinstance(
-                node, ast.AugAssign | ast.Global | ast.Nonlocal | ast.If | ast.IfExp | ast.While | ast.For | ast.Delete
-            )
-            if isinstance(node, ast.Assign):
-                assert not any(
-                    isinstance(part, ast.Subscript | ast.Attribute) for t in node.targets for part in ast.walk(t)
-                )
-                own_names |= {part.id for t in node.targets for part in ast.walk(t) if isinstance(part, ast.Name)}
-            if isinstance(node, ast.comprehension):
-                own_names |= {part.id for part in ast.walk(node.target) if isinstance(part, ast.Name)}
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "xp":
-                assert node.attr in allowed
-        classes = {"Params", "Layers", "Tally", "Output"}
-        public = {*classes, "SIGMOID", "Array", "Any", "float", *(f.name for f in functions)}
-        read = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-        assert read <= own_names | public
+        assert not any(isinstance(n, ast.AugAssign | ast.Global | ast.Nonlocal | ast.Delete | branches) for n in nodes)
+        assigned = [part for n in nodes if isinstance(n, ast.Assign) for t in n.targets for part in ast.walk(t)]
+        assert not any(isinstance(part, ast.Subscript | ast.Attribute) for part in assigned)
+        of_xp = (n for n in nodes if isinstance(n, ast.Attribute) and ast.unparse(n.value) == "xp")
+        assert allowed.issuperset(n.attr for n in of_xp)
+        own = {argument.arg for argument in (*function.args.args, *function.args.kwonlyargs)}
+        own |= {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        public = {"Params", "Layers", "Tally", "Output", "SIGMOID", "Array", "Any", "float"}
+        read = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        assert read <= own | public | {f.name for f in functions}
 
 
 def test_every_equation_is_numbered_once() -> None:

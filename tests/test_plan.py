@@ -1,4 +1,4 @@
-"""Plans: what is kept, in which order it is computed, how sums are blocked; and where numbers stand in a row."""
+"""Plans: what is kept, in which order it is computed, how sums are blocked."""
 
 import itertools
 from collections.abc import Callable, Mapping
@@ -15,10 +15,8 @@ from nn_backend.equations import Params
 COLUMN, ROW = {"axis": -2, "keepdims": True}, {"axis": -1, "keepdims": True}
 
 
-def step(xp: Any, X: Any, y: Any, m: Any, **state: Any) -> Mapping[str, Any]:
-    params = Params(**state)
-    gradients = equations.backward(params, equations.forward(params, X, xp=xp), X, y, m, xp=xp)
-    return equations.update(params, gradients, 0.1)._asdict()
+def gradient(xp: Any, X: Any, y: Any, m: Any, **state: Any) -> Mapping[str, Any]:
+    return equations.gradient(Params(**state), X, y, m, xp=xp)._asdict()
 
 
 def softmax(xp: Any, X: Any, y: Any, w1: Any, w2: Any, m: Any, **_: Any) -> Mapping[str, Any]:
@@ -50,7 +48,7 @@ def test_products_with_one_left_factor_are_groups_and_the_single_sum_rides_with_
     assert (alone.right, alone.product, alone.columns) == (None, None, 1)
 
 
-@pytest.mark.parametrize("function", [step, softmax, shared])
+@pytest.mark.parametrize("function", [gradient, softmax, shared])
 @pytest.mark.parametrize("sizes", [(3, 4, 2), (1, 1, 1), (2, 2, 2), (4, 2, 4)])
 def test_each_nest_reads_only_what_is_there(function: Callable[..., Any], sizes: tuple[int, ...]) -> None:
     """Across rows only what an earlier nest has kept; each sum and result is kept, and what is dear computed once."""

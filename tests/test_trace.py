@@ -122,25 +122,13 @@ def test_results_of_a_step_stand_in_the_order_of_the_state() -> None:
         assert not record(lambda xp, other=other, **arrays: other(**arrays), dtype="float64", **sizes).is_step
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_python_numbers_are_rounded_to_the_dtype(dtype: str) -> None:
-    program = recorded(lambda xp, rate, **_: rate * 0.1, dtype)
-    assert f" rate {float(np.array(0.1, dtype))!r}\n" in program.listing()
-
-
-def test_the_same_operation_is_made_once_and_what_no_result_needs_is_dropped() -> None:
+def test_the_same_operation_is_made_once_and_what_is_none_or_no_result_needs_is_dropped() -> None:
     def function(xp: Any, X: Any, w: Any, rate: Any, **_: Any) -> Any:
         _unused = (w + 1.0, X - 3, xp.sum(X, **ROW), xp.exp(w @ X))
-        return (w @ X * rate + 1.0) / (w @ X * rate + 1) + (rate - X) * (X - rate)
+        return (w @ X * rate * 1 + 1.0) / (w @ X * 1.0 * rate + 1) / 1 + (rate - X) * (X / 1.0 - rate)
 
     operations = [value.operation for value in recorded(function).values]
     assert operations == ["product", "mul", "add", "div", "sub", "sub", "mul", "add"]
-
-
-def test_a_product_and_a_quotient_by_one_are_no_operation() -> None:
-    for one in (1, 1.0):
-        program = recorded(lambda xp, X, w, rate, one=one, **_: (w @ X * one) / (rate / one))
-        assert [value.operation for value in program.values] == ["product", "div"]
     assert [value.operation for value in recorded(lambda xp, w, **_: w * -1 + 1 / w).values] == ["mul", "div", "add"]
 
 
@@ -264,31 +252,19 @@ def test_other_shapes_and_arguments_are_refused(function: Function, named: str) 
     ("function", "message"),
     [
         (lambda xp, w, **_: {"r": (w < 1) + w}, "add of the result of a comparison where a number is expected"),
-        (
-            lambda xp, w, **_: {"r": xp.exp(w < 1)},
-            "exp of the result of a comparison where a number is expected",
-        ),
+        (lambda xp, w, **_: {"r": xp.exp(w < 1)}, "exp of the result of a comparison where a number is"),
         (lambda xp, w, **_: {"r": xp.where(w, w, 1)}, "select of a number where the result of a comparison"),
         (lambda xp, w, **_: {"r": xp.where(1, w, 1)}, "select of a number where the result of a comparison"),
         (lambda xp, w, **_: {"r": w < 1}, "the function returned the result of a comparison; expected numbers"),
-        (
-            lambda xp, w, **_: {"r": xp.matrix_transpose(w)},
-            "the function returned a transposed array; expected it as",
-        ),
-        (
-            lambda xp, X, **_: {"r": X},
-            "the function returned examples as they were given; expected what it",
-        ),
+        (lambda xp, w, **_: {"r": xp.matrix_transpose(w)}, "the function returned a transposed array; expected it"),
+        (lambda xp, X, **_: {"r": X}, "the function returned examples as they were given; expected what it"),
         (lambda **_: {"r": 2.0}, "the function returned float; expected arrays it computed from its arguments"),
         (lambda w, **_: w, "the function returned Traced; expected arrays by name"),
         (lambda w, **_: [w], "the function returned list; expected arrays by name"),
         (lambda **_: None, "the function returned NoneType; expected arrays by name"),
         (lambda w, **_: {"end": [w]}, "an ending is no comparison, or differs between examples"),
         (lambda X, **_: {"end": [X < 1]}, "an ending is no comparison, or differs between examples"),
-        (
-            lambda xp, X, **_: {"r": X - xp.sum(X, **ROW)},
-            "a number of each example depends on a sum over the examples; ",
-        ),
+        (lambda xp, X, **_: {"r": X - xp.sum(X, **ROW)}, "a number of each example depends on a sum over the"),
     ],
 )
 def test_comparisons_are_no_numbers_and_results_are_computed_in_one_pass(function: Function, message: str) -> None:
