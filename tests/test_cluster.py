@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import nn_backend as nn
 from nn_backend import cluster, many
 from nn_backend.commands import sweep
 
@@ -57,20 +56,6 @@ def test_a_worker_that_is_killed_changes_no_byte(run_main, folder, monkeypatch, 
     assert Path("there").read_bytes() == Path("here").read_bytes()
     assert Path("there.csv").read_bytes() == Path("here.csv").read_bytes()
     assert there.out.splitlines()[:-1] == here.out.splitlines()[:-1]  # but for the seconds
-
-
-def test_loky_gives_the_same_bytes():
-    loky = pytest.importorskip("loky")
-    X, y = nn.load_marks()
-    executor = loky.get_reusable_executor(2)
-    try:
-        there, here = (
-            nn.fit_many(X, y, {"seed": range(100)}, iterations=30, executor=given) for given in (executor, None)
-        )
-    finally:
-        executor.shutdown()
-    assert there.table.equals(here.table)
-    assert [array.tobytes() for array in there.params] == [array.tobytes() for array in here.params]
 
 
 def test_a_scheduler_that_does_not_answer_is_one_line(run_main, monkeypatch):

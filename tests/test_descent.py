@@ -1,15 +1,12 @@
-"""fit: agreement with the article's loop, the history, why runs end, validation, wrong input, and Ctrl-C."""
+"""fit: agreement with the article's loop, the history, why runs end, validation, and wrong input."""
 
-import signal
-import threading
 from typing import Any
 
 import numpy as np
 import pytest
-from places import STRICT, Place, require_gpu
+from places import STRICT, Place
 
 import nn_backend as nn
-from nn_backend.optimizers import OPTIMIZERS
 
 ENGINE = pytest.mark.parametrize("engine", ["eager", "compiled"])
 X3, Y3 = np.zeros((3, 5)), np.zeros((1, 5))
@@ -23,7 +20,7 @@ def articles_loop(X: np.ndarray, y: np.ndarray, iterations: int) -> list[tuple[f
         return 1 / (1 + np.exp(-z))
 
     rng = np.random.RandomState(3)
-    weights_1, weights_2 = rng.randn(4, 3) * 0.01, None
+    weights_1 = rng.randn(4, 3) * 0.01
     weights_2 = rng.randn(1, 4) * 0.01
     bias_1, bias_2 = np.zeros((4, 1)), np.zeros((1, 1))
     states = []
@@ -61,57 +58,26 @@ def test_agrees_with_the_articles_loop(backend: Place, standardized: bool, itera
     for actual, expected in zip(result.params, states[iterations][1], strict=True):
         assert actual.dtype == backend.dtype
         np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol / 10)
+    yhat, labels = (ask(result.params, X, backend=backend.backend) for ask in (nn.predict_proba, nn.predict))
+    assert yhat.dtype == labels.dtype == backend.dtype
+    assert np.array_equal(labels == 1, yhat >= 0.5)
+    assert np.mean(labels == y) == result.history["accuracy"].iloc[-1]
 
 
-def test_history_has_the_articles_first_rows_and_ends_at_the_last_state() -> None:
+def test_history_ends_at_the_last_state() -> None:
     X, y = training_rows(standardized=False)
-    result = nn.fit(X, y, nn.init_params(3, 4), iterations=250, log_every=100)
-    assert result.history.round(3).to_numpy().tolist()[:3] == [
-        [0, 0.691, 0.67],
-        [100, 0.542, 0.74],
-        [200, 0.475, 0.767],
-    ]
+    rows: list[Any] = []
+    seen: list[int] = []
+    told = {"callback": lambda *row: rows.append(row), "progress": seen.append}
+    result = nn.fit(X, y, START, iterations=250, log_every=100, **told)
     assert result.history["iteration"].tolist() == [0, 100, 200, 250]
-    assert nn.score(result.params, X, y)[:2] == result.score[:2] == tuple(result.history.iloc[-1][["cost", "accuracy"]])
+    expected = [(row[0], *row[1][:2]) for row in rows]
+    assert result.history.to_numpy().tolist() == list(map(list, expected))
+    assert nn.score(result.params, X, y)[:2] == result.score[:2] == expected[-1][1:]
+    assert (seen, seen[-1]) == (sorted(seen), 250)
     assert (result.iterations, result.status, result.interrupted) == (250, "done", False)
     assert (result.backend, result.output, result.optimizer) == ("numpy", "sigmoid", "gd")
-    assert result.best_iteration is None
-    assert result.seconds > 0
-
-
-def test_standardised_run_ends_where_the_article_page_says() -> None:
-    X, y = nn.load_marks()
-    X = nn.standardization(X[:, :300]).apply(X)
-    result = nn.fit(X[:, :300], y[:, :300], nn.init_params(3, 4))
-    assert round(result.history["cost"].iloc[-1], 3) == 0.020
-    assert nn.score(result.params, X[:, 300:], y[:, 300:]).accuracy == 1.0
-
-
-def test_several_outputs_and_prediction(backend: Place) -> None:
-    rng = np.random.default_rng(5)
-    X = rng.standard_normal((3, 200))
-    y = np.stack([X[0] > 0, X[1] + X[2] > 0]).astype(float)
-    start = nn.init_params(3, 6, 2, factor=0.5, dtype=backend.dtype)
-    result = nn.fit(X, y, start, iterations=400, learning_rate=2.0, backend=backend.backend, engine="eager")
-    assert result.history["accuracy"].iloc[-1] > 0.95
-    yhat = nn.predict_proba(result.params, X, backend=backend.backend)
-    assert (yhat.shape, yhat.dtype) == ((2, 200), backend.dtype)
-    labels = nn.predict(result.params, X, backend=backend.backend)
-    assert (labels.shape, labels.dtype) == ((2, 200), backend.dtype)
-    assert np.mean(labels == y) == result.history["accuracy"].iloc[-1]
-    assert np.array_equal(labels == 1, yhat >= 0.5)
-
-
-def test_networks_on_a_leading_axis_train_as_they_would_alone() -> None:
-    X, y = training_rows(standardized=False)
-    starts = [nn.init_params(3, 4, seed=seed, factor=0.3) for seed in range(6)]
-    together = nn.fit(X, y, nn.Params(*map(np.stack, zip(*starts, strict=True))), iterations=300, engine="eager")
-    for e, start in enumerate(starts):
-        alone = nn.fit(X, y, start, iterations=300, engine="eager")
-        for one, many in zip(alone.params, together.params, strict=True):
-            assert one.tobytes() == many[e].tobytes()
-        rows = together.history[together.history["network"] == e].drop(columns="network").reset_index(drop=True)
-        assert rows.equals(alone.history)
+    assert (result.best_iteration, result.seconds > 0) == (None, True)
 
 
 @pytest.mark.parametrize("end", [0, 30, 40])
@@ -122,19 +88,6 @@ def test_callback_ends_the_run(end: int) -> None:
     assert (result.iterations, result.interrupted) == (end, False)
     shorter = nn.fit(X, y, nn.init_params(3, 4), iterations=end)
     assert all(map(np.array_equal, result.params, shorter.params))
-
-
-def test_callback_sees_the_rows_and_progress_the_iterations() -> None:
-    X, y = training_rows(standardized=True)
-    rows: list[Any] = []
-    seen: list[int] = []
-    told = {"callback": lambda *row: rows.append(row), "progress": seen.append}
-    result = nn.fit(X, y, nn.init_params(3, 4), iterations=30, log_every=20, **told)
-    assert [iteration for iteration, _ in rows] == [0, 20, 30]
-    history = result.history[["cost", "accuracy"]].itertuples(index=False, name=None)
-    assert [tuple(score[:2]) for _, score in rows] == list(history)
-    assert seen[-1] == 30
-    assert seen == sorted(seen)
 
 
 def stack(*networks: nn.Params) -> nn.Params:
@@ -196,46 +149,17 @@ def test_validation_keeps_the_best_state_and_ends_the_run(engine: str) -> None:
     assert watched[:2] == pytest.approx(tuple(history.loc[best, ["validation_cost", "validation_accuracy"]]), rel=1e-12)
 
 
-def test_validation_is_looked_at_in_every_row_by_default() -> None:
-    X, y, held = hard_rows()
-    result = nn.fit(X, y, START, validation=held[:2], iterations=25, log_every=10)
+def test_validation_of_numbers_is_looked_at_in_every_row_by_default() -> None:
+    X, _, (X_held, _, _) = hard_rows()
+    result = nn.fit(X, X[:1], START, output="identity", validation=(X_held, X_held[:1]), iterations=25, log_every=10)
+    assert [*result.history] == ["iteration", "cost", "r2", "validation_cost", "validation_r2"]
     assert result.history["iteration"].tolist() == [0, 10, 20, 25]
     assert result.status == "done"
-
-
-def test_history_of_numbers_has_r2() -> None:
-    X, _, (X_held, _, _) = hard_rows()
-    result = nn.fit(X, X[:1], START, output="identity", validation=(X_held, X_held[:1]), iterations=30, log_every=10)
-    assert [*result.history] == ["iteration", "cost", "r2", "validation_cost", "validation_r2"]
     assert result.score.r2 == result.history["r2"].max()
     assert np.isnan(result.score.accuracy)
 
 
 # --- several networks ---
-
-
-def test_each_of_several_networks_ends_as_it_would_alone() -> None:
-    X, y, held = hard_rows()
-    starts = [nn.init_params(3, 4, seed=seed, factor=0.3) for seed in range(6)]
-    tol = np.array([0, 0.011, 0, 0.02, 0.024, 0])
-    options = {"optimizer": "rprop", "validation": held, "patience": 5, "check_every": 4, "iterations": 60}
-    together = nn.fit(X, y, stack(*starts), tol=tol, **options)
-    assert {*together.status} == {"tol", "patience", "done"}
-    for e, start in enumerate(starts):
-        alone = nn.fit(X, y, start, tol=tol[e], **options)
-        assert (together.status[e], together.iterations[e]) == (alone.status, alone.iterations)
-        for one, many in zip(
-            (*alone.params, *alone.state.params), (*together.params, *together.state.params), strict=True
-        ):
-            assert one.tobytes() == many[e].tobytes()
-        rows = together.history[together.history["network"] == e].drop(columns="network").reset_index(drop=True)
-        own = alone.history.iloc[: -1 if alone.status == "tol" else None]  # ended between rows, it has one of its own
-        assert rows.iloc[: len(own)].equals(own)
-        assert (rows["cost"].iloc[len(own) :] == alone.history["cost"].iloc[-1]).all()
-        best = rows["validation_cost"].idxmin()
-        assert together.best_iteration[e] == rows["iteration"][best]
-        assert tuple(score[e] for score in together.score[:2]) == tuple(rows.loc[best, ["cost", "accuracy"]])
-        assert alone.score[:2] == tuple(rows.loc[best, ["cost", "accuracy"]])
 
 
 @ENGINE
@@ -269,63 +193,30 @@ def test_a_network_that_diverges_ends_alone(engine: str, optimizer: str, too_lar
 @ENGINE
 def test_a_cost_that_is_not_finite_ends_a_run(engine: str) -> None:
     far = START._replace(b2=np.array([[1e200]]))
-    options = {"output": "identity", "engine": engine, "iterations": 5}
-    with pytest.raises(nn.DivergenceError, match="the cost is no longer finite at iteration 0: take a learning rate"):
-        nn.fit(X3, Y3, far, **options)
-    together = nn.fit(X3, Y3, stack(START, far), **options)
+    together = nn.fit(X3, Y3, stack(START, far), output="identity", engine=engine, iterations=5)
     assert together.status.tolist() == ["done", "diverged"]
     assert together.iterations.tolist() == [5, 0]
     assert together.params.b2[1] == 1e200
 
 
-@ENGINE
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_state_goes_on_as_one_run(engine: str, optimizer: str) -> None:
-    X, y = training_rows(standardized=True)
-    options = {"optimizer": optimizer, "engine": engine}
-    whole, first = (nn.fit(X, y, START, iterations=iterations, **options) for iterations in (50, 20))
-    second = nn.fit(X, y, first.state, iterations=30, **options)
-    for one, other in zip(whole.state.arrays().values(), second.state.arrays().values(), strict=True):
-        assert one.tobytes() == other.tobytes()
+# --- what is refused ---
 
-
-@ENGINE
-def test_ctrl_c_returns_what_was_reached(engine: str) -> None:
-    X, y = training_rows(standardized=False)
-    stop_at = 40
-
-    def interrupt(iteration: int, score: nn.Score) -> None:
-        if iteration == stop_at:
-            threading.Timer(0.05, signal.raise_signal, [signal.SIGINT]).start()
-
-    result = nn.fit(X, y, nn.init_params(3, 4), iterations=10**9, engine=engine, log_every=20, callback=interrupt)
-    assert result.interrupted
-    assert result.status == "interrupted"
-    assert stop_at <= result.iterations < 10**9
-    assert result.history["iteration"].iloc[-1] == result.iterations
-    again = nn.fit(X, y, result.params, iterations=0, engine=engine)
-    assert again.history["cost"].iloc[0] == result.history["cost"].iloc[-1]
-
-
+ADAM = nn.fit(X3, Y3, START, optimizer="adam", iterations=1).state
+FLOAT32 = nn.init_params(3, 4, dtype="float32")
 WRONG = {
     nn.DataError: [
         ({"X": np.zeros((395, 3))}, r"X has shape \(395, 3\); expected \(n0, m\) with n0 = 3.* Pass X.T."),
-        (
-            {"X": np.zeros(3)},
-            r"X has shape \(3,\); expected \(n0, m\) with n0 = 3, one example per column. Pass X.reshape\(-1, 1\).",
-        ),
-        ({"X": np.zeros((2, 5))}, r"X has shape \(2, 5\); expected \(n0, m\) with n0 = 3"),
+        ({"X": np.zeros(3)}, r"X has shape \(3,\); expected \(n0, m\) with n0 = 3.* Pass X.reshape\(-1, 1\)."),
+        ({"X": np.zeros((2, 5))}, r"X has shape \(2, 5\); expected \(n0, m\) with n0 = 3, one example per column\.$"),
         ({"X": np.zeros((3, 0))}, r"X has shape \(3, 0\); expected at least one example"),
         ({"X": np.full((3, 5), np.nan)}, r"X holds NaN or infinity \(as float64\); expected finite"),
+        ({"X": np.full((3, 5), 1e300), "params": FLOAT32}, r"X holds NaN or infinity \(as float32\)"),
         ({"y": np.zeros(5)}, r"y has shape \(5,\); expected \(n2, m\) = \(1, 5\). Pass y.reshape\(1, -1\)."),
         ({"y": np.zeros((1, 4))}, r"y has shape \(1, 4\); expected \(n2, m\) = \(1, 5\)\.$"),
         ({"y": np.full((1, 5), 2.0)}, "y holds values other than 0 and 1"),
         ({"y": np.full((1, 5), np.nan)}, "y holds values other than 0 and 1"),
         ({"params": START._replace(b1=np.zeros(4))}, r"shapes w1 \(4, 3\), b1 \(4,\).*expected w1 \(n1, n0\)"),
-        (
-            {"params": nn.Params(*(np.zeros((0, *a.shape)) for a in START))},
-            r"shapes w1 \(0, 4, 3\), b1 \(0, 4, 1\).*expected w1 \(n1, n0\)",
-        ),
+        ({"params": nn.Params(*(a[None][:0] for a in START))}, r"w1 \(0, 4, 3\), b1 .*expected w1 \(n1, n0\)"),
         ({"params": START._replace(b2=np.float32([[0]]))}, "dtypes are float32, float64; expected all float64"),
         ({"params": START._replace(w2=START.w2 * np.inf)}, "w2 holds NaN or infinity; expected finite"),
         ({"params": nn.Params(*(a.astype(int) for a in START))}, "dtypes are int64; expected all float64"),
@@ -333,55 +224,15 @@ WRONG = {
         ({"validation": (X3, Y3 + 2)}, "of the validation data, y holds values other than 0 and 1"),
         ({"validation": (X3, Y3, [1])}, r"of the validation data, weights have shape \(1,\)"),
     ],
-    nn.ArrayTypeError: [
-        ({"params": None}, r"params is NoneType; expected Params\(w1, b1, w2, b2\)"),
-    ],
+    nn.ArrayTypeError: [({"params": None}, r"params is NoneType; expected Params\(w1, b1, w2, b2\)")],
     nn.ArgumentError: [
-        (
-            {"params": nn.fit(X3, Y3, START, optimizer="adam", iterations=1).state, "optimizer": "rprop"},
-            "the state has arrays .*mean.w1.*; expected those of its optimizer, .*width.w1",
-        ),
-        ({"engine": "fast"}, "engine 'fast' is not known"),
+        ({"params": ADAM, "optimizer": "rprop"}, "the state has arrays .*mean.w1.*; expected those of its .*width.w1"),
     ],
 }
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [(change, error, message) for error, cases in WRONG.items() for change, message in cases],
-)
+@pytest.mark.parametrize(("error", "change", "message"), [(e, *case) for e, cases in WRONG.items() for case in cases])
 @pytest.mark.filterwarnings("ignore:invalid value encountered in multiply")
-def test_wrong_input_is_one_clear_sentence(change: dict[str, Any], error: type[Exception], message: str) -> None:
-    arguments = {"X": X3, "y": Y3, "params": START, "iterations": 1, **change}
+def test_wrong_input_is_one_clear_sentence(error: type[Exception], change: dict[str, Any], message: str) -> None:
     with pytest.raises(error, match=message):
-        nn.fit(**arguments)
-
-
-def test_float64_data_too_large_for_float32_is_refused() -> None:
-    with pytest.raises(nn.DataError, match=r"X holds NaN or infinity \(as float32\)"):
-        nn.predict_proba(nn.init_params(1, 1, dtype="float32"), [[1e300]])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"factor": 1e308}, r"factor is 1e\+308; the weights would not be finite in float64"),
-        ({"factor": 1e100, "dtype": "float32"}, r"factor is 1e\+100; the weights would not be finite in float32"),
-        ({"dtype": "float16"}, "dtype 'float16' is not known; accepted: float64, float32"),
-    ],
-)
-def test_wrong_arguments_of_init_params(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(nn.ArgumentError, match=message):
-        nn.init_params(**{"n_inputs": 3, "n_hidden": 4, **arguments})
-
-
-def test_gpu_and_cpu_agree() -> None:
-    gpu = require_gpu()
-    X, y = nn.simulate_marks(20_000, seed=2)
-    X = X / 20
-    cpu_result, gpu_result = (
-        nn.fit(X, y, nn.init_params(3, 4, factor=0.5), iterations=50, backend=place, engine="eager")
-        for place in ("cpu", gpu)
-    )
-    for one, other in zip(cpu_result.params, gpu_result.params, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+        nn.fit(**{"X": X3, "y": Y3, "params": START, "iterations": 1, **change})

@@ -12,7 +12,6 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-import sklearn
 from places import STRICT, require_gpu
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -95,57 +94,58 @@ def trained() -> ShallowNetClassifier:
 
 
 @pytest.mark.parametrize(
-    ("labels", "classes"),
+    "labels",
     [
-        (np.array([0, 1]), [0, 1]),
-        (np.array([7, -3]), [-3, 7]),
-        (np.array([2.0, 1.0]), [1.0, 2.0]),
-        (np.array([True, False]), [False, True]),
-        (np.array(["spam", "ham"]), ["ham", "spam"]),
-        (np.array(["spam", "ham"], dtype=object), ["ham", "spam"]),
-        (np.array(["spam", "ham", "eggs"]), ["eggs", "ham", "spam"]),
-        (np.array([30, 10, 20]), [10, 20, 30]),
-        (pd.Series(["spam", "ham"], dtype="string"), ["ham", "spam"]),
-        (pd.Series(["spam", "ham"], dtype="category"), ["ham", "spam"]),
-        (["yes", "no"], ["no", "yes"]),
+        np.array([7, -3]),
+        np.array([2.0, 1.0]),
+        np.array([True, False]),
+        np.array(["spam", "ham"], dtype=object),
+        np.array(["spam", "ham", "eggs"]),
+        np.array([30, 10, 20]),
+        pd.Series(["spam", "ham"], dtype="string"),
+        pd.Series(["spam", "ham"], dtype="category"),
+        ["yes", "no"],
     ],
     ids=lambda value: f"{type(value).__name__}-{getattr(value, 'dtype', '')}-{len(value)}",
 )
-def test_labels_of_any_kind(labels: Any, classes: list[Any]) -> None:
+def test_labels_of_any_kind(labels: Any) -> None:
     """The labels' order in the data must not matter: they are sorted."""
     number = np.arange(60) % len(labels)
     X = np.random.default_rng(7).normal(size=(60, 2)) + np.array([[-8, 0], [8, 0], [0, 14]])[number]
     y = [labels[k] for k in number] if isinstance(labels, list) else labels[number]
     classifier = ShallowNetClassifier(random_state=0, alpha=1e-2).fit(X, y)
-    assert classifier.classes_.tolist() == classes
+    assert classifier.classes_.tolist() == sorted(labels)
     predicted = classifier.predict(X)
     assert predicted.dtype == classifier.classes_.dtype
     assert predicted.tolist() == list(y)
-    truth = np.array([classes.index(label) for label in y])
-    assert np.array_equal(classifier.predict_proba(X) > 0.9, truth[:, None] == np.arange(len(classes)))
+    truth = np.array([sorted(labels).index(label) for label in y])
+    assert np.array_equal(classifier.predict_proba(X) > 0.9, truth[:, None] == np.arange(len(labels)))
     logits = classifier.decision_function(X)
-    assert np.array_equal(logits > 2 if len(classes) == 2 else logits.argmax(axis=1), truth)
+    assert np.array_equal(logits > 2 if len(labels) == 2 else logits.argmax(axis=1), truth)
 
 
 # What is computed
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("settings", [{}, {"dtype": "float32"}, {"engine": "eager"}, {"solver": nn.adam(beta1=0.8)}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"standardize": False}, {"dtype": "float32"}, {"engine": "eager"}, {"solver": nn.adam(beta1=0.8)}]
+)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_is_what_fit_gives(task: str, settings: dict[str, Any], weighted: bool) -> None:
     kind, X, y = TASKS[task]
     weights = np.random.default_rng(0).integers(0, 4, len(y)).astype(float) if weighted else None
     estimator = kind(4, random_state=3, factor=0.5, max_iter=150, alpha=2, **settings).fit(X, y, weights)
+    asked = X if "standardize" in settings else scale(X, weights)
     counts = slice(None) if weights is None else weights > 0
-    X, y, weights = X[counts], y[counts], None if weights is None else weights[counts]
+    examples, y, weights = asked[counts], y[counts], None if weights is None else weights[counts]
     target = scale(encode(task, y).T, weights).T if task == "identity" else encode(task, y)
     options = {"output": task, "iterations": 150, "alpha": 2, "weights": weights, "log_every": 100, "tol": 1e-3}
     options |= {"optimizer": settings.get("solver", "rprop"), "engine": settings.get("engine", "auto")}
     dtype = settings.get("dtype", "float64")
     start = nn.init_params(X.shape[1], 4, len(target), seed=3, factor=0.5, dtype=dtype)
-    result = nn.fit(scale(X, weights).T, target, start, **options)
-    rtol = 1e-3 if settings.get("dtype") else 1e-9
+    result = nn.fit(examples.T, target, start, **options)
+    rtol = 1e-3 if "dtype" in settings else 1e-9
     for actual, expected in zip(estimator.params_, result.params, strict=True):
         assert actual.dtype == expected.dtype
         np.testing.assert_allclose(actual, expected, rtol=rtol, atol=rtol)
@@ -153,6 +153,19 @@ def test_is_what_fit_gives(task: str, settings: dict[str, Any], weighted: bool) 
     assert estimator.loss_ == estimator.loss_curve_[-1]
     ran = (estimator.n_iter_, estimator.status_, estimator.device_, estimator.engine_)
     assert ran == (result.iterations, result.status, "numpy", settings.get("engine", "compiled"))
+    w1, b1, w2, b2 = (array.astype(float) for array in estimator.params_)  # predictions are float64 after any training
+    z2 = (w2 @ (0.5 * (1 + np.tanh((w1 @ asked.T + b1) / 2))) + b2).T
+    if task == "identity":
+        mean, deviation = (np.squeeze(values) for values in estimator.target_scale_)
+        np.testing.assert_allclose(estimator.predict(X), z2[:, 0] * deviation + mean, rtol=1e-9)
+        return
+    np.testing.assert_allclose(estimator.decision_function(X), np.squeeze(z2), rtol=1e-9, atol=1e-9)
+    both = z2 if task == "softmax" else np.hstack([0 * z2, z2])
+    proba = estimator.predict_proba(X)
+    assert proba.dtype == np.float64
+    np.testing.assert_allclose(proba, np.exp(both) / np.exp(both).sum(axis=1, keepdims=True), rtol=1e-9)
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-15)
+    assert np.array_equal(estimator.predict(X), both.argmax(axis=1))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -178,33 +191,6 @@ def test_agrees_with_scikit_learns_network_from_the_same_start(task: str) -> Non
         np.testing.assert_allclose(ours.predict(X), peer.predict(inputs) * y.std() + y.mean(), rtol=1e-8)
     else:
         np.testing.assert_allclose(ours.predict_proba(X), peer.predict_proba(inputs), rtol=1e-8)
-
-
-@pytest.mark.parametrize("settings", [{}, {"standardize": False}, {"dtype": "float32"}])
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_predictions_follow_from_the_attributes(task: str, settings: dict[str, Any]) -> None:
-    kind, X, y = TASKS[task]
-    estimator = kind(5, random_state=1, max_iter=50, **settings).fit(X, y)
-    (w1, w2), (b1, b2) = estimator.coefs_, estimator.intercepts_
-    n0, n2 = X.shape[1], len(encode(task, y))
-    assert [a.shape for a in (w1, w2, b1, b2)] == [(n0, 5), (5, n2), (5,), (n2,)]
-    inputs = X if "standardize" in settings else scale(X)
-    hidden = 0.5 * (1 + np.tanh((inputs @ w1.astype(float) + b1) / 2))
-    z2 = hidden @ w2.astype(float) + b2
-    predicted = estimator.predict(X)
-    if task == "identity":
-        np.testing.assert_allclose(predicted, z2[:, 0] * y.std() + y.mean(), rtol=1e-9)
-        return
-    logits = z2 if task == "softmax" else z2[:, 0]
-    np.testing.assert_allclose(estimator.decision_function(X), logits, rtol=1e-9, atol=1e-9)
-    both = z2 if task == "softmax" else np.hstack([0 * z2, z2])
-    expected = np.exp(both) / np.exp(both).sum(axis=1, keepdims=True)
-    proba = estimator.predict_proba(X)
-    assert proba.dtype == np.float64
-    np.testing.assert_allclose(proba, expected, rtol=1e-9)
-    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-15)
-    assert np.array_equal(predicted, both.argmax(axis=1))
-    assert set(predicted) == set(y)
 
 
 def test_small_probabilities_of_either_label_do_not_round_to_0(trained: ShallowNetClassifier) -> None:
@@ -244,15 +230,6 @@ def test_several_outputs_are_numbers_of_their_own_scale() -> None:
     assert regressor.score(X, both) > 0.5
     np.testing.assert_allclose(regressor.target_scale_.deviation[:, 0], both.std(axis=0))
     assert regressor.fit(X, y[:, None]).predict(X).shape == y.shape
-
-
-def test_factor_is_2_over_the_root_of_the_features_by_default() -> None:
-    X = np.random.default_rng(0).normal(size=(50, 16))
-    y = X[:, 0] > 0
-    by_default, given = (
-        ShallowNetClassifier(random_state=0, max_iter=10, tol=0, factor=factor).fit(X, y) for factor in (None, 0.5)
-    )
-    assert all(map(np.array_equal, by_default.params_, given.params_))
 
 
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 3.0, 1: 0.5, 2: 1.0}])
@@ -310,16 +287,14 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def test_of_several_starts_the_best_is_kept(fits: list[dict[str, Any]], task: str, early_stopping: bool) -> None:
     kind, X, y = TASKS[task]
     estimator = kind(3, n_init=5, alpha=2.0, random_state=6, early_stopping=early_stopping).fit(X, y)
-    given = fits[0]
+    given = dict(fits[0])
+    X_in, y_in, starts, _ = (given.pop(name) for name in ("X", "y", "start", "result"))
     costs, curves, alone = [], [], []
     for k in range(5):
-        start = nn.Params(*(array[k] for array in given["start"].params))
-        result = nn.fit(
-            given["X"], given["y"], start, **{n: given[n] for n in given if n not in ("X", "y", "start", "result")}
-        )
+        result = nn.fit(X_in, y_in, nn.Params(*(array[k] for array in starts.params)), **given)
         w1, _, w2, _ = result.params
-        penalty = 2.0 / (2 * given["X"].shape[1]) * ((w1**2).sum() + (w2**2).sum())
-        watched = given["validation"] if early_stopping else (given["X"], given["y"])
+        penalty = 2.0 / (2 * X_in.shape[1]) * ((w1**2).sum() + (w2**2).sum())
+        watched = given["validation"] if early_stopping else (X_in, y_in)
         costs.append(nn.score(result.params, *watched[:2], output=task).cost + (0 if early_stopping else penalty))
         curves.append([row.score.cost for row in result.rows])
         alone.append(result)
@@ -330,7 +305,7 @@ def test_of_several_starts_the_best_is_kept(fits: list[dict[str, Any]], task: st
     assert estimator.loss_curve_ == curves[best]
     assert estimator.loss_ == alone[best].score.cost
     first = nn.init_params(X.shape[1], 3, len(encode(task, y)), seed=6, factor=2 / X.shape[1] ** 0.5)
-    assert np.array_equal(given["start"].params.w1[0], first.w1)
+    assert np.array_equal(starts.params.w1[0], first.w1)
 
 
 def test_a_start_that_diverged_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -487,79 +462,23 @@ def test_labels_that_going_on_does_not_know_are_refused() -> None:
     [
         AdaBoostClassifier(ShallowNetClassifier(2, alpha=1e-3, random_state=0), n_estimators=3, random_state=0),
         BaggingClassifier(ShallowNetClassifier(random_state=0), n_estimators=3, random_state=0),
-        CalibratedClassifierCV(ShallowNetClassifier(random_state=0), method="sigmoid", cv=3),
-        CalibratedClassifierCV(ShallowNetClassifier(random_state=0), method="isotonic", cv=3),
+        CalibratedClassifierCV(ShallowNetClassifier(random_state=0), cv=3),
         make_pipeline(StandardScaler(), ShallowNetClassifier(random_state=0)).set_output(transform="pandas"),
-        GridSearchCV(ShallowNetClassifier(random_state=0), {"n_hidden": [1, 3], "alpha": [0.1, 1]}, cv=3, n_jobs=2),
+        GridSearchCV(ShallowNetClassifier(random_state=0), {"solver": ["rprop", nn.adam(beta1=0.8)]}, cv=3, n_jobs=2),
+        BaggingRegressor(ShallowNetRegressor(random_state=0), n_estimators=3, random_state=0),
     ],
     ids=lambda company: type(company).__name__,
 )
-@pytest.mark.parametrize("task", ["sigmoid", "softmax"], indirect=True)
-def test_serves_in_company(company: Any, task: str) -> None:
-    _, X, y = TASKS[task]
-    labels = np.array(["first", "second", "third"])[y]
-    fitted = clone(company).fit(X, labels)
-    assert fitted.score(X, labels) > 0.9
-    np.testing.assert_allclose(fitted.predict_proba(X).sum(axis=1), 1, rtol=1e-12)
+def test_serves_in_company(company: Any) -> None:
+    _, X, y = TASKS["identity" if isinstance(company, BaggingRegressor) else "softmax"]
+    fitted = clone(company).fit(X, y)
+    assert fitted.score(X, y) > (0.5 if isinstance(company, BaggingRegressor) else 0.9)
 
 
-def test_a_regressor_serves_in_bags() -> None:
-    _, X, y = TASKS["identity"]
-    bags = BaggingRegressor(ShallowNetRegressor(random_state=0), n_estimators=3, random_state=0)
-    assert bags.fit(X, y).score(X, y) > 0.5
-
-
-def test_frames_names_are_remembered() -> None:
-    X, y = marks()
-    frame = pd.DataFrame(X, columns=["first", "second", "third"])
-    alone = ShallowNetClassifier(random_state=0).fit(frame, pd.Series(y))
-    assert alone.feature_names_in_.tolist() == ["first", "second", "third"]
-    assert np.array_equal(alone.predict(frame), ShallowNetClassifier(random_state=0).fit(X, y).predict(X))
-    with pytest.raises(ValueError, match="feature names should match"):
-        alone.predict(frame.rename(columns={"third": "fourth"}))
-
-
-def test_weights_are_routed_through_a_grid_search() -> None:
-    """Rows of weight 0 have wrong labels."""
-    X, y = marks()
-    wrong = np.random.default_rng(0).random(len(y)) < 0.4
-    noisy, weights = np.where(wrong, 1 - y, y), np.where(wrong, 0.0, 1.0)
-    with sklearn.config_context(enable_metadata_routing=True):
-        estimator = ShallowNetClassifier(random_state=0).set_fit_request(sample_weight=True)
-        estimator.set_score_request(sample_weight=True)
-        search = GridSearchCV(estimator, {"n_hidden": [2, 3]}, cv=3)
-        search.fit(X, noisy, sample_weight=weights)
-    assert search.best_score_ > 0.95
-    alone = ShallowNetClassifier(**search.best_estimator_.get_params()).fit(X[~wrong], y[~wrong])
-    assert all(map(np.array_equal, search.best_estimator_.params_, alone.params_))
-
-
-def test_grid_search_in_two_workers_is_that_in_one() -> None:
-    grid = {"n_hidden": [1, 3], "solver": ["rprop", nn.adam(beta1=0.8)]}
-    in_one, in_two = (
-        GridSearchCV(ShallowNetClassifier(random_state=0), grid, cv=3, n_jobs=jobs, error_score="raise").fit(*marks())
-        for jobs in (1, 2)
-    )
-    scores = in_two.cv_results_["mean_test_score"]
-    assert scores.tolist() == in_one.cv_results_["mean_test_score"].tolist()
-    assert in_two.best_score_ == scores.max() > 0.97
-    assert in_two.best_params_ == in_one.best_params_
-
-
-def test_pickles_and_clones(trained: ShallowNetClassifier) -> None:
-    X, _ = marks()
-    copy = pickle.loads(pickle.dumps(trained))
-    assert copy.predict_proba(X).tobytes() == trained.predict_proba(X).tobytes()
-    assert copy.get_params() == clone(trained).get_params() == trained.get_params()
-    assert clone(trained).n_hidden == 5
-    with pytest.raises(NotFittedError):
-        clone(trained).predict(X)
-
-
-@pytest.mark.parametrize("name", ["coefs_", "intercepts_", "loss_", "n_outputs_", "out_activation_"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_training_gives_is_not_there_before(kind: Any, name: str) -> None:
-    assert not hasattr(kind(), name)
+def test_what_training_gives_is_not_there_before(kind: Any) -> None:
+    for name in ("coefs_", "intercepts_", "loss_", "n_outputs_", "out_activation_"):
+        assert not hasattr(kind(), name)
 
 
 def test_joblib_tells_its_workers_their_share() -> None:
@@ -682,13 +601,11 @@ def test_a_missing_gpu_is_reported_here_and_from_workers(trained: ShallowNetClas
 @pytest.mark.parametrize(
     ("parameter", "message"),
     [
-        ({"n_hidden": 0}, "n_hidden is 0; expected a whole number, at least 1"),
         ({"n_hidden": "4", "max_iter": 0}, "n_hidden is '4'; expected .* 1. max_iter is 0; expected a whole number"),
         ({"n_init": 0}, "n_init is 0; expected a whole number, at least 1"),
         ({"n_iter_no_change": 1.5}, "n_iter_no_change is 1.5; expected a whole number, at least 1"),
         ({"tol": -1e-3}, "tol is -0.001; expected a finite number, at least 0"),
         ({"alpha": np.nan}, "alpha is nan; expected a finite number, at least 0"),
-        ({"alpha": True}, "alpha is True; expected a finite number, at least 0"),
         ({"learning_rate_init": 0}, "learning_rate_init is 0; expected a finite number above 0, or None"),
         ({"validation_fraction": 1.0}, "validation_fraction is 1.0; expected a finite number above 0 and below 1"),
         ({"factor": np.inf}, "factor is inf; expected a finite number, or None"),
@@ -697,7 +614,6 @@ def test_a_missing_gpu_is_reported_here_and_from_workers(trained: ShallowNetClas
         ({"engine": "fast"}, "engine 'fast' is not known; accepted: auto, eager, compiled"),
         ({"device": "tpu"}, "backend 'tpu' is not known; accepted: cpu, gpu"),
         ({"random_state": -1}, "Seed must be between 0 and 2"),
-        ({"random_state": "one"}, "'one' cannot be used to seed"),
     ],
 )
 @pytest.mark.parametrize("kind", KINDS)
@@ -718,17 +634,16 @@ def test_a_mask_is_not_dropped(masked: str) -> None:
         ShallowNetClassifier().fit(**given)
 
 
+FAR = {"X": blobs()[0] * [1, 1e200]}, {"y": 1e200 * blobs()[1]}
+
+
 @pytest.mark.parametrize(
     ("kind", "changes", "message"),
     [
         (ShallowNetClassifier, {"y": np.full(40, "ham")}, "y has one class, 'ham'; expected two or more"),
         (ShallowNetClassifier, {"y": np.linspace(0, 1, 40)}, "Unknown label type: continuous"),
-        (
-            ShallowNetClassifier,
-            {"X": blobs()[0] * [1, 1e200]},
-            r"feature 2 lies between .* and cannot be standardised",
-        ),
-        (ShallowNetRegressor, {"y": 1e200 * blobs()[1]}, r"y 1 lies between 0 and 1e\+200 and cannot be standardised"),
+        (ShallowNetClassifier, FAR[0], "feature 2 lies between .* and cannot be standardised"),
+        (ShallowNetRegressor, FAR[1], r"y 1 lies between 0 and 1e\+200 and cannot be standardised"),
         (ShallowNetRegressor, {"sample_weight": np.zeros(40)}, "weights must contain .* non-zero"),
     ],
 )
