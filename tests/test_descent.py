@@ -117,9 +117,6 @@ def test_tol_ends_a_run_before_the_update(engine: str, optimizer: str) -> None:
     assert (again.status, again.iterations) == ("tol", 0)
 
 
-# --- validation ---
-
-
 def hard_rows() -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Rows that are learned by heart: validation costs fall for a while, then rise."""
     generator = np.random.default_rng(1)
@@ -157,9 +154,6 @@ def test_validation_of_numbers_is_looked_at_in_every_row_by_default() -> None:
     assert result.status == "done"
     assert result.score.r2 == result.history["r2"].max()
     assert np.isnan(result.score.accuracy)
-
-
-# --- several networks ---
 
 
 @ENGINE

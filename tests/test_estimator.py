@@ -2,11 +2,11 @@
 
 import dataclasses
 import pickle
-import signal
+import re
 import subprocess
 import sys
-import threading
 from typing import Any
+from unittest.mock import Mock
 
 import joblib
 import numpy as np
@@ -31,34 +31,30 @@ from nn_backend.engines.machine import count_threads
 from nn_backend.estimator import ShallowNetClassifier, ShallowNetRegressor
 
 KINDS = [ShallowNetClassifier, ShallowNetRegressor]
-CONFIGURATIONS = [
-    {},
-    {"standardize": False},
-    {"engine": "eager", "solver": "adam"},
-    {"dtype": "float32", "n_init": 2},
-]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # some checks train on noise
 @parametrize_with_checks(
-    [*(ShallowNetClassifier(**settings) for settings in CONFIGURATIONS)]
-    + [ShallowNetRegressor(**settings) for settings in CONFIGURATIONS[:2]]
+    [
+        *(kind(standardize=standardize) for kind in KINDS for standardize in (True, False)),
+        ShallowNetClassifier(engine="eager", solver="adam"),
+        ShallowNetClassifier(dtype="float32", n_init=2),
+    ]
 )
 def test_passes_the_checks_of_scikit_learn(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
-def marks(rows: int = 395) -> tuple[np.ndarray, np.ndarray]:
+def marks() -> tuple[np.ndarray, np.ndarray]:
     """Return the article's data as scikit-learn has it: (m, 3) and 0 or 1 in (m,)."""
     X, y = nn.load_marks()
-    return X.T[:rows], y[0, :rows].astype(int)
+    return X.T, y[0].astype(int)
 
 
-def blobs(rows: int = 40) -> tuple[np.ndarray, np.ndarray]:
-    """Return two clouds far apart, as (m, 2), and True where a row is of the second."""
-    second = np.arange(rows) % 2 == 1
-    X = np.random.default_rng(7).normal(size=(rows, 2)) + np.where(second, 8, -8)[:, None]
-    return X, second
+def blobs() -> tuple[np.ndarray, np.ndarray]:
+    """Return two clouds far apart, as (40, 2), and True where a row is of the second."""
+    second = np.arange(40) % 2 == 1
+    return np.random.default_rng(7).normal(size=(40, 2)) + np.where(second, 8, -8)[:, None], second
 
 
 TASKS = {
@@ -88,9 +84,6 @@ def scale(values: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
 @pytest.fixture(scope="module")
 def trained() -> ShallowNetClassifier:
     return ShallowNetClassifier(5, random_state=1, alpha=1e-2).fit(*marks())
-
-
-# Labels
 
 
 @pytest.mark.parametrize(
@@ -198,8 +191,7 @@ def test_small_probabilities_of_either_label_do_not_round_to_0(trained: ShallowN
     sure = pickle.loads(pickle.dumps(trained))
     sure.params_ = trained.params_._replace(w2=trained.params_.w2 * 30, b2=trained.params_.b2 * 30)
     logit = sure.decision_function(X)
-    assert logit.min() < -50
-    assert logit.max() > 50
+    assert logit.min() < -50 < 50 < logit.max()
     proba = sure.predict_proba(X)
     np.testing.assert_allclose(proba[logit > 50, 0], np.exp(-logit[logit > 50]), rtol=1e-12)
     np.testing.assert_allclose(proba[logit < -50, 1], np.exp(logit[logit < -50]), rtol=1e-12)
@@ -207,16 +199,12 @@ def test_small_probabilities_of_either_label_do_not_round_to_0(trained: ShallowN
     assert set(sure.predict_proba(X).ravel()) == {0.0, 1.0}
 
 
-def test_defaults_serve_as_scikit_learns_network_does() -> None:
-    """bench/estimator_defaults.py has more of them."""
+def test_defaults_serve() -> None:
+    """bench/estimator_defaults.py has more of them, and scikit-learn's networks beside them."""
     X, y = load_breast_cancer(return_X_y=True)
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    network = MLPClassifier((8,), activation="logistic", solver="lbfgs", alpha=1.0, random_state=0)
-    losses = [
-        -cross_val_score(model, X, y, cv=folds, scoring="neg_log_loss").mean()
-        for model in (ShallowNetClassifier(8, random_state=0), make_pipeline(StandardScaler(), network))
-    ]
-    assert losses[0] < losses[1] + 0.02 < 0.12
+    losses = cross_val_score(ShallowNetClassifier(8, random_state=0), X, y, cv=folds, scoring="neg_log_loss")
+    assert losses.mean() > -0.09  # of its MLPClassifier with as many units, standardised, -0.076
     regressor, folds = ShallowNetRegressor(8, random_state=0), KFold(5, shuffle=True, random_state=0)
     assert cross_val_score(regressor, *load_diabetes(return_X_y=True), cv=folds, scoring="r2").mean() > 0.45
 
@@ -270,42 +258,34 @@ def test_the_same_seed_gives_the_same_network() -> None:
 
 
 @pytest.fixture
-def fits(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Return a list of what `fit` is given by the estimators, and what it returns."""
-    seen = []
-
-    def recorded(X: Any, y: Any, start: Any, **options: Any) -> nn.FitResult:
-        result = nn.fit(X, y, start, **options)
-        seen.append({"X": X, "y": y, "start": start, "result": result, **options})
-        return result
-
-    monkeypatch.setattr("nn_backend.shallow_net.fit", recorded)
+def fits(monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """Return `fit` as the estimators call it, which remembers what it was given."""
+    seen = Mock(wraps=nn.fit)
+    monkeypatch.setattr("nn_backend.shallow_net.fit", seen)
     return seen
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_of_several_starts_the_best_is_kept(fits: list[dict[str, Any]], task: str, early_stopping: bool) -> None:
+def test_of_several_starts_the_best_is_kept(fits: Mock, task: str, early_stopping: bool) -> None:
     kind, X, y = TASKS[task]
     estimator = kind(3, n_init=5, alpha=2.0, random_state=6, early_stopping=early_stopping).fit(X, y)
-    given = dict(fits[0])
-    X_in, y_in, starts, _ = (given.pop(name) for name in ("X", "y", "start", "result"))
-    costs, curves, alone = [], [], []
+    inputs, target, start = fits.call_args.args
+    watched = fits.call_args.kwargs["validation"] if early_stopping else (inputs, target, None)
+    costs, alone = [], []
     for k in range(5):
-        result = nn.fit(X_in, y_in, nn.Params(*(array[k] for array in starts.params)), **given)
+        result = nn.fit(inputs, target, nn.Params(*(array[k] for array in start.params)), **fits.call_args.kwargs)
         w1, _, w2, _ = result.params
-        penalty = 2.0 / (2 * X_in.shape[1]) * ((w1**2).sum() + (w2**2).sum())
-        watched = given["validation"] if early_stopping else (X_in, y_in)
+        penalty = 2.0 / (2 * inputs.shape[1]) * ((w1**2).sum() + (w2**2).sum())
         costs.append(nn.score(result.params, *watched[:2], output=task).cost + (0 if early_stopping else penalty))
-        curves.append([row.score.cost for row in result.rows])
         alone.append(result)
-    best = int(np.argmin(costs))
+    best = alone[int(np.argmin(costs))]
     assert len({result.iterations for result in alone}) > 1
-    assert all(map(np.array_equal, estimator.params_, alone[best].params))
-    assert (estimator.n_iter_, estimator.status_) == (alone[best].iterations, alone[best].status)
-    assert estimator.loss_curve_ == curves[best]
-    assert estimator.loss_ == alone[best].score.cost
-    first = nn.init_params(X.shape[1], 3, len(encode(task, y)), seed=6, factor=2 / X.shape[1] ** 0.5)
-    assert np.array_equal(starts.params.w1[0], first.w1)
+    assert all(map(np.array_equal, estimator.params_, best.params))
+    assert (estimator.n_iter_, estimator.status_) == (best.iterations, best.status)
+    assert estimator.loss_curve_ == [row.score.cost for row in best.rows]
+    assert estimator.loss_ == best.score.cost
+    by_default = nn.init_params(X.shape[1], 3, len(target), seed=6, factor=2 / X.shape[1] ** 0.5)
+    assert np.array_equal(start.params.w1[0], by_default.w1)
 
 
 def test_a_start_that_diverged_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,16 +307,13 @@ def test_a_start_that_diverged_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(("tol", "alpha"), [(1e-2, 0.0), (1e-3, 1.0)])
-def test_training_ends_when_the_gradient_is_small(
-    fits: list[dict[str, Any]], task: str, tol: float, alpha: float
-) -> None:
+def test_training_ends_when_the_gradient_is_small(fits: Mock, task: str, tol: float, alpha: float) -> None:
     kind, X, y = TASKS[task]
     estimator = kind(random_state=0, tol=tol, alpha=alpha).fit(X, y)
 
     def largest() -> float:
-        given, m = fits[-1], len(y)
-        output, params = equations.OUTPUTS[task], estimator.params_
-        gradients = equations.gradient(params, given["X"], given["y"], m, output=output, xp=np)
+        (inputs, target, _), params, m = fits.call_args.args, estimator.params_, len(y)
+        gradients = equations.gradient(params, inputs, target, m, output=equations.OUTPUTS[task], xp=np)
         return max(np.abs(g).max() for g in equations.penalise(gradients, params, alpha, m))
 
     ended = estimator.n_iter_
@@ -350,26 +327,23 @@ def test_training_ends_when_the_gradient_is_small(
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_early_stopping_keeps_the_best_on_the_part_left_out(
-    fits: list[dict[str, Any]], task: str, weighted: bool
-) -> None:
+def test_early_stopping_keeps_the_best_on_the_part_left_out(fits: Mock, task: str, weighted: bool) -> None:
     kind, X, y = TASKS[task]
     weights = np.random.default_rng(0).uniform(0.5, 2, len(y)) if weighted else None
     settings = {"early_stopping": True, "validation_fraction": 0.2, "n_iter_no_change": 4, "tol": 0}
-    estimator = kind(8, random_state=0, alpha=0, **settings).fit(X, y, weights)
-    curve, (held, truth, shares) = estimator.validation_loss_curve_, fits[0]["validation"]
+    estimator, again = (kind(8, random_state=0, alpha=0, **settings).fit(X, y, weights) for _ in range(2))
+    assert all(map(np.array_equal, again.params_, estimator.params_))
+    (inputs, target, _), told = fits.call_args.args, fits.call_args.kwargs
+    curve, (held, truth, shares) = estimator.validation_loss_curve_, told["validation"]
     assert estimator.status_ == "patience"
     assert int(np.argmin(curve)) == estimator.n_iter_ - 4 == len(curve) - 1 - 4
     assert nn.score(estimator.params_, held, truth, output=task, weights=shares).cost == min(curve)
     assert estimator.loss_ == estimator.loss_curve_[int(np.argmin(curve))]
-    inputs = fits[0]["X"]
     assert (held.shape[1], inputs.shape[1] + held.shape[1]) == (np.ceil(0.2 * len(y)), len(y))
-    share = np.ones(inputs.shape[1]) if weights is None else fits[0]["weights"]
-    np.testing.assert_allclose(np.average(inputs, axis=1, weights=share), 0, atol=1e-12)  # scaled by its rows only
+    mean = np.average(inputs, axis=1, weights=told["weights"])
+    np.testing.assert_allclose(mean, 0, atol=1e-12)  # scaled by its rows only
     if task != "identity":
-        assert abs(truth.mean() - fits[0]["y"].mean()) < 0.01  # stratified
-    again = kind(8, random_state=0, alpha=0, **settings).fit(X, y, weights)
-    assert all(map(np.array_equal, again.params_, estimator.params_))
+        assert abs(truth.mean() - target.mean()) < 0.01  # stratified
 
 
 def test_verbose_prints_each_look(capsys: pytest.CaptureFixture[str]) -> None:
@@ -382,21 +356,15 @@ def test_verbose_prints_each_look(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_ctrl_c_is_passed_on_and_the_network_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted_fit(*args: Any, callback: Any, **options: Any) -> nn.FitResult:
-        def interrupt(iteration: int, score: nn.Score) -> None:
-            if iteration == 200:
-                threading.Timer(0.05, signal.raise_signal, [signal.SIGINT]).start()
+    def interrupted(*args: Any, **options: Any) -> nn.FitResult:
+        return dataclasses.replace(nn.fit(*args, **options), status="interrupted")
 
-        return nn.fit(*args, callback=interrupt, **options)
-
-    monkeypatch.setattr("nn_backend.shallow_net.fit", interrupted_fit)
-    X, y = marks()
-    classifier = ShallowNetClassifier(random_state=0, max_iter=10**9, tol=0)
+    monkeypatch.setattr("nn_backend.shallow_net.fit", interrupted)
+    classifier = ShallowNetClassifier(random_state=0, max_iter=200)
     with pytest.raises(KeyboardInterrupt):
-        classifier.fit(X, y)
-    assert 200 <= classifier.n_iter_ < 10**9
-    assert classifier.status_ == "interrupted"
-    assert classifier.score(X, y) > 0.9
+        classifier.fit(*marks())
+    assert (classifier.n_iter_ > 0, classifier.status_) == (True, "interrupted")
+    assert classifier.score(*marks()) > 0.9
 
 
 # Going on
@@ -421,15 +389,15 @@ def test_partial_fit_does_one_update_of_fit(task: str, solver: str, dtype: str) 
 
 @pytest.mark.parametrize("solver", ["gd", "rprop"])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_warm_start_goes_on_from_the_parameters(fits: list[dict[str, Any]], task: str, solver: str) -> None:
+def test_warm_start_goes_on_from_the_parameters(fits: Mock, task: str, solver: str) -> None:
     """Gradient descent remembers nothing: it goes on as if there had been no break."""
     kind, X, y = TASKS[task]
     estimator = kind(random_state=0, solver=solver, warm_start=True, max_iter=20)
+    reached = estimator.fit(X, y).params_
     estimator.fit(X, y)
-    reached = estimator.params_
-    estimator.fit(X, y)
-    assert all(map(np.array_equal, fits[1]["start"].params, reached))
-    assert (dict(fits[1]["start"].memory), estimator.n_iter_) == ({}, 20)
+    start = fits.call_args.args[2]
+    assert all(map(np.array_equal, start.params, reached))
+    assert (dict(start.memory), estimator.n_iter_) == ({}, 20)
     whole = kind(random_state=0, solver=solver, max_iter=40).fit(X, y)
     assert all(map(np.array_equal, estimator.params_, whole.params_)) == (solver == "gd")
     with pytest.raises(nn.ArgumentError, match="n_hidden is 9; expected 4, that of the network that goes on"):
@@ -486,17 +454,13 @@ def test_joblib_tells_its_workers_their_share() -> None:
     assert told == [max(1, joblib.cpu_count() // 2)] * 4
 
 
-# Models
-
-
 ADAM = {"solver": nn.adam(beta1=0.8), "class_weight": {"x": 2.0}, "random_state": np.random.RandomState(0)}
 
 
 @pytest.mark.parametrize(
     ("labels", "settings"),
     [
-        ([0, 1, 2], {"alpha": 0.5}),
-        ([False, True], {"standardize": False}),
+        ([False, True], {"standardize": False, "alpha": 0.5}),
         (["ham", "spam"], {"dtype": "float32", "class_weight": {"ham": 3}}),
         (["x", "y", "z"], ADAM),
         ([2.0, -1.0], {"n_init": 2, "warm_start": True, "max_iter": 400}),
@@ -528,14 +492,11 @@ def test_goes_through_a_file(tmp_path: Any, labels: list[Any] | None, settings: 
 
 
 @pytest.mark.parametrize(
-    ("kind", "output", "n2", "expected"),
-    [
-        (ShallowNetClassifier, "identity", 1, "one sigmoid output, or softmax"),
-        (ShallowNetClassifier, "sigmoid", 2, "one sigmoid output, or softmax"),
-        (ShallowNetRegressor, "softmax", 3, "identity"),
-    ],
+    ("kind", "output", "n2"),
+    [(ShallowNetClassifier, "identity", 1), (ShallowNetClassifier, "sigmoid", 2), (ShallowNetRegressor, "softmax", 3)],
 )
-def test_models_of_another_kind_are_refused(kind: Any, output: str, n2: int, expected: str) -> None:
+def test_models_of_another_kind_are_refused(kind: Any, output: str, n2: int) -> None:
+    expected = "identity" if kind is ShallowNetRegressor else "one sigmoid output, or softmax"
     with pytest.raises(nn.ArgumentError, match=f"the model has {n2} {output} outputs; expected {expected}"):
         kind.from_model(nn.Model(nn.init_params(3, 4, n2), output))
 
@@ -580,19 +541,15 @@ def test_a_missing_gpu_is_reported_here_and_from_workers(trained: ShallowNetClas
     try:
         nn.get_backend("gpu")
     except nn.BackendUnavailableError as error:
-        diagnosis = str(error)
+        diagnosis = f"^{re.escape(str(error))}$"
     else:
         pytest.skip("a GPU can be used here")
-    X, y = marks()
-    with pytest.raises(nn.BackendUnavailableError) as raised:
-        ShallowNetClassifier(device="gpu").fit(X, y)
-    assert str(raised.value) == diagnosis
-    with pytest.raises(nn.BackendUnavailableError):
-        clone(trained).fit(X, y).set_params(device="gpu").predict(X)
-    search = GridSearchCV(ShallowNetClassifier(device="gpu"), {"n_hidden": [1, 2]}, cv=2, n_jobs=2, error_score="raise")
-    with pytest.raises(nn.BackendUnavailableError) as raised:
-        search.fit(X, y)
-    assert str(raised.value) == diagnosis
+    alone = ShallowNetClassifier(device="gpu")
+    for company in (alone, GridSearchCV(alone, {"n_hidden": [1, 2]}, cv=2, n_jobs=2, error_score="raise")):
+        with pytest.raises(nn.BackendUnavailableError, match=diagnosis):
+            company.fit(*marks())
+    with pytest.raises(nn.BackendUnavailableError, match=diagnosis):
+        clone(trained).fit(*marks()).set_params(device="gpu").predict(marks()[0])
 
 
 # Errors

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from loky import ProcessPoolExecutor as LokyExecutor
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, StratifiedKFold
 
@@ -39,8 +40,7 @@ def rows_of(output: str) -> tuple[np.ndarray, np.ndarray]:
     return X, (classes == np.arange(3)[:, None]).astype(float) if output == "softmax" else (y[:1] > 0) * 1.0
 
 
-def groups_of(m: int = M) -> np.ndarray:
-    return np.random.default_rng(2).choice(["b", "a", "d", "c"], m, p=[0.4, 0.1, 0.3, 0.2])
+ROWS, BY = rows_of("sigmoid"), np.random.default_rng(2).choice(["b", "a", "d", "c"], M, p=[0.4, 0.1, 0.3, 0.2])
 
 
 def alone(
@@ -78,7 +78,6 @@ def same_bits(one: nn.Networks, other: nn.Networks) -> None:
 
 # Each network as it is alone
 
-
 MIXED: list[dict[str, Any]] = [
     {"seed": 1},
     {"n_hidden": 2, "alpha": 0.1},
@@ -88,13 +87,11 @@ MIXED: list[dict[str, Any]] = [
 ]
 PARTS: dict[str, dict[str, Any]] = {
     "settings": {},
-    "groups": {"by": groups_of()},
+    "groups": {"by": BY},
     "resamples": {"bootstrap": 3},
     "shuffled": {"cv": [*ShuffleSplit(3, test_size=0.3, random_state=0).split(np.empty(M))]},
     "partition": {"cv": [*KFold(3, shuffle=True, random_state=0).split(np.empty(M))]},
-    "gap": {
-        "cv": [(np.arange(28), np.arange(30, M)), (np.arange(32, M), np.arange(30)), ([5, 3, 80, 1], [2])],
-    },
+    "gap": {"cv": [(np.arange(28), np.arange(30, M)), (np.arange(32, M), np.arange(30)), ([5, 3, 80, 1], [2])]},
 }
 KEYS = {"settings": [None], "groups": ["a", "b", "c", "d"]}  # of others, 0 to 2
 
@@ -114,10 +111,11 @@ def test_each_network_is_what_it_is_alone(kind: str, standardize: bool, dtype: s
     asked = [(setting, key) for setting in MIXED for key in KEYS.get(kind, [0, 1, 2])]
     for model, (_, row), (setting, key) in zip(found, found.table.iterrows(), asked, strict=True):
         told = {**SETTING, **setting}
-        assert all(row["max_" * (name == "iterations") + name] == value for name, value in told.items())
-        assert found.part is None or row[found.part] == key
+        columns = {"max_iterations" if name == "iterations" else name: value for name, value in told.items()}
+        columns |= {} if key is None else {found.part: key}
+        assert row[[*columns]].to_dict() == columns
         own, held = PARTS[kind]["cv"][key] if "cv" in PARTS[kind] else (slice(None), None)
-        own = groups_of() == key if kind == "groups" else own
+        own = key == BY if kind == "groups" else own
         weights = draw_counts(told["seed"])[key] if kind == "resamples" else None
         assert_same(model, alone(X[:, own], y[:, own], output, told, weights=weights, **options), row)
         for name in ("cost", MEASURE[output]) if held is not None else ():
@@ -189,28 +187,24 @@ def side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(many, "EACH", 1)
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"by": groups_of()}, {"cv": 3}, {"cv": 3, "standardize": False}, {"bootstrap": 2}]
-)
+@pytest.mark.parametrize("options", [{}, {"by": BY}, {"cv": 3}, {"cv": 3, "standardize": False}, {"bootstrap": 2}])
 def test_in_whatever_company(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    X, y = rows_of("sigmoid")
-    grid = {"n_hidden": [3, 2], "seed": range(5)}
-    together = nn.fit_many(X, y, grid, iterations=20, **options)
+    asked = functools.partial(nn.fit_many, *ROWS, {"n_hidden": [3, 2], "seed": range(5)}, iterations=20, **options)
+    together = asked()
     with ThreadPoolExecutor(2) as executor:
-        same_bits(together, nn.fit_many(X, y, grid, iterations=20, executor=executor, **options))
+        same_bits(together, asked(executor=executor))
     side_by_side(monkeypatch)
-    same_bits(together, nn.fit_many(X, y, grid, iterations=20, threads=3, **options))
+    same_bits(together, asked(threads=3))
     monkeypatch.setattr(many, "AT_ONCE", 3)
     monkeypatch.setattr(grids, "NUMBERS_AT_ONCE", 300)
-    same_bits(together, nn.fit_many(X, y, grid, iterations=20, **options))
+    same_bits(together, asked())
     same_bits(together, pickle.loads(pickle.dumps(together)))
 
 
-@pytest.mark.parametrize("options", [{}, {"by": groups_of()}, {"cv": 3}, {"bootstrap": 2}])
+@pytest.mark.parametrize("options", [{}, {"by": BY}, {"cv": 3}, {"bootstrap": 2}])
 def test_the_equations_as_written_reach_the_same(options: dict[str, Any]) -> None:
-    X, y = rows_of("sigmoid")
-    settings = {**SETTING, "tol": 0, "optimizer": "gd", "learning_rate": 0.3}
-    eager, compiled = (nn.fit_many(X, y, engine=engine, **options, **settings) for engine in ("eager", "compiled"))
+    told = {**SETTING, **options, "tol": 0, "optimizer": "gd", "learning_rate": 0.3}
+    eager, compiled = (nn.fit_many(*ROWS, engine=engine, **told) for engine in ("eager", "compiled"))
     for one, other in zip(eager.params, compiled.params, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
     assert eager.training["engine"] == "eager"
@@ -220,96 +214,87 @@ def test_the_equations_as_written_reach_the_same(options: dict[str, Any]) -> Non
 
 
 def test_a_grid_may_be_written_in_three_ways() -> None:
-    X, y = rows_of("sigmoid")
-    as_dict = nn.fit_many(X, y, {"n_hidden": [2, 3], "seed": range(2)}, iterations=5)
+    as_dict = nn.fit_many(*ROWS, {"n_hidden": [2, 3], "seed": range(2)}, iterations=5)
     listed = [{"n_hidden": n, "seed": s} for n in (2, 3) for s in (0, 1)]
-    same_bits(as_dict, nn.fit_many(X, y, listed, iterations=5))
-    same_bits(as_dict, nn.fit_many(X, y, pd.DataFrame(listed), iterations=5))
+    for other in (listed, pd.DataFrame(listed)):
+        same_bits(as_dict, nn.fit_many(*ROWS, other, iterations=5))
 
 
 def test_what_is_not_asked_has_a_default() -> None:
-    X, y = rows_of("sigmoid")
     rates = [{}, {"learning_rate": 0.3}, {"learning_rate": 0.3, "optimizer": "rprop"}]
     asked = pd.DataFrame([*rates, {"optimizer": nn.adam(beta1=0.8)}, {"optimizer": nn.adam(beta1=0.9)}])
-    found = nn.fit_many(X, y, asked, iterations=2)
+    found = nn.fit_many(*ROWS, asked, iterations=2)
     assert found.table["optimizer"].tolist() == ["rprop", "gd", "rprop", "adam", "adam"]
     assert found.table["learning_rate"].tolist() == [0.01, 0.3, 0.3, 0.05, 0.05]
     assert found[3].cost != found[4].cost
     expected = {"n_hidden": 4, "alpha": 1.0, "tol": 1e-3, "max_iterations": 2, "seed": 3, "factor": 2 / 3**0.5}
     assert (found.table[[*expected]] == pd.Series(expected)).all(axis=None)
-    assert nn.fit_many(X, y, learning_rate=0.3, iterations=1).table["optimizer"].tolist() == ["gd"]
+    assert nn.fit_many(*ROWS, learning_rate=0.3, iterations=1).table["optimizer"].tolist() == ["gd"]
 
 
 def test_kinds_of_networks_follow_from_y() -> None:
-    X, _ = rows_of("sigmoid")
-    for output in OUTPUTS:
-        assert nn.fit_many(X, rows_of(output)[1], iterations=1).output == output
-    flat = rows_of("sigmoid")[1][0]
-    same_bits(nn.fit_many(X, flat, iterations=3), nn.fit_many(X, flat[None], iterations=3))
-    assert nn.fit_many(X, flat, iterations=1, output="identity").output == "identity"
-    assert nn.fit_many(X, [flat, 1 - flat], iterations=1, output="sigmoid").output == "sigmoid"
+    truth = {output: rows_of(output)[1] for output in OUTPUTS}
+    asked = functools.partial(nn.fit_many, rows_of("sigmoid")[0], iterations=1)
+    assert [asked(y).output for y in truth.values()] == [*truth]
+    flat = truth["sigmoid"][0]
+    same_bits(asked(flat), asked(flat[None]))
+    assert asked(flat, output="identity").output == "identity"
+    assert asked([flat, 1 - flat], output="sigmoid").output == "sigmoid"
 
 
 def frame_of(output: str) -> pd.DataFrame:
     X, y = rows_of(output)
     words = np.array(["low", "high", "mid"])[y.argmax(axis=0)] if output == "softmax" else y[0]
     words = np.where(y[0] == 1, "yes", "no") if output == "sigmoid" else words
-    return pd.DataFrame({"a": X[0], "b": X[1], "c": X[2], "y": words, "store": groups_of()}, index=np.arange(M) * 2)
+    return pd.DataFrame({"a": X[0], "b": X[1], "c": X[2], "y": words, "store": BY}, index=np.arange(M) * 2)
 
 
 @OUTPUT
 def test_a_frame_gives_the_same_networks_and_answers_on_its_index(output: str) -> None:
     frame, table = frame_of(output), nn.load_table(frame_of(output), target="y", features=["a", "b", "c"])
+    by = pd.Series(BY, name="store")
     found = nn.fit_many(frame, "y", {"seed": [1, 2]}, by="store", iterations=5)
-    arrays = nn.fit_many(table.X, table.y, {"seed": [1, 2]}, by=pd.Series(groups_of(), name="store"), iterations=5)
+    arrays = nn.fit_many(table.X, table.y, {"seed": [1, 2]}, by=by, iterations=5)
     pd.testing.assert_frame_equal(found.table, arrays.table, check_exact=True)
     model = found["b"]
     assert (model.features, model.target, model.labels) == (("a", "b", "c"), "y", table.labels)
     shuffled = frame.sample(frac=1, random_state=1)[["store", "c", "b", "a", "y"]]
     answer = found.predict_proba(shuffled, by="store", reduce="mean").loc[frame.index]
-    expected = arrays.predict_proba(table.X, by=groups_of(), reduce="mean")
-    assert np.array_equal(answer.to_numpy().T, expected if output == "softmax" else expected[0])
+    assert np.array_equal(np.atleast_2d(answer.to_numpy().T), arrays.predict_proba(table.X, by=by, reduce="mean"))
     assert isinstance(answer, pd.Series) == (output != "softmax")
     each = found.predict_proba(shuffled).loc[frame.index]
     assert np.array_equal(each.to_numpy().T.reshape(8, len(table.y), M), arrays.predict_proba(table.X))
     if output == "softmax":
         assert [*answer] == ["high", "low", "mid"]
         assert [*each][:4] == [(0, "high"), (0, "low"), (0, "mid"), (1, "high")]
-    for one, other in zip(
-        found.score(shuffled, "y", by="store"), arrays.score(table.X, table.y, groups_of()), strict=True
-    ):
-        np.testing.assert_allclose(one, other, rtol=1e-12)
+    scores = found.score(shuffled, "y", by="store"), arrays.score(table.X, table.y, by)
+    np.testing.assert_allclose(*scores, rtol=1e-12)
 
 
 def test_a_splitter_is_given_groups_which_are_no_feature() -> None:
-    frame = frame_of("sigmoid")
+    frame, splitter = frame_of("sigmoid"), GroupKFold(4)
     features = frame.drop(columns="store")
-    pairs = list(GroupKFold(4).split(features, None, groups_of()))
-    expected = nn.fit_many(features, "y", cv=pairs, iterations=3)
-    same_bits(expected, nn.fit_many(frame, "y", cv=GroupKFold(4), groups="store", iterations=3))
-    same_bits(expected, nn.fit_many(features, "y", cv=GroupKFold(4), groups=groups_of(), iterations=3))
+    expected = nn.fit_many(features, "y", cv=splitter.split(features, None, BY), iterations=3)
+    same_bits(expected, nn.fit_many(frame, "y", cv=splitter, groups="store", iterations=3))
+    same_bits(expected, nn.fit_many(features, "y", cv=splitter, groups=BY, iterations=3))
 
 
-@pytest.mark.parametrize(
-    ("output", "splitter"), [("sigmoid", StratifiedKFold(3)), ("softmax", StratifiedKFold(3)), ("identity", KFold(3))]
-)
-def test_folds_by_number_are_those_of_scikit_learn(output: str, splitter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@OUTPUT
+def test_folds_by_number_are_those_of_scikit_learn(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = rows_of(output)
     by_number = nn.fit_many(X, y, cv=3, iterations=3)
+    splitter = KFold(3) if output == "identity" else StratifiedKFold(3)
     same_bits(by_number, nn.fit_many(X, y, cv=splitter, iterations=3))
-    pairs = [
-        (np.isin(np.arange(M), train), test)
-        for train, test in splitter.split(X.T, y.argmax(axis=0) if output == "softmax" else y[0])
-    ]
+    pairs = splitter.split(X.T, y.argmax(axis=0) if output == "softmax" else y[0])
     monkeypatch.setitem(sys.modules, "sklearn.model_selection", None)
-    same_bits(by_number, nn.fit_many(X, y, cv=iter(pairs), iterations=3))
+    masks = ((np.isin(np.arange(M), train), test) for train, test in pairs)
+    same_bits(by_number, nn.fit_many(X, y, cv=masks, iterations=3))
     with pytest.raises(nn.MissingPackageError, match="cv as a number needs scikit-learn: run"):
         nn.fit_many(X, y, cv=3, iterations=3)
 
 
 def test_a_network_that_has_diverged_is_not_its_groups_best() -> None:
-    X, y = rows_of("sigmoid")
-    found = nn.fit_many(X, y, {"seed": [0, 1]}, by=groups_of(), iterations=5)
+    found = nn.fit_many(*ROWS, {"seed": [0, 1]}, by=BY, iterations=5)
     table, own = found.table.copy(), found.table["group"] == "b"
     best = found.table["cost"][own].idxmin()
     table.loc[best, "status"] = "diverged"
@@ -318,7 +303,7 @@ def test_a_network_that_has_diverged_is_not_its_groups_best() -> None:
 
 
 def test_a_group_of_one_class_keeps_its_start() -> None:
-    (X, y), by = rows_of("sigmoid"), groups_of()
+    (X, y), by = rows_of("sigmoid"), BY
     y[:, by == "b"] = 1
     found = nn.fit_many(X, y, {"n_hidden": [2, 3]}, by=by, iterations=5)
     assert found.table["status"].tolist() == ["done", "one_class", "done", "done"] * 2
@@ -346,7 +331,6 @@ def test_a_network_that_diverges_is_not_the_best() -> None:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_progress_counts_networks(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    X, y = rows_of("sigmoid")
     seen: list[float] = []
 
     def progress(done: float, total: int) -> None:
@@ -355,7 +339,7 @@ def test_progress_counts_networks(threads: int, monkeypatch: pytest.MonkeyPatch)
 
     side_by_side(monkeypatch)
     asked = {"n_hidden": [2, 3], "seed": range(3)}
-    nn.fit_many(X, y, asked, iterations=9, tol=0, threads=threads, progress=progress)
+    nn.fit_many(*ROWS, asked, iterations=9, tol=0, threads=threads, progress=progress)
     assert sorted(seen) == seen
     assert [*dict.fromkeys(seen)][-1] == 6
     assert threads > 1 or [*dict.fromkeys(seen)] == [3, 6]
@@ -381,7 +365,7 @@ def test_ctrl_c_or_what_fails_in_one_thread_ends_all(fails: str, monkeypatch: py
 
     monkeypatch.setattr(tasks, "fit", fit)
     endless = {"iterations": 10**9, "tol": 0, "threads": 3, "progress": interrupt}
-    asked = functools.partial(nn.fit_many, *rows_of("sigmoid"), {"seed": range(3)}, **endless)
+    asked = functools.partial(nn.fit_many, *ROWS, {"seed": range(3)}, **endless)
     if fails != "nobody":
         with pytest.raises(nn.DataError, match=r"^here$"):
             asked()
@@ -399,18 +383,14 @@ def test_kinds_of_tasks_come_in_turn() -> None:
 
 
 def test_where_the_system_starts_no_thread_one_trains_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    X, y = rows_of("sigmoid")
-    alone = nn.fit_many(X, y, {"seed": range(3)}, iterations=5)
+    alone = nn.fit_many(*ROWS, {"seed": range(3)}, iterations=5)
     side_by_side(monkeypatch)
 
     def refuse(self: pool.Worker) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(pool.Worker, "__init__", refuse)
-    same_bits(alone, nn.fit_many(X, y, {"seed": range(3)}, iterations=5, threads=3))
-
-
-# Elsewhere
+    same_bits(alone, nn.fit_many(*ROWS, {"seed": range(3)}, iterations=5, threads=3))
 
 
 class Elsewhere(Executor):
@@ -439,7 +419,7 @@ def test_an_executor_that_fails_loses_nothing_that_was_done(
 ) -> None:
     side_by_side(monkeypatch)
     executor = Elsewhere(3, error, at_submit)
-    asked = functools.partial(nn.fit_many, *rows_of("sigmoid"), {"seed": range(5)}, iterations=4)
+    asked = functools.partial(nn.fit_many, *ROWS, {"seed": range(5)}, iterations=4)
     if isinstance(error, KeyboardInterrupt):
         found = asked(executor=executor)
     else:
@@ -452,20 +432,18 @@ def test_an_executor_that_fails_loses_nothing_that_was_done(
         asked(executor=Elsewhere(3, nn.ArgumentError("learning_rate is -1"), at_submit))
 
 
-@pytest.mark.parametrize("kind", ["process pool", "loky"])
-def test_a_worker_that_is_killed_changes_no_bit(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_is_killed_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of real processes: what was done is returned, and the same as here."""
     side_by_side(monkeypatch)
-    asked = functools.partial(nn.fit_many, *rows_of("sigmoid"), {"seed": range(200)}, iterations=50)
-    here, process_pool = (
-        asked(),
-        functools.partial(ProcessPoolExecutor, mp_context=multiprocessing.get_context("spawn")),
-    )
-    with (pytest.importorskip("loky").ProcessPoolExecutor if kind == "loky" else process_pool)(2) as pool:
+    asked = functools.partial(nn.fit_many, *ROWS, {"seed": range(200)}, iterations=50)
+    here = asked()
+    with LokyExecutor(2) as pool:
+        same_bits(here, asked(executor=pool))
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
         same_bits(here, asked(executor=pool))
 
         def kill(done: float, total: int) -> None:
-            for worker in [*pool._processes.values()] if done > 9 else ():
+            for worker in pool._processes.values() if done > 9 else ():
                 worker.kill()
 
         with pytest.warns(RuntimeWarning, match="the executor failed"):
@@ -478,7 +456,7 @@ def test_a_worker_that_is_killed_changes_no_bit(kind: str, monkeypatch: pytest.M
 # What is done with them
 
 
-@pytest.mark.parametrize("options", [{}, {"by": groups_of()}, {"cv": 3}, {"bootstrap": 2}])
+@pytest.mark.parametrize("options", [{}, {"by": BY}, {"cv": 3}, {"bootstrap": 2}])
 @OUTPUT
 def test_all_answer_as_each_model_does(output: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = rows_of(output)
@@ -496,11 +474,12 @@ def test_all_answer_as_each_model_does(output: str, options: dict[str, Any], mon
 @OUTPUT
 def test_groups_are_asked_each_its_own(output: str) -> None:
     X, y = rows_of(output)
-    by = groups_of()
+    by = BY
     found = nn.fit_many(X, y, {"n_hidden": [2, 3]}, by=by, iterations=5)
     expected, one = np.empty((2, *y.shape)), nn.fit_many(X, y, n_hidden=2, by=by, iterations=5)
     for model, (k, row) in zip(found, found.table.iterrows(), strict=True):
         expected[k // 4][:, by == row["group"]] = model.predict_proba(X[:, by == row["group"]])
+    assert found["c"].cost == found.table["cost"][found.table["group"] == "c"].min()
     assert np.array_equal(found.predict_proba(X, by), expected)
     assert np.array_equal(found.predict_proba(X, by, "std"), expected.std(axis=0))
     assert np.array_equal(one.predict_proba(X, by), expected[0])
@@ -511,8 +490,7 @@ def test_groups_are_asked_each_its_own(output: str) -> None:
 
 
 def test_the_best_is_the_lowest_cost_or_the_highest_accuracy() -> None:
-    X, y = rows_of("sigmoid")
-    found = nn.fit_many(X, y, {"seed": range(5), "alpha": [0.1, 5]}, iterations=10)
+    found = nn.fit_many(*ROWS, {"seed": range(5), "alpha": [0.1, 5]}, iterations=10)
     assert found.best().cost == found.table["cost"].min()
     assert found.best("accuracy").accuracy == found.table["accuracy"].max()
     assert found[-1].cost == found[9].cost == found.table["cost"].iloc[9]
@@ -531,14 +509,11 @@ def test_the_best_setting_of_folds_is_trained_on_all_rows(column: str | None, st
     assert repr(found.best(column)) == repr(expected)
 
 
-# One file
-
-
 FILES: dict[str, Callable[[], nn.Networks]] = {
     "grid": lambda: nn.fit_many(*rows_of("softmax"), {"n_hidden": [3, 2, 3], "seed": [1, 2]}, iterations=3),
-    "float32": lambda: nn.fit_many(*rows_of("sigmoid"), {"seed": [1, 2]}, iterations=3, dtype="float32"),
+    "float32": lambda: nn.fit_many(*ROWS, {"seed": [1, 2]}, iterations=3, dtype="float32"),
     "groups": lambda: nn.fit_many(frame_of("identity"), "y", by="store", iterations=3),
-    "numbered groups": lambda: nn.fit_many(*rows_of("sigmoid"), by=np.arange(M) % 3, iterations=3, standardize=False),
+    "numbered groups": lambda: nn.fit_many(*ROWS, by=np.arange(M) % 3, iterations=3, standardize=False),
     "folds": lambda: nn.fit_many(frame_of("softmax").drop(columns="store"), "y", cv=3, iterations=3),
     "resamples": lambda: nn.fit_many(*rows_of("identity"), bootstrap=3, iterations=3),
 }
@@ -563,8 +538,7 @@ def test_one_file_keeps_all_to_the_bit(kind: str, folder: Any) -> None:
 
 # What is refused
 
-
-ROWS, FRAME, BY = rows_of("sigmoid"), frame_of("sigmoid"), groups_of()
+FRAME = frame_of("sigmoid")
 THREE_CLASSES = {"X": frame_of("softmax").drop(columns="store"), "y": "y"}
 FAR = np.where(np.arange(M) < 9, 1e200, 0) * np.ones((3, 1))
 WRONG = {
@@ -625,7 +599,7 @@ def test_wrong_questions_are_one_clear_sentence() -> None:
         (lambda: grouped.predict_proba(frame.assign(store="z"), by="store"), nn.DataError, "store 'z' has no network"),
         (lambda: grouped.predict_proba(frame.drop(columns="b")), nn.DataError, "the data frame lacks the column 'b'"),
         (lambda: plain.predict_proba(frame), nn.ArrayTypeError, "features have no names; expected an array"),
-        (lambda: plain.predict_proba(X, by=groups_of()), nn.ArgumentError, "by is given; expected None"),
+        (lambda: plain.predict_proba(X, by=BY), nn.ArgumentError, "by is given; expected None"),
         (lambda: plain.predict_proba(X, reduce="max"), nn.ArgumentError, "reduce is 'max'; accepted: None, mean, std"),
         (lambda: plain.predict_proba(X[:2]), nn.DataError, r"X has shape \(2, 90\); expected \(n0, m\) with n0 = 3"),
         (lambda: plain.score(X, y[:, 1:]), nn.DataError, r"y has shape \(1, 89\); expected \(n2, m\) = \(1, 90\)"),

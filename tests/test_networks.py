@@ -119,9 +119,6 @@ def test_leading_axes_are_numbered_in_flattened_order(kind: str, output: str, en
         np.testing.assert_allclose(scored.cost, many.score.cost, rtol=1e-9)
 
 
-# --- each with its own end ---
-
-
 @ENGINE
 @pytest.mark.parametrize("kind", ["network", "weights", "fold weights"])
 def test_each_network_ends_by_itself(kind: str, engine: str) -> None:
@@ -221,9 +218,6 @@ def test_wrong_input_is_refused(error: type[Exception], told: dict[str, Any], me
 def test_one_network_takes_no_rows_of_networks() -> None:
     with pytest.raises(nn.DataError, match=r"weights have shape \(2, 9\); expected \(m,\) = \(9,\)$"):
         nn.fit(X9, Y9, nn.init_params(3, 4), weights=ROWS, iterations=1)
-
-
-# --- on another day ---
 
 
 @ENGINE

@@ -216,13 +216,10 @@ def test_is_an_estimator_among_others() -> None:
     with pytest.raises(NotFittedError):
         search.predict(X)
     assert [*clone(search).get_params(deep=False)] == ["cv", "estimator", "param_grid", "refit", "scoring"]
-    frame = pd.DataFrame(X, columns=["first", "second", "third"])
-    search.fit(frame, pd.Series(WORDS))
-    assert search.feature_names_in_.tolist() == [*frame]
+    search.fit(pd.DataFrame(X, columns=["first", "second", "third"]), pd.Series(WORDS))
+    assert search.feature_names_in_.tolist() == ["first", "second", "third"]
     assert (search.classes_.tolist(), search.n_features_in_) == (["failed", "passed"], 3)
-    assert search.predict_proba(frame).shape == (120, 2)
     assert search.best_estimator_.to_model().labels == ("failed", "passed")
-    assert search.refit_time_ > 0
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
