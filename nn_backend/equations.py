@@ -295,7 +295,7 @@ def gradient(
     Returns
     -------
     Params
-        dw1, db1, dw2, db2 in the shapes of w1, b1, w2, b2; sums over the examples.
+        dw1, db1, dw2, db2 in the shapes of w1, b1, w2, b2: of the mean over the examples.
     """
     return backward(params, forward(params, X, output=output, xp=xp), X, y, m, weights=weights, xp=xp)
 

@@ -51,6 +51,15 @@ def test_errors_are_what_accuracy_and_r2_are_made_of(kind: str, backend: Place) 
     assert_close(errors, expected, backend, rtol=RTOL[backend.dtype])
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_squared_error_that_the_dtype_can_hold_only_as_a_share_of_the_cost_is_finite(dtype: str) -> None:
+    largest, y = float(np.finfo(dtype).max), np.zeros((2, 4), dtype)
+    z2 = y.copy()
+    z2[0, 0] = 1.6 * largest**0.5  # half its square is beyond the dtype, a quarter of that is not
+    cost = equations.cost(z2, y, 4.0, output=equations.OUTPUTS["identity"], xp=np)
+    assert cost == pytest.approx(0.32 * largest, rel=1e-6)
+
+
 @given(st.data(), st.sampled_from(["float64", "float32"]))
 def test_gradients_keep_shape_and_dtype_and_stay_finite(data: st.DataObject, dtype: str) -> None:
     n0, n1, n2, m = (data.draw(st.integers(1, 5)) for _ in range(4))

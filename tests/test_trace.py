@@ -122,6 +122,12 @@ def test_results_of_a_step_stand_in_the_order_of_the_state() -> None:
         assert not record(lambda xp, other=other, **arrays: other(**arrays), dtype="float64", **sizes).is_step
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_python_numbers_are_rounded_to_the_dtype(dtype: str) -> None:
+    program = recorded(lambda xp, rate, **_: rate * 0.1, dtype)
+    assert f" rate {float(np.array(0.1, dtype))!r}\n" in program.listing()
+
+
 def test_the_same_operation_is_made_once_and_what_is_none_or_no_result_needs_is_dropped() -> None:
     def function(xp: Any, X: Any, w: Any, rate: Any, **_: Any) -> Any:
         _unused = (w + 1.0, X - 3, xp.sum(X, **ROW), xp.exp(w @ X))
