@@ -215,7 +215,7 @@ def test_the_first_of_equal_classes_wins(engine: str) -> None:
 
 @pytest.mark.parametrize(("b2", "r2"), [(0.1, 1), (0.2, 0)])  # found or not: scikit-learn's definition
 def test_r2_of_a_constant(b2: float, r2: float) -> None:
-    params = nn.Params(*(np.full((1, 1), value) for value in (0, 0, 0, b2)))
+    params = nn.Params(*(np.full((1, 1), value) for value in (0.0, 0.0, 0.0, b2)))
     for y, weights in (([[0.1, 0.1, 0.1]], None), ([[0.1, 0.1, 0.1, 5]], [0.3, 0.7, 0.9, 0])):  # 5 does not count
         assert nn.score(params, np.ones_like(y), y, output="identity", weights=weights).r2 == r2
 
