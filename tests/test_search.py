@@ -236,7 +236,7 @@ def test_weights_are_routed() -> None:
 
 def test_ctrl_c_ends_all_calls() -> None:
     search = ShallowNetSearchCV(ShallowNetClassifier(max_iter=10**9, tol=0), SIZES, cv=2)
-    # The second is for the case that a callback of the garbage collector, such as hypothesis has one, swallows the first.
+    # The second, should a callback of the garbage collector, such as hypothesis has one, swallow the first.
     interrupt = signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT]
     timers = [threading.Timer(seconds, *interrupt) for seconds in (0.3, 20)]
     for timer in timers:
