@@ -119,8 +119,10 @@ class Run:
         self.kernel, self.examples, self.networks = kernel, examples, networks
         plan = kernel.plan
         self.places, strips = place(networks, examples.m, spans)
-        counts, self.places[:, 3] = np.unique(-(-self.places[:, 1] // TILE), return_inverse=True)
-        self.tiles = tuple(counts.tolist())  # networks of as many tiles share their instructions
+        self.tiles = (-(-examples.m // TILE),)  # networks of as many tiles share their instructions
+        if spans is not None:
+            counts, self.places[:, 3] = np.unique(-(-self.places[:, 1] // TILE), return_inverse=True)
+            self.tiles = tuple(counts.tolist())
         self._operations = plan.work * int(self.places[:, 1].max())
         self._threads = min(examples.threads, max(self.tiles), int(self._operations // WORTH_A_THREAD))
         allocate = zeros if plan.outputs.rows else np.empty

@@ -310,7 +310,7 @@ def place(networks: int, m: int, spans: np.ndarray | None) -> tuple[np.ndarray, 
     places = np.zeros((networks, 4), np.int64)
     places[:, :2] = (0, m) if spans is None else spans
     places[:, 0] //= STRIP
-    ends = np.cumsum(-(-places[:, 1] // STRIP))
+    ends = (-(-places[:, 1] // STRIP)).cumsum()
     places[1:, 2] = ends[:-1]
     return places, int(ends[-1])
 
