@@ -125,7 +125,7 @@ class _Asking:
             return *self._model.compute_layers(X, backend=self._backend), self._model.target_scale
         groups = self._read_groups(values[self._by[0]], first_row)
         layers = self._groups.compute_layers(X, groups, backend=self._backend)
-        return *layers, self._groups.scales.of_examples(groups).target
+        return *layers, self._groups.scales._replace(features=None).of_examples(groups).target
 
     def _read_groups(self, values: Values, first_row: int) -> np.ndarray:
         """Return the number of each row's group."""
