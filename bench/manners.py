@@ -1,10 +1,10 @@
 """Measures how training behaves where it is not alone: ``python bench/manners.py [busy] [interrupts] [commands] ...``.
 
 ``busy``: two threads beside busy processes, as a ratio to one thread. ``interrupts``: 10,000 of them at random moments
-inside of `fit`, on both engines and one to four threads. ``commands``: 5,000 signals at random moments of whole
-commands. ``kills``: 300 while a file is written. ``forks``: 50 while another thread compiles. ``first``: the first fit
-of a fresh process, without and with machine code on disk, and what 200 sizes keep. Linux. Behind ``commands=`` and
-``interrupts=`` may stand another number.
+inside of `fit`, on both engines, and of `fit_many`, on one to four threads. ``commands``: 5,000 signals at random
+moments of whole commands. ``kills``: 300 while a file is written. ``forks``: 50 while another thread compiles.
+``first``: the first fit of a fresh process, without and with machine code on disk, and what 200 sizes keep. Linux.
+Behind ``commands=`` and ``interrupts=`` may stand another number.
 """
 
 import faulthandler
@@ -54,22 +54,32 @@ def interrupts(wanted: int = 10_000) -> None:
     """Interrupt fits until so many interrupts are done; one that hangs is ended by the alarm's default action."""
     signal.signal(signal.SIGALRM, signal.default_int_handler)
     X, y = nn.simulate_marks(2_000, seed=1)
+    nn.fit_many(X, y, iterations=1)  # imports pandas, which an interrupt leaves half imported
     random.seed(0)
     count = calls = 0
+
+    def is_interrupted(kind: str, threads: int) -> bool:
+        if kind == "many":
+            found = nn.fit_many(X, y, {"seed": range(60)}, iterations=1_000, tol=0, threads=threads)
+            return (found.table["status"] == "interrupted").any()
+        iterations = 4_000 if kind == "compiled" else 40
+        return nn.fit(X, y, START, iterations=iterations, engine=kind, threads=threads).interrupted
+
     while count < wanted:
-        options = {"threads": random.randint(1, 4), "engine": random.choice(["compiled", "eager"])}
-        iterations = 4_000 if options["engine"] == "compiled" else 40
-        calls += 1
+        calls, kind = calls + 1, random.choice(["compiled", "eager", "many"])
         try:
-            signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 4e-3))
+            signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, 3e-2 if kind == "many" else 4e-3))
             try:
-                count += nn.fit(X, y, START, iterations=iterations, **options).interrupted
+                count += is_interrupted(kind, random.randint(1, 4))
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
         except KeyboardInterrupt:  # outside of the iterations
             count += 1
     reached = {nn.fit(X, y, START, iterations=50, threads=threads).params.w1.tobytes() for threads in (1, 2, 3, 4)}
-    print(f"{count} interrupts of {calls} fits, none hung; the bits afterwards are {'equal' * (len(reached) == 1)}")
+    print(
+        f"{count} interrupts of {calls} calls, none hung; {threading.active_count()} thread is left; "
+        f"the bits afterwards are {'equal' * (len(reached) == 1)}"
+    )
 
 
 COMMANDS = (
