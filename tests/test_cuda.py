@@ -6,9 +6,11 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -65,9 +67,7 @@ def drawn(task: str, sizes: tuple[int, int, int], dtype: str, m: int, iterations
     for n, (first, count) in enumerate(spans):
         mine = {name: array[:, first : first + count] for name, array in examples.items()}
         own = [{name: array[n] for name, array in part.items()} for part in (state, numbers)]
-        expected.append(
-            interpreted(meant, mine, *own, iterations)[0] if meant.is_step else interpret(meant, mine, *own)
-        )
+        expected += interpreted(meant, mine, *own, iterations)[:1] if meant.is_step else [interpret(meant, mine, *own)]
     return examples, state, numbers, expected
 
 
@@ -94,17 +94,14 @@ def agrees(
     return True
 
 
+@dataclass
 class Driver:
     """How kernels run on the CPU, and what was asked of them."""
 
-    def __init__(self) -> None:
-        self.order = "forward"  # in which threads run
-        self.edit: Callable[[str], str] = str  # what is done to the source before it is compiled
-        self.launches: list[tuple[str, int]] = []  # kernel and blocks of each
-        self.waits = 0
-
-    def wait(self) -> None:
-        self.waits += 1
+    order: str = "forward"  # in which threads run
+    edit: Callable[[str], str] = str  # what is done to the source before it is compiled
+    launches: list[tuple[str, int]] = field(default_factory=list)  # kernel and blocks of each
+    wait: Mock = field(default_factory=Mock)
 
 
 class LoadedModule:
@@ -213,7 +210,7 @@ def test_each_network_has_its_own_examples(
         assert agrees(task, (2, 3, 2), "float32", 700, 2, spans)
     launched = [blocks for name, blocks in driver.launches if name == "run_tiles"]
     assert launched == [2] * len(launched) if small else set(launched) == {1, 2}
-    assert driver.waits == len(ORDERS) * (1 if small else len(spans) * 2)
+    assert driver.wait.call_count == len(ORDERS) * (1 if small else len(spans) * 2)
 
 
 @pytest.mark.parametrize(("name", "dtype"), [*zip(METHODS, ["float32", "float64"] * 6, strict=True)])
@@ -235,15 +232,7 @@ def test_each_network_has_its_own_rows_weights_and_fold(
 ) -> None:
     monkeypatch.setattr(device, "MAX_BLOCKS", 4)
     driver.order = order
-    here, there = (
-        together(kind, output, "float32", engine="compiled", backend=place, iterations=3, log_every=2)
-        for place in (CPU, gpu)
-    )
-    assert there.backend == "cupy:1"
-    assert here.history.equals(there.history)
-    assert here.status.tolist() == there.status.tolist()
-    for one, other in zip(here.state.arrays().values(), there.state.arrays().values(), strict=True):
-        assert one.tobytes() == other.tobytes()
+    assert_same_fit(gpu, together, kind, output, "float32", iterations=3, log_every=2)
 
 
 # A kernel that breaks a rule, which the comparisons notice.
@@ -340,15 +329,18 @@ def test_the_engine_keeps_to_its_device_and_the_state_stays_there(
         assert asked.predict(asked.start(State(start, {})), task).tobytes() == layer.tobytes()
     uploads, asarray = [], gpu.xp.asarray
     monkeypatch.setattr(gpu.xp, "asarray", lambda a, **options: uploads.append(np.shape(a)) or asarray(a, **options))
-    assert_same_fit(X, y, start, gpu, iterations=9, log_every=2)
+    assert_same_fit(gpu, nn.fit, X, y, start, iterations=9, log_every=2)
     assert uploads.count(start.w1.shape) == 1
     assert max(map(np.prod, uploads[6:])) <= 2  # after parameters, X and y: m and the learning rate
 
 
-def assert_same_fit(X: np.ndarray, y: np.ndarray, start: nn.Params, gpu: Backend, **options: Any) -> None:
-    here, there = (nn.fit(X, y, start, engine="compiled", backend=place, **options) for place in (CPU, gpu))
-    assert [array.tobytes() for array in here.params] == [array.tobytes() for array in there.params]
+def assert_same_fit(gpu: Backend, fit: Callable[..., nn.FitResult], *arguments: Any, **options: Any) -> None:
+    here, there = (fit(*arguments, engine="compiled", backend=place, **options) for place in (CPU, gpu))
+    assert there.backend == gpu.name
     assert here.history.equals(there.history)
+    np.testing.assert_array_equal(here.status, there.status)
+    for one, other in zip(here.state.arrays().values(), there.state.arrays().values(), strict=True):
+        assert one.tobytes() == other.tobytes()
 
 
 @pytest.mark.parametrize("hidden", [4, 600])
@@ -416,4 +408,4 @@ def test_gpu_gives_the_cpus_bits(m: int, dtype: str) -> None:
     X, y = nn.load_marks() if m == 300 else nn.simulate_marks(m, seed=1)
     start = nn.init_params(3, 4, dtype=dtype)
     for params in (start, nn.Params(*(np.stack([array, array * 2]) for array in start))):
-        assert_same_fit(X[:, :m], y[:, :m], params, gpu, iterations=4500 if m == 300 else 50)
+        assert_same_fit(gpu, nn.fit, X[:, :m], y[:, :m], params, iterations=4500 if m == 300 else 50)
