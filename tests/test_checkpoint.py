@@ -138,9 +138,7 @@ def test_ctrl_c_at_any_moment_leaves_a_run_that_resumes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("every", "saved"), [(0, [0, 1, 2, 3, 4]), (1e9, [0, 0, 0, 0, 4])])
-def test_is_written_at_the_start_and_as_often_as_wanted_and_at_the_end(
-    folder: Path, every: float, saved: list[int]
-) -> None:
+def test_is_written_at_the_start_and_end_and_as_often_as_wanted(folder: Path, every: float, saved: list[int]) -> None:
     """Whatever a process leaves that is killed, the run goes on from there."""
     left: list[bytes] = []
 
@@ -209,9 +207,7 @@ WATCHED = {"validation": (X_HELD, truth(X_HELD)), "log_every": 5}
         ({"params": MANY, "learning_rate": RATES}, {"learning_rate": RATES[::-1]}, ["learning_rate differ"]),
     ],
 )
-def test_other_settings_are_refused_all_at_once(
-    folder: Path, then: dict[str, Any], change: dict[str, Any], differences: list[str]
-) -> None:
+def test_other_settings_are_refused_all_at_once(folder: Path, then: Any, change: Any, differences: list[str]) -> None:
     run = {"X": X, "y": Y, "params": STARTS[0], **then}
     nn.fit(**run, iterations=6, checkpoint=PATH)
     with pytest.raises(nn.ArgumentError, match=rf"^{PATH} cannot be resumed: .*; expected the same$") as refused:

@@ -9,9 +9,8 @@ from typing import Any
 import gmpy2
 import numpy as np
 import pytest
-from places import assert_same_bits
+from places import assert_same_bits, compute
 
-from nn_backend.compiler import interpreter
 from nn_backend.compiler.interpreter import MEANING, add_tree, interpret, sum_over_examples
 from nn_backend.compiler.program import INTEGER_OF
 from nn_backend.compiler.trace import record
@@ -23,12 +22,6 @@ DTYPES = {"float64": gmpy2.ieee(64), "float32": gmpy2.ieee(32)}  # MPFR's format
 @pytest.fixture(params=DTYPES)
 def dtype(request: pytest.FixtureRequest) -> str:
     return request.param
-
-
-def apply(dtype: str, operation: str, *rows: Any) -> np.ndarray:
-    """Compute an operation on each column of the rows."""
-    with np.errstate(all="ignore"):
-        return interpreter.apply(operation, dtype, *(np.array([row], dtype) for row in rows))[0]
 
 
 def run(function: Callable[..., Mapping[str, Any]], **arrays: np.ndarray) -> dict[str, np.ndarray]:
@@ -97,7 +90,7 @@ KINDS = ("extreme", "all magnitudes", "overlapping", "halfway", "cancelling", "s
 @pytest.mark.parametrize("kind", KINDS)
 def test_fma_is_exact(kind: str, dtype: str) -> None:
     rows = fma_cases(kind, dtype)
-    found = apply(dtype, "fma", *rows)
+    found = compute("fma", *rows)
     assert_same(found, [fma_by_definition(*triple, dtype) for triple in rows.T.tolist()], dtype)
     if kind == "halfway":  # rounding twice is wrong for some of them, also for float32
         a, b, c = rows.astype("float64")
@@ -111,7 +104,7 @@ def test_maximum_and_minimum_of_all_pairs(dtype: str) -> None:
     pairs = list(itertools.product([math.nan, -math.inf, -1.5, -0.0, 0.0, 1.0, math.inf], repeat=2))
     for name, first in (("max", operator.ge), ("min", operator.le)):
         expected = [math.nan if math.isnan(x) or math.isnan(y) else x if first(x, y) else y for x, y in pairs]
-        assert_same(apply(dtype, name, *zip(*pairs, strict=True)), expected, dtype)
+        assert_same(compute(name, *np.array(pairs, dtype).T), expected, dtype)
 
 
 def test_integers_wrap_and_shifts_copy_the_sign(dtype: str) -> None:

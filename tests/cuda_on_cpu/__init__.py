@@ -106,13 +106,7 @@ class Module:
             self._parameters[name] = signature().decode().removesuffix(", ")
 
     def launch(
-        self,
-        name: str,
-        grid: int,
-        block: int,
-        arguments: Sequence[np.ndarray | np.generic],
-        shared_bytes: int = 0,
-        order: str = "forward",
+        self, name: str, grid: int, block: int, arguments: Sequence[Any], shared_bytes: int = 0, order: str = "forward"
     ) -> None:
         """Run a kernel over `grid` blocks of `block` threads, or raise a CudaError and leave the arrays as they were.
 
