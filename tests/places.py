@@ -12,6 +12,7 @@ import pytest
 
 import nn_backend as nn
 from nn_backend.backend import Backend, dtype_name
+from nn_backend.compiler import interpreter
 
 STRICT = Backend(
     "strict",
@@ -70,6 +71,12 @@ def require_gpu() -> Backend:
         if os.getenv("NN_BACKEND_REQUIRE_GPU") == "1":
             pytest.fail(f"NN_BACKEND_REQUIRE_GPU is 1, but: {error}")
         pytest.skip(str(error))
+
+
+def compute(operation: str, *arrays: np.ndarray) -> np.ndarray:
+    """Compute an element-wise operation on arrays (m,) as the interpreter does."""
+    with np.errstate(all="ignore"):
+        return interpreter.apply(operation, arrays[0].dtype.name, *(array[None] for array in arrays))[0]
 
 
 def assert_close(actual: Any, expected: Any, place: Place, *, rtol: float, atol: float = 0.0) -> None:

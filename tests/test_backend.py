@@ -28,7 +28,7 @@ from places import STRICT, Device, Place, assert_close, require_gpu
 
 import nn_backend as nn
 from nn_backend import backend as backend_module
-from nn_backend.backend import Backend, dtype_name
+from nn_backend.backend import Backend
 
 ACCEPTED = "cpu, gpu, auto, numpy, cupy, mine, cupy:1 (a device by its number)"
 
@@ -156,25 +156,22 @@ def test_an_unknown_name_is_refused(stand_in: Any, name: Any, said: str) -> None
     assert str(caught.value) == said
 
 
-def test_a_registered_name_is_found_with_and_without_a_number() -> None:
+def test_a_registered_name_is_found_with_and_without_a_number_and_others_are_not_registered() -> None:
     nn.register_backend("mine", lambda number: Backend(f"mine {number}", np))
     assert nn.get_backend("mine").name == "mine None"
     assert nn.get_backend("mine:3").name == "mine 3"
     nn.register_backend("mine", lambda number: STRICT)
     assert nn.get_backend("mine") is STRICT
-
-
-@pytest.mark.parametrize("name", ["", "a:b", "cpu", "gpu", "auto", "numpy", "cupy"])
-def test_a_name_that_cannot_be_registered_is_refused(name: str) -> None:
-    message = f"backend name {name!r} is taken or has a colon or no characters; choose another"
-    with pytest.raises(nn.ArgumentError, match=f"^{re.escape(message)}$"):
-        nn.register_backend(name, lambda number: STRICT)
+    for name in ("", "a:b", "cpu", "gpu", "auto", "numpy", "cupy"):
+        message = f"backend name {name!r} is taken or has a colon or no characters; choose another"
+        with pytest.raises(nn.ArgumentError, match=f"^{re.escape(message)}$"):
+            nn.register_backend(name, lambda number: STRICT)
 
 
 # Which choice wins.
 
 
-def test_the_nearest_choice_wins_and_ends_with_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_nearest_choice_wins_until_its_block_ends_and_a_wrong_one_never(monkeypatch: pytest.MonkeyPatch) -> None:
     register("argument", "context", "inner", "program", "environment")
     assert nn.get_backend().name == "numpy"
     monkeypatch.setenv("NN_BACKEND", "")
@@ -193,17 +190,13 @@ def test_the_nearest_choice_wins_and_ends_with_its_block(monkeypatch: pytest.Mon
             raise KeyError(nn.get_backend().name)
         assert nn.get_backend() is entered
     assert nn.get_backend() is STRICT
-    nn.set_default_backend(None)
-    assert nn.get_backend().name == "environment"
-
-
-def test_a_wrong_choice_is_refused_and_the_old_one_kept() -> None:
-    nn.set_default_backend(STRICT)
-    with pytest.raises(nn.ArgumentError, match=r"^backend 'foo' is not known; "):
-        nn.set_default_backend("foo")
     with pytest.raises(nn.ArgumentError, match=r"^backend 'foo' is not known; "), nn.use_backend("foo"):
         pytest.fail("the block was entered")
+    with pytest.raises(nn.ArgumentError, match=r"^backend 'foo' is not known; "):
+        nn.set_default_backend("foo")
     assert nn.get_backend() is STRICT
+    nn.set_default_backend(None)
+    assert nn.get_backend().name == "environment"
 
 
 def test_a_context_belongs_to_its_thread_and_the_default_to_the_program() -> None:
@@ -224,9 +217,7 @@ def test_a_context_belongs_to_its_thread_and_the_default_to_the_program() -> Non
 
 
 @pytest.mark.parametrize("name", ["gpu", "cupy", "cupy:1", None])
-def test_a_required_gpu_never_falls_back_and_auto_does(
-    site: Path, name: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_required_gpu_never_falls_back_and_auto_does(site: Path, name: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NN_BACKEND", "gpu")
     with pytest.raises(nn.BackendUnavailableError, match=r"^CuPy is not installed") as caught:
         nn.get_backend(name)
@@ -252,24 +243,17 @@ SHAPED = [GENERATOR.standard_normal(shape) for shape in [(), (3,), (2, 0), (2, 3
 ORDERED = [GRID.T, GRID[::-1], GRID[:, ::2], np.asfortranarray(GRID)]
 
 
-@pytest.mark.parametrize("values", [*SHAPED, *ORDERED, [[1, 2], [3, 4]], 0.5], ids=str)
-def test_values_come_back_as_they_went(backend: Place, values: Any) -> None:
-    given = np.asarray(values, backend.dtype)
-    there = backend.asarray(values)
-    assert_close(there, given, backend, rtol=0)
-    back = backend.backend.to_numpy(there)
-    assert type(back) is np.ndarray
-    assert (back.dtype, back.shape) == (given.dtype, given.shape)
-    np.testing.assert_array_equal(back, given)
+TYPED = [np.array([0, 1, 1], dtype) for dtype in ("float64", "float32", "int64", "uint8", "bool")]
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "uint8", "bool"])
-def test_the_dtype_is_kept_where_none_is_asked_for(backend: Place, dtype: str) -> None:
-    values = np.array([0, 1, 1], dtype)
-    there = backend.backend.asarray(values)
-    assert_close(there, values, Place(backend.backend, dtype), rtol=0)
-    assert backend.backend.to_numpy(there).dtype == dtype
-    assert dtype_name(there) == dtype
+@pytest.mark.parametrize("values", [*SHAPED, *ORDERED, *TYPED, [[1, 2], [3, 4]], 0.5], ids=str)
+def test_values_come_back_as_they_went_in_the_dtype_asked_for_or_their_own(backend: Place, values: Any) -> None:
+    for asked in (backend.dtype, None):
+        given, there = np.asarray(values, asked), backend.backend.asarray(values, asked)
+        assert_close(there, given, Place(backend.backend, given.dtype.name), rtol=0)
+        back = backend.backend.to_numpy(there)
+        assert type(back) is np.ndarray
+        np.testing.assert_array_equal(back, given, strict=True)
 
 
 def test_the_backends_own_array_takes_the_dtype_and_is_moved_to_the_device(backend: Place) -> None:
@@ -392,7 +376,7 @@ def test_a_real_gpu_can_be_used() -> None:
 
 
 @pytest.fixture(scope="session")
-def wheel_and_driver(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+def real_one(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """Give the name of the CuPy wheel that is installed, and the folder of the fake driver."""
     installed = {distribution.name for distribution in importlib.metadata.distributions()}
     names = sorted(installed & {"cupy-cuda12x", "cupy-cuda13x"})
@@ -437,10 +421,8 @@ HIDDEN = "; CUDA_VISIBLE_DEVICES is {!r}, unset it to see every device."
         ("FAKE_DRIVER_ERROR=803", "The CUDA driver reports error 803: cudaErrorSystemDriverMismatch: .*"),
     ],
 )
-def test_the_real_wheel_is_diagnosed(
-    wheel_and_driver: tuple[str, str], tmp_path: Path, settings: str, said: str
-) -> None:
-    real_wheel, fake_driver = wheel_and_driver
+def test_the_real_wheel_is_diagnosed(real_one: tuple[str, str], tmp_path: Path, settings: str, said: str) -> None:
+    real_wheel, fake_driver = real_one
     needed = int(re.search(r"\d+", real_wheel)[0])
     if needed == 12 and "12040" in settings:
         pytest.skip("cupy-cuda12x runs on a driver for CUDA 12.4")
@@ -487,35 +469,28 @@ def test_a_backend_that_a_child_inherited_says_so() -> None:
 # Memory.
 
 
-class DeviceMemoryError(MemoryError):
-    """In place of cupy.cuda.memory.OutOfMemoryError."""
-
-
-def out_of_memory(*args: object, **options: object) -> None:
-    raise DeviceMemoryError("Out of memory allocating 24,000 bytes (allocated so far: 1,000 bytes).")
-
-
-def bare() -> None:
-    raise MemoryError
+DeviceMemoryError = type("DeviceMemoryError", (MemoryError,), {})  # in place of cupy.cuda.memory.OutOfMemoryError
+FULL = Mock(side_effect=DeviceMemoryError("Out of memory allocating 24,000 bytes (allocated so far: 1,000 bytes)."))
+ON_HOST = "the host is out of memory: (?!.*device).*, or a machine with more memory"
 
 
 @pytest.mark.parametrize(
     ("allocate", "said"),
     [
         (
-            out_of_memory,
+            FULL,
             r"full:0 is out of memory: Out of memory allocating 24,000 bytes \(allocated so far: 1,000 bytes\); "
             "1,000 of the device's 2,000 bytes are free. "
             "Take fewer rows or hidden units, float32, or a device with more memory",
         ),
-        (lambda: np.empty(2**60, np.int8), "the host is out of memory: (?!.*device).*, or a machine with more memory"),
-        (bare, "the host is out of memory: (?!.*device).*, or a machine with more memory"),
+        (lambda *_, **__: np.empty(2**60, np.int8), ON_HOST),
+        (Mock(side_effect=MemoryError), ON_HOST),
     ],
 )
-def test_it_is_told_once_whose_memory_does_not_suffice(allocate: Callable[[], None], said: str) -> None:
+def test_it_is_told_once_whose_memory_does_not_suffice(allocate: Callable[..., Any], said: str) -> None:
     device = Device()
     device.mem_info = (1_000, 2_000)
-    full = Backend("full:0", SimpleNamespace(asarray=lambda *values, **options: allocate()), device)
+    full = Backend("full:0", SimpleNamespace(asarray=allocate), device)
     with pytest.raises(nn.OutOfMemoryError) as caught, full.current():
         full.asarray(1.0)
     assert re.fullmatch(said, str(caught.value))
@@ -523,6 +498,6 @@ def test_it_is_told_once_whose_memory_does_not_suffice(allocate: Callable[[], No
 
 def test_temporaries_beyond_the_memory_are_told_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = nn.load_marks()
-    monkeypatch.setattr("nn_backend.equations.forward", out_of_memory)
+    monkeypatch.setattr("nn_backend.equations.forward", FULL)
     with pytest.raises(nn.OutOfMemoryError, match=r"^numpy is out of memory: .*24,000 bytes.*Take fewer rows"):
         nn.fit(X, y, nn.init_params(3, 4), engine="eager")

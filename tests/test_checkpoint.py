@@ -40,18 +40,17 @@ ENDING: dict[str, Any] = {  # of five networks one diverges, one reaches tol, tw
 }
 
 
+def bits(arrays: dict[str, np.ndarray]) -> list[Any]:
+    return [(name, array.shape, array.dtype, array.tobytes()) for name, array in arrays.items()]
+
+
 def assert_same(one: nn.FitResult, other: nn.FitResult) -> None:
     """Compare all that a run reaches, bit by bit."""
     assert one.history.equals(other.history)
-    for name in ("status", "iterations", "best_iteration"):
+    for name in ("status", "iterations", "best_iteration", "score"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-    np.testing.assert_array_equal(one.score, other.score)
-    for state, like in zip((one.state, one.params), (other.state, other.params), strict=True):
-        arrays, expected = (s.arrays() if isinstance(s, nn.State) else s._asdict() for s in (state, like))
-        assert [*arrays] == [*expected]
-        for name, array in arrays.items():
-            assert (array.shape, array.dtype) == (expected[name].shape, expected[name].dtype)
-            assert array.tobytes() == expected[name].tobytes()
+    assert bits(one.state.arrays()) == bits(other.state.arrays())
+    assert bits(one.params._asdict()) == bits(other.params._asdict())
 
 
 # --- the same bits ---
@@ -98,12 +97,14 @@ def test_a_run_that_begins_with_a_memory_resumes(folder: Path) -> None:
         nn.fit(X, Y, nn.State(begun.params, other.memory), optimizer="adam", iterations=20, resume=PATH)
 
 
-def test_other_rows_may_be_logged_and_more_iterations_done(folder: Path) -> None:
+def test_other_rows_may_be_logged_and_more_iterations_done_but_no_fewer(folder: Path) -> None:
     nn.fit(X, Y, STARTS[0], iterations=20, log_every=10, checkpoint=PATH)
     result = nn.fit(X, Y, STARTS[0], iterations=90, log_every=30, resume=PATH)
     assert result.history["iteration"].tolist() == [0, 10, 20, 30, 60, 90]
     whole = nn.fit(X, Y, STARTS[0], iterations=90)
-    assert all(one.tobytes() == other.tobytes() for one, other in zip(result.params, whole.params, strict=True))
+    assert bits(result.params._asdict()) == bits(whole.params._asdict())
+    with pytest.raises(nn.ArgumentError, match=rf"iterations is 19; expected at least 20, as {PATH} has"):
+        nn.fit(X, Y, STARTS[0], iterations=19, resume=PATH)
 
 
 def test_ctrl_c_at_any_moment_leaves_a_run_that_resumes(folder: Path) -> None:
@@ -137,9 +138,7 @@ def test_ctrl_c_at_any_moment_leaves_a_run_that_resumes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("every", "saved"), [(0, [0, 1, 2, 3, 4]), (1e9, [0, 0, 0, 0, 4])])
-def test_is_written_at_the_start_and_as_often_as_wanted_and_at_the_end(
-    folder: Path, every: float, saved: list[int]
-) -> None:
+def test_is_written_at_the_start_and_end_and_as_often_as_wanted(folder: Path, every: float, saved: list[int]) -> None:
     """Whatever a process leaves that is killed, the run goes on from there."""
     left: list[bytes] = []
 
@@ -180,6 +179,7 @@ def test_what_cannot_be_written_is_found_before_the_training(
 # --- refusals ---
 
 RATES = np.linspace(0.1, 0.5, 5)
+SINGLE = nn.Params(*(array.astype(np.float32) for array in STARTS[0]))
 WATCHED = {"validation": (X_HELD, truth(X_HELD)), "log_every": 5}
 
 
@@ -196,16 +196,8 @@ WATCHED = {"validation": (X_HELD, truth(X_HELD)), "log_every": 5}
         ({}, {"output": "identity"}, ["output was 'sigmoid' and is 'identity'"]),
         ({}, {"engine": "eager"}, ["engine was 'compiled' and is 'eager'"]),
         ({}, {"optimizer": "nesterov"}, ["optimizer was 'gd' and is 'nesterov'", "momentum was None and is 0.9"]),
-        (
-            {"optimizer": "adam"},
-            {"optimizer": nn.adam(beta1=0.8, epsilon=1e-6)},
-            ["beta1 was 0.9 and is 0.8", "epsilon was 1e-08 and is 1e-06"],
-        ),
-        (
-            {},
-            {"params": nn.Params(*(a.astype(np.float32) for a in STARTS[0]))},
-            ["dtype was 'float64' and is 'float32'", "params differ", "data differ"],
-        ),
+        ({"optimizer": "adam"}, {"optimizer": nn.adam(beta1=0.8)}, ["beta1 was 0.9 and is 0.8"]),
+        ({}, {"params": SINGLE}, ["dtype was 'float64' and is 'float32'", "params differ", "data differ"]),
         ({}, WATCHED, ["validation differ", "patience was None and is 10", "check_every was None and is 5"]),
         (WATCHED, {"validation": (X_HELD, 1 - truth(X_HELD))}, ["validation differ"]),
         (WATCHED, {"validation": (*WATCHED["validation"], np.ones(30))}, ["validation differ"]),
@@ -213,32 +205,15 @@ WATCHED = {"validation": (X_HELD, truth(X_HELD)), "log_every": 5}
         (WATCHED, {"log_every": 6}, ["check_every was 5 and is 6"]),  # by default, rows tell when to look
         # Numbers of many networks are not listed.
         ({"params": MANY, "learning_rate": RATES}, {"learning_rate": RATES[::-1]}, ["learning_rate differ"]),
-        (
-            {},
-            {"X": 2 * X, "params": STARTS[1], "alpha": 0.1, "learning_rate": 3},
-            ["learning_rate was 0.2 and is 3.0", "alpha was 0.0 and is 0.1", "params differ", "data differ"],
-        ),
     ],
 )
-def test_other_settings_are_refused_all_at_once(
-    folder: Path, then: dict[str, Any], change: dict[str, Any], differences: list[str]
-) -> None:
+def test_other_settings_are_refused_all_at_once(folder: Path, then: Any, change: Any, differences: list[str]) -> None:
     run = {"X": X, "y": Y, "params": STARTS[0], **then}
     nn.fit(**run, iterations=6, checkpoint=PATH)
     with pytest.raises(nn.ArgumentError, match=rf"^{PATH} cannot be resumed: .*; expected the same$") as refused:
         nn.fit(**{**run, **change}, iterations=12, resume=PATH)
     said = str(refused.value).removeprefix(f"{PATH} cannot be resumed: ").removesuffix("; expected the same")
     assert {*said.split("; ")} == {*differences}
-
-
-def test_fewer_iterations_than_were_done_are_refused(folder: Path) -> None:
-    nn.fit(X, Y, STARTS[0], iterations=20, checkpoint=PATH)
-    with pytest.raises(nn.ArgumentError, match=rf"iterations is 19; expected at least 20, as {PATH} has"):
-        nn.fit(X, Y, STARTS[0], iterations=19, resume=PATH)
-
-
-def resume(path: str = PATH) -> nn.FitResult:
-    return nn.fit(X, Y, STARTS[0], iterations=3, resume=path)
 
 
 def test_another_kind_of_file_is_refused_and_a_damaged_one(folder: Path) -> None:
@@ -252,10 +227,10 @@ def test_another_kind_of_file_is_refused_and_a_damaged_one(folder: Path) -> None
         ("none", "none does not exist; expected a checkpoint saved by nn_backend"),
     ):
         with pytest.raises(nn.DataFileError, match=f"^{message}"):
-            resume(path)
+            nn.fit(X, Y, STARTS[0], iterations=3, resume=path)
     with pytest.raises(nn.DataFileError, match=f"{PATH} holds a checkpoint; expected a model"):
         nn.load(PATH)
-    assert resume().iterations == 3
+    assert nn.fit(X, Y, STARTS[0], iterations=3, resume=PATH).iterations == 3
 
 
 def test_a_whole_file_whose_parts_do_not_fit_is_refused(folder: Path) -> None:
@@ -265,4 +240,4 @@ def test_a_whole_file_whose_parts_do_not_fit_is_refused(folder: Path) -> None:
     for lacking in ("state.w1", "iterations", "rows.iteration", "rows.score.cost"):
         tensors.write(PATH, "checkpoint", {name: arrays[name] for name in arrays if name != lacking}, meaning)
         with pytest.raises(nn.DataFileError, match=f"{PATH} holds no checkpoint that fits together"):
-            resume()
+            nn.fit(X, Y, STARTS[0], iterations=3, resume=PATH)

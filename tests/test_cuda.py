@@ -6,9 +6,11 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -37,9 +39,8 @@ ARTICLE = (3, 4, 1)
 
 
 def program(task: str, sizes: tuple[int, int, int], dtype: str) -> Program:
-    if task == "endless step":
-        return compiled.program("step", *sizes, dtype)._replace(endings={})
-    return compiled.program(task, *sizes, dtype)
+    whole = compiled.program(task.removeprefix("endless "), *sizes, dtype)
+    return whole._replace(endings={}) if task.startswith("endless") else whole
 
 
 @functools.cache
@@ -47,12 +48,9 @@ def source(task: str = "step", sizes: tuple[int, int, int] = ARTICLE, dtype: str
     return Printer(Plan(program(task, sizes, dtype))).print()
 
 
-Spans = tuple[tuple[int, int], ...]
-
-
 @functools.cache
-def drawn(task: str, sizes: tuple[int, int, int], dtype: str, m: int, iterations: int, spans: Spans) -> tuple[Any, ...]:
-    """Return examples, the state and numbers of each network, and what the interpreter makes of them."""
+def drawn(task: str, sizes: tuple[int, int, int], dtype: str, m: int, iterations: int, spans: Any) -> tuple[Any, ...]:
+    """Return examples, the state and numbers of each network, and what the interpreter makes of its examples."""
     meant, generator, networks = program(task, sizes, dtype), np.random.default_rng(m), len(spans)
     examples = {value.attribute: generator.standard_normal((value.rows, m)) * 3 for value in meant.examples}
     if "y" in examples:
@@ -65,22 +63,18 @@ def drawn(task: str, sizes: tuple[int, int, int], dtype: str, m: int, iterations
     for n, (first, count) in enumerate(spans):
         mine = {name: array[:, first : first + count] for name, array in examples.items()}
         own = [{name: array[n] for name, array in part.items()} for part in (state, numbers)]
-        expected.append(
-            interpreted(meant, mine, *own, iterations)[0] if meant.is_step else interpret(meant, mine, *own)
-        )
+        expected += interpreted(meant, mine, *own, iterations)[:1] if meant.is_step else [interpret(meant, mine, *own)]
     return examples, state, numbers, expected
 
 
-def agrees(
-    task: str, sizes: tuple[int, int, int], dtype: str, m: int, iterations: int = 1, spans: Spans | None = None
-) -> bool:
+def agrees(task: str, sizes: tuple[int, int, int], dtype: str, m: int, iterations: int = 1, spans: Any = None) -> bool:
     """Whether the kernels give the interpreter's bits."""
     known = spans or ((0, m),)
     examples, state, numbers, expected = drawn(task, sizes, dtype, m, iterations, known)
     kernel = device.Kernel(program(task, sizes, dtype))
     run = kernel.bind(device.Examples(examples), len(known), spans and np.array(spans))
     packed, outputs = run_packed(run, kernel.plan, len(known), state, numbers, iterations)
-    for n, (_, count) in enumerate(known):
+    for n, (_, count) in enumerate(known):  # the first of its examples, and how many it has
         found = kernel.plan.results.unpack(packed[n])
         own, outputs = np.split(outputs, [-(-count // STRIP)])
         columns = own.swapaxes(0, 1).reshape(own.shape[1], len(own) * STRIP)
@@ -94,17 +88,15 @@ def agrees(
     return True
 
 
+@dataclass
 class Driver:
     """How kernels run on the CPU, and what was asked of them."""
 
-    def __init__(self) -> None:
-        self.order = "forward"  # in which threads run
-        self.edit: Callable[[str], str] = str  # what is done to the source before it is compiled
-        self.launches: list[tuple[str, int]] = []  # kernel and blocks of each
-        self.waits = 0
-
-    def wait(self) -> None:
-        self.waits += 1
+    set: Callable[[str, Any], None]  # a constant of `compiler.device`, until the test ends
+    order: str = "forward"  # in which threads run
+    edit: Callable[[str], str] = str  # what is done to the source before it is compiled
+    launches: list[tuple[str, int]] = field(default_factory=list)  # kernel and blocks of each
+    wait: Mock = field(default_factory=Mock)
 
 
 class LoadedModule:
@@ -130,10 +122,9 @@ class LoadedModule:
 def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
     """Play what `compiler.device` asks of CuPy, with arrays in the host's memory and kernels that run on the CPU."""
     require_compiler()
-    played = Driver()
-    attributes = {"MaxSharedMemoryPerBlockOptin": 232_448}
+    played = Driver(set=functools.partial(monkeypatch.setattr, device))
     cuda = SimpleNamespace(
-        Device=lambda: SimpleNamespace(compute_capability="90", attributes=attributes),
+        Device=lambda: SimpleNamespace(compute_capability="90", attributes={"MaxSharedMemoryPerBlockOptin": 232_448}),
         driver=SimpleNamespace(
             CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES="dynamic",
             funcSetAttribute=lambda function, attribute, value: function.update({attribute: value}),
@@ -151,9 +142,9 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
 
 
 @pytest.fixture(params=[True, False], ids=["small", "large"])
-def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+def small(request: pytest.FixtureRequest, driver: Driver) -> bool:
     """Whether data is taken for small, of which one launch does all."""
-    monkeypatch.setattr(device, "SMALL", 1e9 if request.param else 0)
+    driver.set("SMALL", 1e9 if request.param else 0)
     return request.param
 
 
@@ -191,11 +182,9 @@ def test_networks_of_other_sizes(sizes: tuple[int, int, int], task: str, dtype: 
 
 @ORDER
 @pytest.mark.parametrize(("tiles", "blocks", "runs"), [(73, 1024, 73), (16, 8, 8), (17, 8, 5), (23, 4, 3)])
-def test_each_block_has_a_run_of_tiles(
-    tiles: int, blocks: int, runs: int, order: str, driver: Driver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(device, "MAX_BLOCKS", blocks)
-    monkeypatch.setattr(device, "SMALL", 0)
+def test_each_block_has_a_run_of_tiles(tiles: int, blocks: int, runs: int, order: str, driver: Driver) -> None:
+    driver.set("MAX_BLOCKS", blocks)
+    driver.set("SMALL", 0)
     driver.order = order
     for m in ((tiles - 1) * TILE + 1, tiles * TILE):
         assert agrees("step", (1, 1, 1), "float32", m)
@@ -203,17 +192,15 @@ def test_each_block_has_a_run_of_tiles(
 
 
 @pytest.mark.parametrize("task", ["step", "score", "yhat"])
-def test_each_network_has_its_own_examples(
-    task: str, small: bool, driver: Driver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(device, "MAX_BLOCKS", 2)  # fewer than networks: a block has several, one after the other
-    monkeypatch.setattr(device, "LAUNCH", 1)
+def test_each_network_has_its_own_examples(task: str, small: bool, driver: Driver) -> None:
+    driver.set("MAX_BLOCKS", 2)  # fewer than networks: a block has several, one after the other
+    driver.set("LAUNCH", 1)
     spans = (0, 700), (64, 1), (96, 129), (32 * 10, 300), (0, 513)
     for driver.order in ORDERS:
         assert agrees(task, (2, 3, 2), "float32", 700, 2, spans)
     launched = [blocks for name, blocks in driver.launches if name == "run_tiles"]
     assert launched == [2] * len(launched) if small else set(launched) == {1, 2}
-    assert driver.waits == len(ORDERS) * (1 if small else len(spans) * 2)
+    assert driver.wait.call_count == len(ORDERS) * (1 if small else len(spans) * 2)
 
 
 @pytest.mark.parametrize(("name", "dtype"), [*zip(METHODS, ["float32", "float64"] * 6, strict=True)])
@@ -231,19 +218,11 @@ def test_every_way_to_train(name: str, dtype: str, small: bool, driver: Driver) 
 @ORDER
 @pytest.mark.parametrize(("kind", "output"), [*zip(KINDS, [*WAYS, "softmax", "identity"], strict=True)])
 def test_each_network_has_its_own_rows_weights_and_fold(
-    kind: str, output: str, order: str, small: bool, gpu: Backend, driver: Driver, monkeypatch: pytest.MonkeyPatch
+    kind: str, output: str, order: str, small: bool, gpu: Backend, driver: Driver
 ) -> None:
-    monkeypatch.setattr(device, "MAX_BLOCKS", 4)
+    driver.set("MAX_BLOCKS", 4)
     driver.order = order
-    here, there = (
-        together(kind, output, "float32", engine="compiled", backend=place, iterations=3, log_every=2)
-        for place in (CPU, gpu)
-    )
-    assert there.backend == "cupy:1"
-    assert here.history.equals(there.history)
-    assert here.status.tolist() == there.status.tolist()
-    for one, other in zip(here.state.arrays().values(), there.state.arrays().values(), strict=True):
-        assert one.tobytes() == other.tobytes()
+    assert_same_fit(gpu, together, kind, output, "float32", iterations=3, log_every=2)
 
 
 # A kernel that breaks a rule, which the comparisons notice.
@@ -284,31 +263,27 @@ def tree_holds(text: str, dtype: str, n: int, order: str) -> bool:
     return work[0, :sums].tobytes() == meant.tobytes()
 
 
-def checks(dtype: str, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
+def checks(dtype: str, driver: Driver) -> Iterator[bool]:
     """Yield whether kernels give the interpreter's bits and ends, in every order of threads."""
     many, ended = ending(dtype)
     text = driver.edit(source(dtype=dtype))
     for driver.order in ORDERS:
         yield from (tree_holds(text, dtype, n, driver.order) for n in (1, 2, 3, 8, 9, 20, 65, 1024))
         for small, task, iterations in ((1e9, "step", 3), (0, "step", 1), (1e9, "endless step", 1)):
-            monkeypatch.setattr(device, "SMALL", small)
+            driver.set("SMALL", small)
             yield agrees(task, ARTICLE, dtype, 700, iterations)
         for small in (1e9, 0):
-            monkeypatch.setattr(device, "SMALL", small)
+            driver.set("SMALL", small)
             yield ends_right(device.Kernel(many.program("step")), device.Examples(many.arrays), many, ended)
 
 
 @DTYPE
-def test_runs_are_added_as_a_tree_and_each_network_ends_by_itself(
-    dtype: str, driver: Driver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert all(checks(dtype, driver, monkeypatch))
+def test_runs_are_added_as_a_tree_and_each_network_ends_by_itself(dtype: str, driver: Driver) -> None:
+    assert all(checks(dtype, driver))
 
 
 @pytest.mark.parametrize("rule", [*BROKEN, *range(BARRIERS)])
-def test_a_broken_rule_or_a_missing_barrier_is_noticed(
-    rule: str | int, driver: Driver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broken_rule_or_a_missing_barrier_is_noticed(rule: str | int, driver: Driver) -> None:
     def leave_out_barrier(text: str) -> str:
         pieces = text.split(barrier := "__syncthreads();")
         return barrier.join(pieces[: rule + 1]) + barrier.join(pieces[rule + 1 :])
@@ -316,7 +291,7 @@ def test_a_broken_rule_or_a_missing_barrier_is_noticed(
     driver.edit = leave_out_barrier if isinstance(rule, int) else functools.partial(re.sub, *BROKEN[rule])
     assert driver.edit(source()) != source()
     with contextlib.suppress(CudaError):
-        assert not all(checks("float32", driver, monkeypatch))
+        assert not all(checks("float32", driver))
 
 
 @DTYPE
@@ -329,9 +304,7 @@ def test_a_tile_that_shared_memory_cannot_hold(dtype: str, driver: Driver) -> No
     assert ("dtype='float32', " in str(raised.value)) == (dtype == "float64")
 
 
-def test_the_engine_keeps_to_its_device_and_the_state_stays_there(
-    gpu: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_engine_and_the_state_stay_on_their_device(gpu: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = (array[:, :300] for array in nn.load_marks())
     start = nn.init_params(3, 4)
     for task in ("yhat", "z2", "layers"):  # by an engine that has compiled nothing else
@@ -340,15 +313,18 @@ def test_the_engine_keeps_to_its_device_and_the_state_stays_there(
         assert asked.predict(asked.start(State(start, {})), task).tobytes() == layer.tobytes()
     uploads, asarray = [], gpu.xp.asarray
     monkeypatch.setattr(gpu.xp, "asarray", lambda a, **options: uploads.append(np.shape(a)) or asarray(a, **options))
-    assert_same_fit(X, y, start, gpu, iterations=9, log_every=2)
+    assert_same_fit(gpu, nn.fit, X, y, start, iterations=9, log_every=2)
     assert uploads.count(start.w1.shape) == 1
     assert max(map(np.prod, uploads[6:])) <= 2  # after parameters, X and y: m and the learning rate
 
 
-def assert_same_fit(X: np.ndarray, y: np.ndarray, start: nn.Params, gpu: Backend, **options: Any) -> None:
-    here, there = (nn.fit(X, y, start, engine="compiled", backend=place, **options) for place in (CPU, gpu))
-    assert [array.tobytes() for array in here.params] == [array.tobytes() for array in there.params]
+def assert_same_fit(gpu: Backend, fit: Callable[..., nn.FitResult], *arguments: Any, **options: Any) -> None:
+    here, there = (fit(*arguments, engine="compiled", backend=place, **options) for place in (CPU, gpu))
+    assert there.backend == gpu.name
     assert here.history.equals(there.history)
+    np.testing.assert_array_equal(here.status, there.status)
+    for one, other in zip(here.state.arrays().values(), there.state.arrays().values(), strict=True):
+        assert one.tobytes() == other.tobytes()
 
 
 @pytest.mark.parametrize("hidden", [4, 600])
@@ -383,9 +359,7 @@ def nvrtc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     return nvrtc
 
 
-def test_machine_code_is_kept_on_disk_and_what_nvrtc_refuses_is_explained(
-    nvrtc: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_machine_code_is_kept_on_disk_and_refusals_are_explained(nvrtc: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BackendUnavailableError, match=r"does not know .* sm_999: it knows .*sm_90, .*CUDA version$"):
         device.compile_cubin(source(), "sm_999")
     with pytest.raises(BackendUnavailableError, match=r"refuses .*\nnn_backend.cu\(1\): error: "):
@@ -399,9 +373,7 @@ def test_machine_code_is_kept_on_disk_and_what_nvrtc_refuses_is_explained(
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
 @DTYPE
 @pytest.mark.parametrize("task", ["step", "score"])
-def test_registers_hold_the_kernels_of_the_articles_network(
-    task: str, dtype: str, architecture: str, nvrtc: Any
-) -> None:
+def test_registers_hold_the_articles_network(task: str, dtype: str, architecture: str, nvrtc: Any) -> None:
     handle = nvrtc.createProgram(source(task, ARTICLE, dtype), "k.cu", (), ())
     nvrtc.compileProgram(handle, (f"-arch={architecture}", *device.FLAGS, "--ptxas-options=-v"))
     log = nvrtc.getProgramLog(handle)
@@ -416,4 +388,4 @@ def test_gpu_gives_the_cpus_bits(m: int, dtype: str) -> None:
     X, y = nn.load_marks() if m == 300 else nn.simulate_marks(m, seed=1)
     start = nn.init_params(3, 4, dtype=dtype)
     for params in (start, nn.Params(*(np.stack([array, array * 2]) for array in start))):
-        assert_same_fit(X[:, :m], y[:, :m], params, gpu, iterations=4500 if m == 300 else 50)
+        assert_same_fit(gpu, nn.fit, X[:, :m], y[:, :m], params, iterations=4500 if m == 300 else 50)

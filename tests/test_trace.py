@@ -59,13 +59,11 @@ ELEMENTWISE = {
     "sqrt": lambda a, b, xp: xp.sqrt(xp.abs(a)) + b,
     "maximum": lambda a, b, xp: 3 * xp.maximum(a, b) - xp.maximum(0.1, a),
     "minimum": lambda a, b, xp: 3 * xp.minimum(a, b) - xp.minimum(b, 0.1),
-    "<": lambda a, b, xp: xp.where(a < b, a, b + 10.0),
-    "<=": lambda a, b, xp: xp.where(a <= b, a, 2 * b),
-    ">": lambda a, b, xp: xp.where(a > b, a + 5.0, b),
-    ">=": lambda a, b, xp: xp.where(a >= b, a - 2 * b, b),
-    "a < 0.25": lambda a, b, xp: xp.where(a < 0.25, a, b),
+    "< >": lambda a, b, xp: xp.where(a < b, a, b + 10.0) + 3 * xp.where(a > b, a + 5.0, b),
+    "<= >=": lambda a, b, xp: xp.where(a <= b, a, 2 * b) + 3 * xp.where(a >= b, a - 2 * b, b),
+    "a < 0.25 < a": lambda a, b, xp: xp.where(a < 0.25, a, b) + 3 * xp.where(0.25 < a, 1.0, b),  # noqa: SIM300
     "==": lambda a, b, xp: xp.where(xp.abs(a) == xp.abs(b), b, a) + xp.where(1 == xp.maximum(a, 1), a, b),  # noqa: SIM300
-    "0.25 < a": lambda a, b, xp: xp.where(0.25 < a, 1.0, b) + xp.where(a <= a, b, 0),  # noqa: SIM300
+    "a <= a": lambda a, b, xp: xp.where(a <= a, b, 0) + a,
 }
 
 
@@ -91,7 +89,6 @@ def softmax(xp: Any, X: Any, w: Any, b: Any) -> Any:
     [
         lambda xp, X, w, **_: xp.exp(X) + xp.exp(w) @ X,
         lambda xp, X, **_: xp.log1p(xp.exp(-xp.abs(X))),
-        lambda xp, X, v, **_: v @ X,
         lambda xp, X, v, **_: xp.matrix_transpose(v) @ (v @ X),
         lambda xp, X, v, **_: (v @ X) @ xp.matrix_transpose(X),
         lambda xp, X, Y, **_: X @ xp.matrix_transpose(Y),
@@ -122,12 +119,6 @@ def test_results_of_a_step_stand_in_the_order_of_the_state() -> None:
         assert not record(lambda xp, other=other, **arrays: other(**arrays), dtype="float64", **sizes).is_step
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_python_numbers_are_rounded_to_the_dtype(dtype: str) -> None:
-    program = recorded(lambda xp, rate, **_: rate * 0.1, dtype)
-    assert f" rate {float(np.array(0.1, dtype))!r}\n" in program.listing()
-
-
 def test_the_same_operation_is_made_once_and_what_is_none_or_no_result_needs_is_dropped() -> None:
     def function(xp: Any, X: Any, w: Any, rate: Any, **_: Any) -> Any:
         _unused = (w + 1.0, X - 3, xp.sum(X, **ROW), xp.exp(w @ X))
@@ -138,8 +129,11 @@ def test_the_same_operation_is_made_once_and_what_is_none_or_no_result_needs_is_
     assert [value.operation for value in recorded(lambda xp, w, **_: w * -1 + 1 / w).values] == ["mul", "div", "add"]
 
 
-def test_constants_differ_by_kind_and_sign() -> None:
-    build = Builder("float64")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_constants_are_rounded_to_the_dtype_and_differ_by_kind_and_sign(dtype: str) -> None:
+    program = recorded(lambda xp, rate, **_: rate * 0.1, dtype)
+    assert f" rate {float(np.array(0.1, dtype))!r}\n" in program.listing()
+    build = Builder(dtype)
     assert build.constant(0.0) is build.constant(0)
     assert len({build.constant(0.0), build.constant(-0.0), build.constant(0, "i")}) == 3
 
@@ -212,11 +206,8 @@ def test_operand_of_another_type_is_refused(operand: Any) -> None:
         refused(lambda xp, w, function=function, **_: function(xp, w), f"an operand of type {kind} cannot")
     refused(lambda xp, w, **_: w @ operand, f"@ with an operand of type {kind} cannot")
     for name in ("exp", "log1p", "sqrt", "abs", "matrix_transpose", "sum", "max"):
-        keywords = ROW if name in ("sum", "max") else {}
-        what = f"xp.{name}" if keywords or "_" in name else "a function"
-        refused(
-            lambda xp, name=name, keywords=keywords, **_: getattr(xp, name)(operand, **keywords), f"{what} of {kind}"
-        )
+        what = f"xp.{name}" if name in ("matrix_transpose", "sum", "max") else "a function"
+        refused(lambda xp, name=name, **_: getattr(xp, name)(operand), f"{what} of {kind}")
     if not isinstance(operand, str | np.ndarray | np.generic):
         refused(lambda xp, w, **_: operand - w, f"an operand of type {kind} cannot")
         refused(lambda xp, w, **_: operand @ w, "@ with an array that is not recorded")
@@ -266,7 +257,6 @@ def test_other_shapes_and_arguments_are_refused(function: Function, named: str) 
         (lambda xp, X, **_: {"r": X}, "the function returned examples as they were given; expected what it"),
         (lambda **_: {"r": 2.0}, "the function returned float; expected arrays it computed from its arguments"),
         (lambda w, **_: w, "the function returned Traced; expected arrays by name"),
-        (lambda w, **_: [w], "the function returned list; expected arrays by name"),
         (lambda **_: None, "the function returned NoneType; expected arrays by name"),
         (lambda w, **_: {"end": [w]}, "an ending is no comparison, or differs between examples"),
         (lambda X, **_: {"end": [X < 1]}, "an ending is no comparison, or differs between examples"),

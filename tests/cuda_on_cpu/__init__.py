@@ -69,16 +69,9 @@ def compile_cuda(source: str) -> "Module":
     """Compile CUDA C source; g++ names the lines of ``kernel.cu``."""
     names = KERNEL.findall(source)
     code = DYNAMIC_SHARED.sub(r"\1*const \2 = reinterpret_cast<decltype(\2)>(cuda_on_cpu::dynamic_shared);", source)
-    unit = "\n".join(
-        [
-            '#include "cuda_on_cpu.h"',
-            "namespace {",  # shared memory in an inline function is then of this unit alone, and may have a section
-            '#line 1 "kernel.cu"',
-            code,
-            "}",
-            *(f"CUDA_ON_CPU_KERNEL({name})" for name in names),
-        ]
-    )
+    # Shared memory in an inline function is so of this unit alone, and may have a section.
+    unit = f'#include "cuda_on_cpu.h"\nnamespace {{\n#line 1 "kernel.cu"\n{code}\n}}\n'
+    unit += "\n".join(f"CUDA_ON_CPU_KERNEL({name})" for name in names)
     with tempfile.TemporaryDirectory() as folder:
         scheduler, kernels, library = (Path(folder, name) for name in ("scheduler.o", "kernels.o", "kernels.so"))
         scheduler.write_bytes(_compile(COMPILE, Path(__file__).with_name("scheduler.cpp").read_text()))
@@ -113,13 +106,7 @@ class Module:
             self._parameters[name] = signature().decode().removesuffix(", ")
 
     def launch(
-        self,
-        name: str,
-        grid: int,
-        block: int,
-        arguments: Sequence[np.ndarray | np.generic],
-        shared_bytes: int = 0,
-        order: str = "forward",
+        self, name: str, grid: int, block: int, arguments: Sequence[Any], shared_bytes: int = 0, order: str = "forward"
     ) -> None:
         """Run a kernel over `grid` blocks of `block` threads, or raise a CudaError and leave the arrays as they were.
 
