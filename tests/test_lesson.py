@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -150,10 +151,7 @@ def test_no_page_is_made_of_two_updates_or_where_ctrl_c_ends_the_training(folder
     said = "error: --iterations is 2; expected 1, as --html shows one update\n"
     assert run_here("explain --iterations 2 --html a.html") == (2, "", said)
 
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(lesson, "fit", functools.partial(nn.fit, callback=interrupt))
+    monkeypatch.setattr(lesson, "fit", functools.partial(nn.fit, callback=Mock(side_effect=KeyboardInterrupt)))
     assert run_here("explain --html a.html") == (130, "", "error: interrupted\n")
     assert files_in(folder) == []
 

@@ -97,8 +97,7 @@ def test_probabilities_are_the_networks_to_the_bit(ask, dtype, standardized):
 @pytest.mark.parametrize(
     ("labels", "written"),
     [
-        *((labels, labels) for labels in [("no", "yes"), ("yes", "no"), ("False", "True"), ("größe", "身長")]),
-        *((labels, labels) for labels in [('a,"b"', "c\nd"), ("", " "), ("1", "0"), ("-1", "+2.5")]),
+        *((labels, labels) for labels in [("größe", "身長"), ('a,"b"', "c\nd"), ("", " "), ("1", "0"), ("-1", "+2.5")]),
         (("=1+1", "@a"), ("'=1+1", "'@a")),  # a spreadsheet runs no label
         (("+a", "-b"), ("'+a", "'-b")),
     ],
@@ -259,18 +258,13 @@ def test_one_forward_pass_gives_predictions_and_score(ask, chunk_rows, monkeypat
     assert scores[0].r2 == pytest.approx(whole.r2, rel=tolerance, nan_ok=True)
 
 
-def test_what_is_told_goes_to_stderr_where_stdout_is_the_table(ask):
+def test_what_is_told_of_true_values_of_any_name_goes_to_stderr_where_stdout_is_the_table(ask):
     told = told_accuracy(save())
     assert ask("marks", *TO_FILE) == (0, told, "")
-    assert ask("marks") == (0, Path("out.csv").read_text(), told)
-    assert ask("marks", "--output", "-") == ask("marks")
-
-
-def test_true_values_may_have_another_name_or_not_be_there(ask):
-    model = save()
+    assert ask("marks") == ask("marks", "--output", "-") == (0, Path("out.csv").read_text(), told)
     write("a.csv", ["x1,x2,x3,passed", *ROWS])
     named, unnamed = ask("a.csv", "--target", "passed"), ask("a.csv")
-    assert named.err == told_accuracy(model)
+    assert named.err == told
     assert unnamed == (0, named.out, "columns not used: 'passed' (--keep copies them)\n395 rows predicted\n")
 
 
@@ -278,11 +272,9 @@ def test_true_values_may_have_another_name_or_not_be_there(ask):
     ("labels", "spelt"),
     [
         (("failed", "passed"), (" failed ", " passed ")),
-        *(
-            (labels, spelt)
-            for labels in [("False", "True"), (False, True)]
-            for spelt in [("False", "True"), ("FALSE", "TRUE"), ("false", "true")]
-        ),
+        ((False, True), ("False", "True")),
+        (("False", "True"), ("FALSE", "TRUE")),
+        ((False, True), ("false", "true")),
     ],
 )
 def test_true_values_in_words(ask, chunk_rows, labels, spelt):
@@ -427,15 +419,13 @@ ONE = "model has 2 outputs; expected one, or the classes of softmax"
 @pytest.mark.parametrize(
     ("known", "header", "options", "said"),
     [
-        ({}, "x1,x2", "", "a.csv lacks the column 'x3'; its columns are 'x1', 'x2'"),
         ({}, "x2,y", "", "a.csv lacks the column 'x1', 'x3'; its columns are 'x2', 'y'"),
         (
             {},
-            "x1,X2,X3",
+            "X2,X3",
             "",
-            "a.csv lacks the column 'x2', 'x3' (are 'X2', 'X3' meant?); its columns are 'x1', 'X2', 'X3'",
+            "a.csv lacks the column 'x1', 'x2', 'x3' (are 'X2', 'X3' meant?); its columns are 'X2', 'X3'",
         ),
-        ({}, "x1,x2,x3,x2", "", "a.csv has several columns named 'x2'; rename all but one"),
         ({}, "x1,x3,x3,x2,x1", "", "a.csv has several columns named 'x1', 'x3'; rename all but one"),
         ({}, "x1,x2,x3,y,y", "", "a.csv has several columns named 'y'; rename all but one"),
         *((UNNAMED, header, "", f"a.csv has {len(header) // 2 + 1} {THREE}") for header in ("a", "a,b", "a,b,c,d")),
@@ -462,12 +452,9 @@ WORDS, CLASSES = {"labels": ("no", "yes")}, {"labels": ("a", "b", "c"), "output"
     [
         ({}, "column 'x2'", "abc", f"'abc' {TO_BE_NUMBERS}"),
         ({}, "column 'x2'", "", "missing value; fill it or drop the row"),
-        ({}, "column 'x2'", "nan", "missing value; fill it or drop the row"),
         ({}, "column 'x2'", "inf", "the value is infinite; expected finite numbers"),
         ({}, "column 'y'", "yes", f"'yes' {TO_BE_NUMBERS}"),
-        ({}, "target 'y'", "2", "2 is neither 0 nor 1; expected only these, as in training"),
         ({}, "target 'y'", "0.5", "0.5 is neither 0 nor 1; expected only these, as in training"),
-        (WORDS, "target 'y'", "maybe", "'maybe' is neither 'no' nor 'yes'; expected one of these"),
         (WORDS, "target 'y'", "1", "'1' is neither 'no' nor 'yes'; expected one of these"),
         (WORDS, "target 'y'", "Yes", "'Yes' is neither 'no' nor 'yes'; expected one of these"),
         (CLASSES, "target 'y'", "d", "'d' is none of 'a', 'b', 'c'; expected one of these"),

@@ -120,12 +120,6 @@ def test_each_group_has_its_best(run_sweep, stores):
     assert "6 networks (2 settings × 3 groups by store): stores.csv, 90 rows," in done.out
 
 
-def test_a_column_that_has_no_groups_is_refused(run_main, stores):
-    done = run_main(sweep.main, *["--data", "stores.csv", "--target", "sold", "--by", "Store"])
-    assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("error: stores.csv has no groups column 'Store' (is 'store' meant?)")
-
-
 def test_rows_without_a_group_or_value_are_left_out_with_their_group(run_sweep, stores):
     stores.loc[3, "a"], stores.loc[4, "store"] = None, None
     stores.to_csv("gaps.csv", index=False)
