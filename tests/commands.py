@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 DOOR = (sys.executable, "-m", "nn_backend")
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes, links and terminals as POSIX has them")
 
 
 class Run(NamedTuple):

@@ -1,7 +1,6 @@
 """The command line as a user meets it: what it prints, where, and with which exit code."""
 
 import json
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import array_api_strict
 import numpy as np
 import pytest
-from commands import Run, files_in, run_command, run_on_terminal, write
+from commands import POSIX, Run, files_in, run_command, run_on_terminal, write
 
 import nn_backend as nn
 from nn_backend import descent, tables
@@ -17,7 +16,6 @@ from nn_backend.commands import train
 from nn_backend.measures import balanced_accuracy, roc_auc
 from nn_backend.tensors import digest
 
-POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and terminals as POSIX has them")
 LABELS = [str(k) for k in range(20)]
 KEEP = ["--save", "model", "--onnx", "model.onnx", "--plot", "plot.svg"]
 
@@ -88,9 +86,6 @@ def test_no_iteration_gives_the_initial_state_which_is_said_to_be_no_better_than
     assert "note:" not in run_here("--iterations", "300", "--standardize").out
 
 
-# One JSON document
-
-
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("standardize", [False, True])
 def test_json_and_the_saved_network_are_what_fit_gives_in_full_precision(folder, run_here, standardize, dtype):
@@ -148,9 +143,6 @@ def test_other_data_train_on_three_quarters(folder, run_here, data, rows, train_
     assert done.code == 0
     sizes = "1-4-1" if data == "a.csv" else "3-4-1"
     assert f"\n{data}: {train_rows} rows to train, {rows - train_rows} to test, {sizes}\n" in done.out
-
-
-# Devices
 
 
 def test_environment_chooses_the_backend_unless_an_option_does(run_here, monkeypatch):
