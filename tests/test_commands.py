@@ -269,7 +269,7 @@ def test_a_gpu_that_cannot_be_used(run_here, model, folder, monkeypatch, typed):
         *(("train --plot a.png", package, "plot") for package in ("matplotlib", "sklearn")),
         *((typed, "safetensors", "export") for typed in ("sweep --save a", f"{ASK} marks --output a.csv")),
         ("sweep --cluster tcp://a:1", "distributed", "cluster"),
-        ("compare --plot a.png", "matplotlib", "plot"),
+        *((f"{command} --plot a.png", "matplotlib", "plot") for command in ("compare", "explain")),
     ],
 )
 def test_a_missing_package_is_named_before_the_work(run_here, model, folder, idle, monkeypatch, typed, package, extra):

@@ -54,7 +54,7 @@ def stores(folder) -> pd.DataFrame:
         ("learning_rate", "8:1:4,0.5,8", [8, 4, 2, 1, 0.5]),
         ("alpha", "0,0.25:1:3", [0, 0.25, 0.5, 1]),
         ("hidden", "1:8:4,8", [1, 2, 4, 8]),
-        ("hidden", "1:3:4", [1, 2, 3]),
+        ("hidden", "1:4:5", [1, 2, 3, 4]),
     ],
 )
 def test_lists_and_ranges(option, typed, values):
