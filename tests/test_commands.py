@@ -14,13 +14,13 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from commands import DOOR, Run, files_in, run_command, write
+from commands import DOOR, POSIX, Run, files_in, run_command, write
 
 import nn_backend as nn
 from nn_backend import __main__ as door
+from nn_backend.backend import find_problem
 from nn_backend.commands import command_line, signals
 
-POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and terminals as POSIX has them")
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
 ROOT = Path(nn.__file__).parents[1]
 COMMANDS = {name: importlib.import_module(f"nn_backend.commands.{name}") for name in door.COMMANDS}
@@ -72,17 +72,14 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("typed", "code"), [("", 2), ("--help", 0)])
-def test_the_door_lists_its_commands(run_here, monkeypatch, typed, code):
+def test_the_door_lists_its_commands_each_of_which_is_a_file(run_here, monkeypatch, typed, code):
+    files = {path.stem for path in Path(nn.__file__).parent.joinpath("commands").glob("*.py")}
+    assert files - {"__init__", "command_line", "signals"} == set(door.COMMANDS)
     monkeypatch.setenv("COLUMNS", "100")
     done = run_here(typed)
     assert (done.code, done.out if code else done.err) == (code, "")
     listed = dict(re.findall(r"^    (\w+) +(\w.*)$", done.out + done.err, re.MULTILINE))
     assert listed == door.COMMANDS
-
-
-def test_each_command_is_a_file():
-    files = {path.stem for path in Path(nn.__file__).parent.joinpath("commands").glob("*.py")}
-    assert files - {"__init__", "command_line", "signals"} == set(door.COMMANDS)
 
 
 def test_the_script_is_the_door(monkeypatch, capsys):
@@ -169,68 +166,56 @@ WRONG = [
     ("train", "--test-rows -1", "'-1' is given; expected a whole number, at least 0"),
     ("train explain sweep predict", "--skip-rows -1", "'-1' is given; expected a whole number, at least 0"),
     ("train explain", "--learning-rate 0", "'0' is given; expected a finite number above 0"),
-    ("train explain", "--learning-rate fast", "'fast' is given; expected a finite number above 0"),
     ("train", "--alpha -1", "'-1' is given; expected a finite number, at least 0"),
     ("train", "--tol inf", "'inf' is given; expected a finite number, at least 0"),
     ("train explain", "--factor nan", "'nan' is given; expected a finite number"),
     ("train explain", "--seed 4294967296", "'4294967296' is given; expected a whole number from 0 to 4294967295"),
-    ("train explain compare compiler", "--hidden 0", "'0' is given; expected a whole number from 1 to 2147483647"),
-    ("train explain compare compiler", f"--hidden {10**26}", f"'{10**26}' is given; expected a whole number from 1"),
+    ("train explain compare compiler", f"--hidden {10**26}", f"'{10**26}' is given; expected a whole number from 1 to"),
     ("train sweep compare", "--threads 1025", "'1025' is given; expected a whole number from 1 to 1024"),
     ("explain", "--row 0", "'0' is given; expected a whole number, at least 1"),
     *(("sweep", f"--{name} 0", "'0' is given; expected a whole number, at least 1") for name in ("seeds", "bootstrap")),
     ("sweep", "--best many", "'many' is given; expected a whole number, at least 1"),
     ("sweep", "--folds 1", "'1' is given; expected a whole number, at least 2"),
-    ("compiler", "--features -3", "'-3' is given; expected a whole number from 1 to 2147483647"),
-    ("compiler", "--outputs 0", "'0' is given; expected a whole number from 1 to 2147483647"),
+    *(("compiler", f"--{name} 0", "'0' is given; expected a whole number from 1") for name in ("features", "outputs")),
     ("train sweep compare compiler", "--dtype float16", "argument --dtype: invalid choice: 'float16'"),
-    ("train", "--engine steam", "argument --engine: invalid choice: 'steam'"),
-    ("train", "--optimizer newton", "argument --optimizer: invalid choice: 'newton'"),
+    *(("train", f"--{name} foo", f"argument --{name}: invalid choice: 'foo'") for name in ("engine", "optimizer")),
     ("compiler", "--emit foo", "argument --emit: invalid choice: 'foo'"),
     ("train sweep compare", "--device tpu", "error: backend 'tpu' is not known; accepted: cpu, gpu, auto, numpy, cupy"),
-    ("compare", "--device cpu", "error: --device is cpu, which is the CPU here; expected a GPU"),
     ("compare", "--device numpy", "error: --device is numpy, which is the CPU here; expected a GPU"),
     ("train explain sweep", "--data missing.csv", "error: missing.csv does not exist; expected a table's file"),
     ("predict", "--model no --data marks", "error: no does not exist; expected a model saved by nn_backend"),
-    ("predict", "--model model --data missing.csv", "error: missing.csv does not exist; expected a table's file"),
     ("train explain sweep", "--data simulated:0", "error: rows is 0; expected a whole number from 1 to 1000000000000"),
     ("train explain sweep", "--features x1,x9", "has no feature column 'x9'; its columns are 'x1', 'x2', 'x3', 'y'"),
     ("train explain sweep", "--target x9", "has no target column 'x9'; its columns are 'x1', 'x2', 'x3', 'y'"),
+    ("sweep", "--by X1", "has no groups column 'X1' (is 'x1' meant?); its columns are 'x1', 'x2', 'x3', 'y'"),
     ("sweep", "--by y", "error: column 'y' is the target and cannot tell groups apart; expected another column"),
     ("train", "--train-rows 999", "error: --train-rows is 999; expected 1 to 395, the rows of marks"),
-    ("explain", "--row 396", "error: --row is 396; expected 1 to 395, the rows of marks"),
     ("explain", "--data simulated:2", "error: --row is 3; expected 1 to 2, the rows of simulated:2"),
     ("train", "--factor 1e308", "error: factor is 1e+308; the weights would not be finite in float64"),
     ("train", "--resume", "error: --resume goes on from a file that --checkpoint names; name it"),
     ("train", "--resume --checkpoint c", "error: c does not exist; expected a checkpoint saved by nn_backend"),
     ("train", "--early-stopping --train-rows 9", "holds a tenth of 9 training rows out; expected at least 10 rows"),
-    ("sweep", "--learning-rate 0.1:1", "'0.1:1' is no number and no range of numbers above 0"),
-    ("sweep", "--learning-rate 0:1:3", "'0:1:3' is no number and no range of numbers above 0"),
-    ("sweep", "--learning-rate 1,,2", "'' is no number"),
-    ("sweep", "--learning-rate 1:2:1", "'1:2:1' is no number and no range"),
-    ("sweep", "--learning-rate 1:inf:3", "'1:inf:3' is no number and no range"),
+    *(("sweep", f"--tol {given}", f"'{given}' is no number") for given in ("0.1:1", "0:1:3", "1:2:1", "1:inf:3")),
+    ("sweep", "--learning-rate 1,,2", "'' is no number and no range of numbers above 0; expected a list such as 1,2"),
     ("sweep", "--learning-rate 0,1", "error: learning_rate is 0.0; expected a finite number above 0"),
     ("sweep", "--hidden 1.5", "'1.5' is no whole number and no range of numbers above 0; expected"),
     ("sweep", "--hidden 0,2", "error: n_hidden is 0; expected a whole number from 1 to 2147483647"),
     ("sweep", "--iterations=-1", "error: iterations is -1; expected a whole number, at least 0"),
-    ("sweep", "--factor nan", "error: factor is "),
-    ("sweep", "--alpha=-1,1", "error: alpha is "),
+    ("sweep", "--factor nan", "error: factor is nan; expected a finite number"),
+    ("sweep", "--alpha=-1,1", "error: alpha is -1.0; expected a finite number, at least 0"),
     ("sweep", "--optimizer gd,newton", "'newton' is not known; accepted: gd, nesterov, adam, rprop"),
     ("sweep", "--folds 5 --bootstrap 9", "argument --bootstrap: not allowed with argument --folds"),
     ("sweep", "--folds 301", "error: cv is 301, which scikit-learn refuses: Cannot have number of splits n_splits=301"),
     ("sweep", "--cluster nonsense", "error: the cluster's address is 'nonsense'; expected one such as tcp://host:8786"),
     ("sweep", "--hidden 1,2 --alpha 0,1 --tol 0,1 --plot a.svg", "error: --plot shows one or two settings that differ"),
-    *(("compare", f"--rows={given}", f"--rows has {given!r}; {ROWS}") for given in ("0", "abc", "", "-5", "²", "٣")),
-    *(("compare", f"--rows={given}", f"--rows has {given!r}; {ROWS}") for given in ("1_000", "1000000000001")),
-    *(("compare", f"--rows={given}", f"--rows has ''; {ROWS}") for given in ("1,,2", "5,")),
-    ("compare", "--rows 5,1e3", f"error: --rows has '1e3'; {ROWS}"),
-    ("compare", f"--rows {'9' * 5000}", f"error: --rows has '{'9' * 50}'; {ROWS}"),
-    ("train", "--save a --onnx missing/../a", "error: --save and --onnx name the same file; choose a name for each"),
+    *(("compare", f"--rows={given}", f"--rows has {given!r}; {ROWS}") for given in ("0", "-5", "٣", "1000000000001")),
+    *(("compare", f"--rows 5,{given}", f"--rows has {given[:50]!r}; {ROWS}") for given in ("", "1e3", "9" * 5000)),
     ("train", "--onnx a --plot missing/../a", "error: --onnx and --plot name the same file; choose a name for each"),
     ("train", "--save a --checkpoint a", "error: --save and --checkpoint name the same file; choose a name for each"),
     ("sweep", "--save a --csv a", "error: --save and --csv name the same file; choose a name for each"),
     ("train sweep explain compare", "--plot a.jpg", "error: the plot's file is 'a.jpg'; expected a name ending in "),
-    ("train sweep explain compare", "--plot .png", "error: the plot's file is '.png'; expected a name ending in .png"),
+    ("train", "--plot .png", "error: the plot's file is '.png'; expected a name ending in .png"),
+    ("explain", "--iterations 2 --html a.html", "error: --iterations is 2; expected 1, as --html shows one update"),
 ]
 
 
@@ -254,10 +239,8 @@ def test_wrong_use(run_here, folder, command, typed, said):
 @pytest.mark.parametrize(
     ("typed", "variable", "said"),
     [
-        ("train", "NN_BACKEND_THREADS", " is 'tpu'; expected a whole number from 1 to 1024"),
-        ("compare", "NN_BACKEND_THREADS", " is 'tpu'; expected a whole number from 1 to 1024"),
-        ("train", "NN_BACKEND", ": backend 'tpu' is not known; accepted: cpu, gpu, auto"),
-        (f"{ASK} marks", "NN_BACKEND", ": backend 'tpu' is not known; accepted: cpu, gpu, auto"),
+        *((typed, "NN_BACKEND_THREADS", " is 'tpu'; expected a whole number from") for typed in ("train", "compare")),
+        *((typed, "NN_BACKEND", ": backend 'tpu' is not known; accepted: cpu") for typed in ("train", f"{ASK} marks")),
     ],
 )
 def test_what_is_wrong_in_the_environment(run_here, model, monkeypatch, typed, variable, said):
@@ -269,11 +252,7 @@ def test_what_is_wrong_in_the_environment(run_here, model, monkeypatch, typed, v
 
 @pytest.mark.parametrize("typed", ["train --device gpu", f"{ASK} marks --output out.csv --device gpu", "train", ASK])
 def test_a_gpu_that_cannot_be_used(run_here, model, folder, monkeypatch, typed):
-    try:
-        nn.get_backend("gpu")
-    except nn.BackendUnavailableError as error:
-        problem = str(error)
-    else:
+    if (problem := find_problem()) is None:
         pytest.skip("a GPU can be used here, so nothing is refused")
     if "--device" not in typed:
         monkeypatch.setenv("NN_BACKEND", "gpu")
@@ -285,16 +264,12 @@ def test_a_gpu_that_cannot_be_used(run_here, model, folder, monkeypatch, typed):
 @pytest.mark.parametrize(
     ("typed", "package", "extra"),
     [
-        ("train --save a", "safetensors", "export"),
-        ("train --checkpoint a", "safetensors", "export"),
+        *((f"train --{name} a", "safetensors", "export") for name in ("save", "checkpoint")),
         ("train --onnx a", "onnx", "export"),
-        ("train --plot a.png", "matplotlib", "plot"),
-        ("train --plot a.png", "sklearn", "plot"),
-        ("sweep --save a", "safetensors", "export"),
+        *(("train --plot a.png", package, "plot") for package in ("matplotlib", "sklearn")),
+        *((typed, "safetensors", "export") for typed in ("sweep --save a", f"{ASK} marks --output a.csv")),
         ("sweep --cluster tcp://a:1", "distributed", "cluster"),
-        ("compare --plot a.png", "matplotlib", "plot"),
-        ("explain --plot a.png", "matplotlib", "plot"),
-        (f"{ASK} marks --output a.csv", "safetensors", "export"),
+        *((f"{command} --plot a.png", "matplotlib", "plot") for command in ("compare", "explain")),
     ],
 )
 def test_a_missing_package_is_named_before_the_work(run_here, model, folder, idle, monkeypatch, typed, package, extra):
@@ -380,14 +355,10 @@ LIBRARY = "libblas.so: cannot open shared object file"
         (
             lambda *_, **__: np.empty(2**59),
             2,
-            r"not enough memory \(Unable .* 4\.00 EiB .*\); take fewer rows or hidden units",
+            r"not enough memory \(.* 4\.00 EiB .*\); take fewer rows or hidden units",
         ),
         (KeyboardInterrupt, 130, "interrupted"),
-        (
-            RuntimeError("can't start new thread"),
-            2,
-            "the system lets this process start no further thread; raise its .*",
-        ),
+        (RuntimeError("can't start new thread"), 2, "the system lets this process start no further thread; raise .*"),
         (ImportError(LIBRARY), 2, f"a library cannot be loaded: {LIBRARY}"),
         (OSError(LIBRARY), 2, LIBRARY),
         (PermissionError(13, "Permission denied", "a.csv"), 2, "a.csv: Permission denied"),
@@ -416,13 +387,14 @@ def test_a_defect_is_not_taken_for_a_shortage_of_threads(monkeypatch):
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_what_was_assumed_comes_before_the_results(folder, unbuffered):
+def test_what_was_assumed_comes_before_the_results_which_escape_what_stdout_cannot_spell(folder, unbuffered):
     """Also where PYTHONUNBUFFERED is set, as in many containers."""
-    write("a.csv", ["x1;y", *["1;0", "2;1"] * 9])
-    typed = [*DOOR, "train", "--data", "a.csv", "--iterations", "5"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    write("nö.csv", ["x1;y", *["1;0", "2;1"] * 9])
+    typed = [*DOOR, "train", "--data", "nö.csv", "--iterations", "5"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(typed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, timeout=60)
-    assert done.stdout.startswith(b"columns are separated by semicolons")
+    assert (done.returncode, done.stdout.startswith(b"columns are separated by semicolons")) == (0, True)
+    assert b"\nn\\xf6.csv: 13 rows to train, 5 to test, 1-4-1\n" in done.stdout
 
 
 @POSIX
@@ -471,13 +443,6 @@ def test_a_reader_that_leaves_ends_it_quietly(model, folder, typed, first):
         finally:
             process.kill()
     assert files_in(folder / "temporary") == []
-
-
-def test_a_name_that_stdout_cannot_spell(folder):
-    write("nö.csv", ["x1,y", "1,0", "2,1", "3,1", "4,0"])
-    done = run_command("train", "--data", "nö.csv", "--iterations", "1", PYTHONIOENCODING="ascii")
-    assert (done.code, done.err) == (0, "")
-    assert "\nn\\xf6.csv: 3 rows to train, 1 to test, 1-4-1\n" in done.out
 
 
 # Signals

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from commands import DOOR, Run, files_in, run_command, write
+from commands import DOOR, POSIX, Run, files_in, run_command, write
 from pyarrow import parquet
 from sklearn.metrics import r2_score
 
@@ -28,7 +28,6 @@ from nn_backend import engines
 from nn_backend.commands import predict
 from nn_backend.tables import duck
 
-POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and links as POSIX has them")
 MARKS, PASSED = nn.load_marks()
 ROWS = [",".join(map(str, row)) for row in np.concatenate([MARKS, PASSED]).astype(int).T.tolist()]
 TABLE = ["x1,x2,x3,y", *ROWS]
@@ -92,13 +91,15 @@ def test_probabilities_are_the_networks_to_the_bit(ask, dtype, standardized):
     assert (done.code, done.err) == (0, "500 rows predicted\n")
     np.testing.assert_array_equal(probabilities_of(done.out, dtype), model.predict_proba(X)[0], strict=True)
     assert columns_of(done.out)["label"] == [str(int(value >= 0.5)) for value in model.predict_proba(X)[0]]
+    assert ask("a.csv", "--device", "cpu") == done
+    close, auto = 1e-12 if dtype == "float64" else 1e-5, ask("a.csv", "--device", "auto").out
+    np.testing.assert_allclose(probabilities_of(auto, dtype), model.predict_proba(X)[0], rtol=close)
 
 
 @pytest.mark.parametrize(
     ("labels", "written"),
     [
-        *((labels, labels) for labels in [("no", "yes"), ("yes", "no"), ("False", "True"), ("größe", "身長")]),
-        *((labels, labels) for labels in [('a,"b"', "c\nd"), ("", " "), ("1", "0"), ("-1", "+2.5")]),
+        *((labels, labels) for labels in [("größe", "身長"), ('a,"b"', "c\nd"), ("", " "), ("1", "0"), ("-1", "+2.5")]),
         (("=1+1", "@a"), ("'=1+1", "'@a")),  # a spreadsheet runs no label
         (("+a", "-b"), ("'+a", "'-b")),
     ],
@@ -124,12 +125,6 @@ def test_one_half_is_a_yes_and_probabilities_near_0_and_1_keep_their_digits(ask)
     assert (values[1], values[4]) == (0.5, 0)
     assert 0.5 - 1e-12 < values[5] < 0.5 < values[6]
     assert columns_of(done.out)["label"] == ["no", "yes", "yes", "yes", "no", "no", "yes"]
-
-
-def test_auto_and_cpu(ask):
-    save(params=EXACT, standardization=None)
-    expected = probabilities_of(ask("marks", "--device", "cpu").out)
-    np.testing.assert_allclose(probabilities_of(ask("marks", "--device", "auto").out), expected, rtol=1e-12)
 
 
 # Columns
@@ -241,36 +236,25 @@ def test_one_forward_pass_gives_predictions_and_score(ask, chunk_rows, monkeypat
     known["standardization"] = nn.standardization(X)
     model = save(params=draw((len(X), 4, n2), dtype), output=output, **known)
     write("a.csv", TABLE)
-    scores, reached = [], predict._Reached.score
-
-    def watched(self):
-        scores.append(reached(self))
-        return scores[-1]
-
-    whole = model.score(X, y)
+    whole, reached = model.score(X, y), predict._Reached(output)
     monkeypatch.setattr(engines, "bind", Mock(wraps=engines.bind))
-    monkeypatch.setattr(predict._Reached, "score", watched)
+    monkeypatch.setattr(predict, "_Reached", lambda given: reached)
     assert ask("a.csv", *TO_FILE).code == 0
     passes = [examples.X.shape[1] for (_, examples, *_), _ in engines.bind.call_args_list]
     assert passes == [min(rows, 395 - k) for k in range(0, 395, rows)]
     tolerance = 1e-12 if dtype == "float64" else 1e-5
-    assert scores[0].cost == pytest.approx(whole.cost, rel=tolerance)
-    np.testing.assert_equal(scores[0].accuracy, whole.accuracy)
-    assert scores[0].r2 == pytest.approx(whole.r2, rel=tolerance, nan_ok=True)
+    assert reached.score().cost == pytest.approx(whole.cost, rel=tolerance)
+    np.testing.assert_equal(reached.score().accuracy, whole.accuracy)
+    assert reached.score().r2 == pytest.approx(whole.r2, rel=tolerance, nan_ok=True)
 
 
-def test_what_is_told_goes_to_stderr_where_stdout_is_the_table(ask):
+def test_what_is_told_of_true_values_of_any_name_goes_to_stderr_where_stdout_is_the_table(ask):
     told = told_accuracy(save())
     assert ask("marks", *TO_FILE) == (0, told, "")
-    assert ask("marks") == (0, Path("out.csv").read_text(), told)
-    assert ask("marks", "--output", "-") == ask("marks")
-
-
-def test_true_values_may_have_another_name_or_not_be_there(ask):
-    model = save()
+    assert ask("marks") == ask("marks", "--output", "-") == (0, Path("out.csv").read_text(), told)
     write("a.csv", ["x1,x2,x3,passed", *ROWS])
     named, unnamed = ask("a.csv", "--target", "passed"), ask("a.csv")
-    assert named.err == told_accuracy(model)
+    assert named.err == told
     assert unnamed == (0, named.out, "columns not used: 'passed' (--keep copies them)\n395 rows predicted\n")
 
 
@@ -278,11 +262,9 @@ def test_true_values_may_have_another_name_or_not_be_there(ask):
     ("labels", "spelt"),
     [
         (("failed", "passed"), (" failed ", " passed ")),
-        *(
-            (labels, spelt)
-            for labels in [("False", "True"), (False, True)]
-            for spelt in [("False", "True"), ("FALSE", "TRUE"), ("false", "true")]
-        ),
+        ((False, True), ("False", "True")),
+        (("False", "True"), ("FALSE", "TRUE")),
+        ((False, True), ("false", "true")),
     ],
 )
 def test_true_values_in_words(ask, chunk_rows, labels, spelt):
@@ -427,15 +409,12 @@ ONE = "model has 2 outputs; expected one, or the classes of softmax"
 @pytest.mark.parametrize(
     ("known", "header", "options", "said"),
     [
-        ({}, "x1,x2", "", "a.csv lacks the column 'x3'; its columns are 'x1', 'x2'"),
-        ({}, "x2,y", "", "a.csv lacks the column 'x1', 'x3'; its columns are 'x2', 'y'"),
         (
             {},
-            "x1,X2,X3",
+            "X2,X3",
             "",
-            "a.csv lacks the column 'x2', 'x3' (are 'X2', 'X3' meant?); its columns are 'x1', 'X2', 'X3'",
+            "a.csv lacks the column 'x1', 'x2', 'x3' (are 'X2', 'X3' meant?); its columns are 'X2', 'X3'",
         ),
-        ({}, "x1,x2,x3,x2", "", "a.csv has several columns named 'x2'; rename all but one"),
         ({}, "x1,x3,x3,x2,x1", "", "a.csv has several columns named 'x1', 'x3'; rename all but one"),
         ({}, "x1,x2,x3,y,y", "", "a.csv has several columns named 'y'; rename all but one"),
         *((UNNAMED, header, "", f"a.csv has {len(header) // 2 + 1} {THREE}") for header in ("a", "a,b", "a,b,c,d")),
@@ -462,12 +441,9 @@ WORDS, CLASSES = {"labels": ("no", "yes")}, {"labels": ("a", "b", "c"), "output"
     [
         ({}, "column 'x2'", "abc", f"'abc' {TO_BE_NUMBERS}"),
         ({}, "column 'x2'", "", "missing value; fill it or drop the row"),
-        ({}, "column 'x2'", "nan", "missing value; fill it or drop the row"),
         ({}, "column 'x2'", "inf", "the value is infinite; expected finite numbers"),
         ({}, "column 'y'", "yes", f"'yes' {TO_BE_NUMBERS}"),
-        ({}, "target 'y'", "2", "2 is neither 0 nor 1; expected only these, as in training"),
         ({}, "target 'y'", "0.5", "0.5 is neither 0 nor 1; expected only these, as in training"),
-        (WORDS, "target 'y'", "maybe", "'maybe' is neither 'no' nor 'yes'; expected one of these"),
         (WORDS, "target 'y'", "1", "'1' is neither 'no' nor 'yes'; expected one of these"),
         (WORDS, "target 'y'", "Yes", "'Yes' is neither 'no' nor 'yes'; expected one of these"),
         (CLASSES, "target 'y'", "d", "'d' is none of 'a', 'b', 'c'; expected one of these"),
@@ -564,21 +540,17 @@ def test_words_are_encoded_and_columns_kept_in_every_format(ask, name):
     np.testing.assert_array_equal(written["probability"], model.predict_proba(frame)[0])
 
 
-@pytest.mark.parametrize(
-    ("labels", "said"),
-    [(["no", "", "", "yes"], " of the 2 rows with a true value"), ([""] * 4, None), (["no", "yes", "no", "yes"], "")],
-)
-def test_rows_without_a_true_value_are_predicted_and_not_scored(ask, labels, said):
+def test_rows_without_a_true_value_are_predicted_and_not_scored(ask):
     model, frame = words_model()
-    frame.assign(y=labels).to_csv("a.csv", index=False)
-    done = ask("a.csv", *TO_FILE)
-    assert (done.code, len(pd.read_csv("out.csv"))) == (0, 4)
-    known = frame.assign(y=labels)[[label != "" for label in labels]]
-    if said is None:
-        assert "accuracy" not in done.out
-    else:
+    for labels, of in ((["no", "", "", "yes"], " of the 2 rows with a true value"), (["no", "yes", "no", "yes"], "")):
+        frame.assign(y=labels).to_csv("a.csv", index=False)
+        known = frame[[label != "" for label in labels]]
         reached = model.score(known, (known["y"] == "yes").to_numpy(float)[None])
-        assert done.out.endswith(f"accuracy {reached.accuracy:.4f}, cost {reached.cost:.3f}{said}\n")
+        said = f"4 rows predicted\naccuracy {reached.accuracy:.4f}, cost {reached.cost:.3f}{of}\n"
+        assert ask("a.csv", *TO_FILE)[:2] == (0, said)
+    frame.assign(y="").to_csv("a.csv", index=False)
+    assert ask("a.csv", *TO_FILE)[:2] == (0, "4 rows predicted\n")
+    assert len(pd.read_csv("out.csv")) == 4
 
 
 def test_a_word_that_the_training_had_not(ask):

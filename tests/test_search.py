@@ -24,6 +24,7 @@ import nn_backend as nn
 from nn_backend.estimator import ShallowNetClassifier, ShallowNetRegressor
 from nn_backend.search import ShallowNetSearchCV
 
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 MARKS, PASSED = nn.load_marks()
 X, WORDS = MARKS.T[:120], np.where(PASSED[0, :120] == 1, "passed", "failed")
 IRIS, DIABETES = load_iris(return_X_y=True), load_diabetes(return_X_y=True)
@@ -84,10 +85,11 @@ CASES: dict[str, dict[str, Any]] = {
         "cv": [(np.arange(80), np.arange(70, 120)), (np.arange(100) % 90, [5])],
         "data": (X[::-1], WORDS[::-1]),
     },
-    "numbers": {
+    "numbers and weights": {
         "estimator": REGRESSOR,
         "param_grid": SIZES | {"standardize": [True, False]},
         "data": DIABETES,
+        "fit": {"sample_weight": np.random.default_rng(0).uniform(0, 2, 442).round()},
         "calls": (0, 4),
     },
     "several numbers": {
@@ -97,12 +99,6 @@ CASES: dict[str, dict[str, Any]] = {
         "scoring": "r2",
         "data": (DIABETES[0], np.stack([DIABETES[1], DIABETES[0][:, 2] ** 2], axis=1)),
         "calls": (0, 1),
-    },
-    "weights": {
-        "estimator": REGRESSOR,
-        "cv": 2,
-        "data": DIABETES,
-        "fit": {"sample_weight": np.random.default_rng(0).uniform(0, 2, 442).round()},
     },
     "a pipeline": {
         "estimator": make_pipeline(StandardScaler(), CLASSIFIER),
@@ -140,17 +136,9 @@ def assert_same(ours: ShallowNetSearchCV, theirs: GridSearchCV) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_is_a_grid_search(case: str, calls: Callable[[], tuple[int, ...]]) -> None:
-    given = {
-        "estimator": CLASSIFIER,
-        "param_grid": SIZES,
-        "data": (X, WORDS),
-        "fit": {},
-        "calls": (0, 2),
-        **CASES[case],
-    }
-    (examples, y), told, expected = (given.pop(name) for name in ("data", "fit", "calls"))
+    given = {"estimator": CLASSIFIER, "param_grid": SIZES, "data": (X, WORDS), "calls": (0, 2), **CASES[case]}
+    (examples, y), told, expected = given.pop("data"), given.pop("fit", {}), given.pop("calls")
     ours = ShallowNetSearchCV(**given).fit(examples, y, **told)
     assert calls() == expected
     theirs = GridSearchCV(**given).fit(examples, y, **told)
@@ -160,7 +148,6 @@ def test_is_a_grid_search(case: str, calls: Callable[[], tuple[int, ...]]) -> No
         assert repr(ours.best_params_) == repr(theirs.best_params_)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(("name", "at_most", "expected"), [("NETWORKS_AT_ONCE", 6, 4), ("NUMBERS_AT_ONCE", 540, 2)])
 def test_memory_is_bounded(name: str, at_most: int, expected: int, calls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"nn_backend.stacks.{name}", at_most)
@@ -170,7 +157,6 @@ def test_memory_is_bounded(name: str, at_most: int, expected: int, calls: Any, m
     assert_same(ours, GridSearchCV(CLASSIFIER, grid, cv=4).fit(X, WORDS))
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
 @pytest.mark.parametrize(
     ("grid", "options"),
@@ -210,7 +196,6 @@ def test_networks_that_did_not_converge_are_counted() -> None:
     assert len(caught) == 1
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_is_an_estimator_among_others() -> None:
     search = ShallowNetSearchCV(CLASSIFIER, {"alpha": [0.1, 1]}, cv=2)
     with pytest.raises(NotFittedError):
@@ -222,7 +207,6 @@ def test_is_an_estimator_among_others() -> None:
     assert search.best_estimator_.to_model().labels == ("failed", "passed")
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_weights_are_routed() -> None:
     weights = np.random.default_rng(0).uniform(0, 2, 120).round()
     with sklearn.config_context(enable_metadata_routing=True):

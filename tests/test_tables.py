@@ -5,13 +5,12 @@ import csv
 import dataclasses
 import decimal
 import gzip
-import io
 import itertools
 import lzma
 import math
 import os
 import weakref
-import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import nn_backend as nn
 from nn_backend.marks import load_data
 from nn_backend.tables import Form, duck
 
+TRUTHS = ("False", "True")
 GOOD = "x1,x2,y\n1.5,2,0\n-3.25,4e0,1\n"
 
 
@@ -42,8 +42,8 @@ def refusal(error: type[nn.NNBackendError], given: Any, **options) -> str:
     return message
 
 
-def assert_notes(table: nn.Table, starts: list[str]) -> None:
-    assert [note[: len(start)] for note, start in zip(table.notes, starts, strict=True)] == starts
+def assert_notes(notes: Sequence[str], starts: list[str]) -> None:
+    assert [note[: len(start)] for note, start in zip(notes, starts, strict=True)] == starts
 
 
 # The article's marks, and others like them
@@ -90,10 +90,7 @@ SIMULATED = "expected simulated:ROWS with 1 to 1000000000000, as in simulated:10
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        *(
-            (rows, f"data is 'simulated:{rows}'; {SIMULATED}")
-            for rows in ["abc", "", "-5", "1e5", "1.5", " 5", "٣", "²", "9" * 14, "9" * 30]
-        ),
+        *((rows, f"data is 'simulated:{rows}'; {SIMULATED}") for rows in ("", "-5", "1e5", " 5", "٣", "9" * 14)),
         ("9" * 5000, f"data is 'simulated:{'9' * 40}…'; {SIMULATED}"),
         *((f"{rows}", f"rows is {rows}; expected a whole number from 1 to 1000000000000") for rows in (0, 10**12 + 1)),
     ],
@@ -112,12 +109,9 @@ def test_simulated_rows_are_a_whole_number_of_at_least_one_and_not_beyond_all_me
     [
         (GOOD, []),
         (GOOD.rstrip("\n"), []),
-        (b"\xef\xbb\xbf" + GOOD.encode(), []),
-        (GOOD.replace("\n", "\r\n"), []),
         (GOOD.replace("\n", "\r"), []),
         (GOOD.replace("\n", "\n\n"), []),
         (b'\xef\xbb\xbf"x1","x2","y"\r\n1.5,2,0\r\n-3.25,4,1\r\n', []),
-        ('"x1",x2,"y"\n"1.5","2","0"\n-3.25,4,1\n', []),
         (" x1 ,\tx2 , y \n 1.5 , 2, 0\n-3.25 ,  4 ,1 \n", []),
         ('"x1 "," x2",y\n1.5,2,0\n-3.25,4,1\n', []),
         ('x1, "x2", "y"\n1.5, "2", "0"\n-3.25, 4, 1\n', []),
@@ -141,14 +135,7 @@ def test_forms_of_text(folder, content, said):
     np.testing.assert_array_equal(table.y[:, :2], [[0, 1]])
     assert table.X.dtype == table.y.dtype == np.float64
     assert (table.features, table.target, table.labels) == (("x1", "x2"), "y", None)
-    assert_notes(table, said)
-
-
-def zipped(content: bytes) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("inner.csv", content)
-    return file.getvalue()
+    assert_notes(table.notes, said)
 
 
 @pytest.mark.parametrize(
@@ -159,14 +146,14 @@ def zipped(content: bytes) -> bytes:
         (bytes, "utf-16", ["read as text in utf-16"]),
         (bytes, "cp1252", ["read as text in cp1252"]),
         (gzip.compress, "cp1252", ["read as text in cp1252"]),
-        *((pack, "utf-8", []) for pack in (gzip.compress, bz2.compress, lzma.compress, zipped)),
+        *((pack, "utf-8", []) for pack in (gzip.compress, bz2.compress, lzma.compress)),
     ],
 )
 def test_packings_and_encodings_whatever_the_name(folder, pack, encoding, said):
     table = load(pack("höhe,y\n1.5,nö\n2,ja\n".encode(encoding)), "a.dat")
     np.testing.assert_array_equal((table.X, table.y), [[[1.5, 2]], [[1, 0]]])
     assert (table.features, table.labels) == (("höhe",), ("ja", "nö"))
-    assert_notes(table, said)
+    assert_notes(table.notes, said)
 
 
 @pytest.mark.parametrize(
@@ -201,8 +188,10 @@ def test_numbers_are_read_to_the_last_bit(folder):
         ("a.json", lambda frame, path: frame.to_json(path, orient="records")),
         ("a.feather", pd.DataFrame.to_feather),
         ("a.orc", pd.DataFrame.to_orc),
-        ("parts/1.csv", lambda frame, path: frame.to_csv(path, index=False)),
-        ("[odd].csv", lambda frame, path: frame.to_csv(path, index=False)),
+        *(
+            (name, lambda frame, path: frame.to_csv(path, index=False))
+            for name in ("a.zip", "parts/1.csv", "[odd].csv")
+        ),
     ],
 )
 def test_files_of_other_kinds_are_the_frame(folder, name, put):
@@ -257,10 +246,10 @@ def test_svmlight_rows_are_columns_by_number(folder, first):
         (pd.Series(["1", " 2.5"]), [1, 2.5], None),
         (pd.Series([decimal.Decimal(1), decimal.Decimal("2.5")]), [1, 2.5], None),
         *(
-            (pd.Series([True, False], dtype=dtype), [1, 0], ("False", "True"))
+            (pd.Series([True, False], dtype=dtype), [1, 0], TRUTHS)
             for dtype in [bool, "boolean", object, "bool[pyarrow]"]
         ),
-        *((pd.Series(["True", "False"], dtype=dtype), [1, 0], ("False", "True")) for dtype in ["category", "string"]),
+        *((pd.Series(["True", "False"], dtype=dtype), [1, 0], TRUTHS) for dtype in ["category", "string"]),
     ],
     ids=lambda given: str(given.dtype) if isinstance(given, pd.Series) else "",
 )
@@ -288,7 +277,6 @@ def test_columns_of_every_dtype_are_features_and_targets_and_may_miss_a_value(co
     [
         ('x1, "height, cm", y\n1, 180, 1\n2, 170, 0\n', {}, ("x1", "height, cm"), [[1, 2], [180, 170]]),
         ("x1,z,x2,y\n1,2,3,1\n4,5,6,0\n", {"features": ["x2", "x1"]}, ("x2", "x1"), [[3, 6], [1, 4]]),
-        ("x1,z,x2,y\n1,2,3,1\n4,5,6,0\n", {"features": ("x2", "x1")}, ("x2", "x1"), [[3, 6], [1, 4]]),
         ("x1,x2,x,y\n1,2,3,1\n4,5,6,0\n", {"features": "x1"}, ("x1",), [[1, 4]]),
         ("a,won,b\n1,1,2\n3,0,4\n", {"target": "won"}, ("a", "b"), [[1, 3], [2, 4]]),
         ("name,name,x1,y\nAnn,,1,1\nBob,x,2,0\n", {"features": ["x1"]}, ("x1",), [[1, 2]]),
@@ -309,15 +297,12 @@ SIXTEEN = [str(k) for k in range(16)]
     ("words", "task", "output", "labels", "first"),
     [
         *((words, None, "sigmoid", None, [float(words[0])]) for words in ("00", "11", ["1.0", "1.0"])),
-        (["yes", "no", "yes"], None, "sigmoid", ("no", "yes"), [1]),
         ("baa", None, "sigmoid", ("a", "b"), [1]),
-        (["True", "False", "True"], None, "sigmoid", ("False", "True"), [1]),
+        (["True", "False", "True"], None, "sigmoid", TRUTHS, [1]),
         (["FALSE", "TRUE", "TRUE"], None, "sigmoid", ("FALSE", "TRUE"), [0]),
         ([" yes ", "yes", "no "], None, "sigmoid", ("no", "yes"), [1]),
-        (["ja", "nö", "ja"], None, "sigmoid", ("ja", "nö"), [0]),
         ("cabcab", None, "softmax", ("a", "b", "c"), [0, 0, 1]),
         (["yes", "Yes", "no"] * 2, None, "softmax", ("Yes", "no", "yes"), [0, 0, 1]),
-        ("1212", None, "sigmoid", ("1", "2"), [0]),
         (["1.0", "-1", "1"], None, "sigmoid", ("-1", "1"), [1]),
         ("203203", None, "softmax", ("0", "2", "3"), [0, 1, 0]),
         (SIXTEEN[1:] * 2, None, "softmax", ("1", "2", "3", *SIXTEEN[4:]), [1] + 14 * [0]),
@@ -433,17 +418,12 @@ def test_standardization_refuses_what_float64_cannot_square(low, high):
 # Files that are not what they should be
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        *((name, "does not exist; expected a table's file") for name in ("a.csv", "a.gz", "no/a.csv", "file/a.csv")),
-        ("parts", "has no files; expected parts of a table"),
-    ],
-)
-def test_missing_file(folder, name, said):
+@pytest.mark.parametrize("name", ["a.csv", "a.gz", "no/a.csv", "file/a.csv"])
+def test_missing_file(folder, name):
     Path("file").touch()  # where a folder should be
     Path("parts").mkdir()
-    assert refusal(nn.DataFileError, Path(name)) == f"{name} {said}"
+    assert refusal(nn.DataFileError, Path(name)) == f"{name} does not exist; expected a table's file"
+    assert refusal(nn.DataFileError, Path("parts")) == "parts has no files; expected parts of a table"
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read every file; Windows has no chmod")
@@ -459,6 +439,11 @@ def damaged() -> bytes:
     return bytes(packed)
 
 
+NO_TABLE = "is not a table of separated values: line"
+FIELDS = "fields; expected 2 as in the first row (one that holds the separator is quoted)"
+EMPTY = "is empty; expected a header and one example per row"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -470,14 +455,17 @@ def damaged() -> bytes:
         (bytes(300), "is no text, but binary data; expected a table"),
         (b"PAR1" + bytes(50) + b"PAR1", "is not a Parquet file: "),
         (b"PK\x03\x04\x14" + bytes(60), "cannot be read: "),
-        (
-            gzip.compress(pd.DataFrame({"y": [0, 1]}).to_parquet(), mtime=0),
-            "holds a file of kind parquet, compressed; unpack it first",
-        ),
+        (gzip.compress(b"PAR1", mtime=0), "holds a file of kind parquet, compressed; unpack it first"),
         (gzip.compress(GOOD.encode() * 1000, mtime=0)[:40], "cannot be read: Compressed file ended"),
         (damaged(), "cannot be read: CRC check failed"),
-        (b"x1,y\n" + b"1,ja\n" * 100_000 + b"1,n\xf6\n", "is not a table of separated values: line 100002"),
-        (b'x1,y\n1,0\n"1,1\n', "is not a table of separated values: line 3: a quotation mark is not closed"),
+        (b"x1,y\n" + b"1,ja\n" * 100_000 + b"1,n\xf6\n", f"{NO_TABLE} 100002"),
+        (b'x1,y\n1,0\n"1,1\n', f"{NO_TABLE} 3: a quotation mark is not closed"),
+        # Reading on would put numbers under the wrong names, as with a decimal comma.
+        (b"x1,y\n1,0\n1,0,5\n2,1\n", f"{NO_TABLE} 3: more than 2 {FIELDS}"),
+        *((b"x1,y\n1,0,5\n2,1" + end, f"{NO_TABLE} 2: more than 2 {FIELDS}") for end in (b"\n", b",6\n")),
+        (b"x1,y\n1\n1,0\n", f"{NO_TABLE} 2: 1 {FIELDS}"),
+        (b"x1,y\n1,0\n1\n", f"{NO_TABLE} 3: 1 {FIELDS}"),
+        *((content, EMPTY) for content in (b"", b" \n\n", b"\xef\xbb\xbf", gzip.compress(b"", mtime=0))),
     ],
     ids=lambda given: str(given[:20]),
 )
@@ -487,42 +475,6 @@ def test_a_file_that_is_no_table_is_named_for_what_it_is(folder, content, said):
 
 def named(given: Any) -> str:
     return "the data frame" if isinstance(given, pd.DataFrame) else "a.csv"
-
-
-EMPTY, HEADER_ONLY = "is empty; expected a header and", "has no rows below its header; expected"
-
-
-@pytest.mark.parametrize(
-    ("error", "given", "said"),
-    [
-        *(
-            (nn.DataFileError, content, EMPTY)
-            for content in ("", "\n\n", "   \n", "\ufeff", gzip.compress(b"", mtime=0))
-        ),
-        *((nn.DataError, header, HEADER_ONLY) for header in ("x1,y\n", "x1,y", "\ufeffx1,y\r\n")),
-        (nn.DataError, pd.DataFrame({"a": [], "y": []}), HEADER_ONLY),
-    ],
-)
-def test_a_table_without_rows(folder, error, given, said):
-    assert refusal(error, given) == f"{named(given)} {said} one example per row"
-
-
-@pytest.mark.parametrize(
-    ("rows", "line", "fields"),
-    [
-        ("1,0\n1,0,5\n2,1\n", 3, "more than 2"),
-        ("1,0,5\n2,1\n", 2, "more than 2"),
-        ("1,0,5\n2,1,6\n", 2, "more than 2"),
-        ("0,0,5\n1,1,6\n", 2, "more than 2"),
-        ("1,0,5,6\n", 2, "more than 2"),
-        ("1\n1,0\n", 2, "1"),
-        ("1,0\n1\n", 3, "1"),
-    ],
-)
-def test_a_row_with_other_fields_than_the_header(folder, rows, line, fields):
-    """Reading on would put numbers under the wrong names, as with a decimal comma."""
-    said = f"line {line}: {fields} fields; expected 2 as in the first row (one that holds the separator is quoted)"
-    assert refusal(nn.DataFileError, f"x1,y\n{rows}") == f"a.csv is not a table of separated values: {said}"
 
 
 @pytest.mark.parametrize("source", [np.zeros((2, 3)), [[1, 0]], {"x1": [1], "y": [0]}, None], ids=type)
@@ -535,6 +487,7 @@ def test_neither_file_nor_frame(source):
 
 NAME_IT = ": name the one to predict (--target -1 is the last, {!r})"
 RENAME = "rename all but one, or leave them out: --drop"
+HEADER_ONLY = "has no rows below its header; expected one example per row"
 NO_FEATURE = "has no feature column; expected at least one beside the target 'y'"
 MANY = ", ".join(f"'{letter}'" for letter in "abcdefghi")
 
@@ -543,7 +496,6 @@ MANY = ", ".join(f"'{letter}'" for letter in "abcdefghi")
     ("given", "features", "said"),
     [
         ("x1,z\n1,0\n", None, "has no target column 'y'; its columns are 'x1', 'z'" + NAME_IT.format("z")),
-        (pd.DataFrame({"z": [0]}), None, "has no target column 'y'; its columns are 'z'" + NAME_IT.format("z")),
         # A name that cannot be printed does not break the line, many and long ones are cut.
         ('"x\n1",z\n1,0\n', None, r"has no target column 'y'; its columns are 'x\n1', 'z'" + NAME_IT.format("z")),
         (
@@ -559,17 +511,16 @@ MANY = ", ".join(f"'{letter}'" for letter in "abcdefghi")
             """has no feature column 'x' (is '"x, total"' meant?); its columns are 'x, total', 'b', 'y'; """
             "neither has it 'total'",
         ),
-        *(
-            (f"{header}\n1,2,0\n", None, f"has 2 columns named 'x1'; {RENAME} x1")
-            for header in ("x1,x1,y", "x1,x1 ,y", 'x1,"x1",y')
-        ),
+        ('x1,"x1 ",y\n1,2,0\n', None, f"has 2 columns named 'x1'; {RENAME} x1"),
         ("x1,y,y,y\n1,2,0,0\n", None, f"has 3 columns named 'y'; {RENAME} y"),
         (pd.DataFrame([[1, 2, 0]], columns=["a", "a", "y"]), None, f"has 2 columns named 'a'; {RENAME} a"),
         ("y\n1\n", None, NO_FEATURE),
         (GOOD, [], NO_FEATURE),
+        *((header, None, HEADER_ONLY) for header in ("x1,y\n", "x1,y", "\ufeffx1,y\r\n")),
+        (pd.DataFrame({"a": [], "y": []}), None, HEADER_ONLY),
     ],
 )
-def test_columns_that_are_not_there_or_not_once(folder, given, features, said):
+def test_rows_and_columns_that_are_not_there_and_columns_not_once(folder, given, features, said):
     assert refusal(nn.DataError, given, features=features) == f"{named(given)} {said}"
 
 
@@ -592,14 +543,10 @@ ONE_VALUE = "target 'y' has one value ({!r}); expected two classes or more"
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        *(
-            (f"x1,y\n1,0\n{word},1\n", f": column 'x1', {INFINITE}")
-            for word in ("inf", "-inf", "Infinity", "1e999", "-1e999", "9" * 400)
-        ),
+        *((f"x1,y\n1,0\n{word},1\n", f": column 'x1', {INFINITE}") for word in ("-Infinity", "1e999", "9" * 400)),
         (pd.DataFrame({"a": ["1", "inf"], "y": [0, 1]}), f": column 'a', {INFINITE}"),
         (pd.DataFrame({"a": [1, 2], "y": [0, np.inf]}), f", column 'y', {INFINITE}"),
         (pd.DataFrame({"a": [1, 2j], "y": [0, 1]}), ", column 'a': the values are complex; expected real numbers"),
-        (pd.DataFrame({"a": [1, 2], "y": [0, 1j]}), ", column 'y': the values are complex; expected real numbers"),
         (
             pd.DataFrame({"day": pd.date_range("2020-01-01", periods=4), "y": [0, 1, 0, 1]}),
             ": too many different words in 'day' (4 in 4 rows): leave them out with --drop day",
@@ -645,9 +592,8 @@ def test_what_was_assumed_is_told_with_what_is_refused(folder):
     Path("a.csv").write_text("1;2,5;0\n2;3,5;\n")
     with pytest.raises(nn.DataError, match="missing values") as caught:
         nn.load_table("a.csv", 2)
-    starts = ("columns are separated by semicolons", "decimals stand behind commas", "the first row is data")
-    for note, start in zip(caught.value.__notes__, starts, strict=True):
-        assert note.startswith(start)
+    starts = ["columns are separated by semicolons", "decimals stand behind commas", "the first row is data"]
+    assert_notes(caught.value.__notes__, starts)
 
 
 # Columns and how they are encoded
@@ -756,7 +702,7 @@ def test_onnx_takes_the_columns_as_the_model_does(standardized, dtype):
         session.run(None, given)
 
 
-def test_a_saved_model_keeps_its_encoding(folder):
+def test_saved_models_and_networks_keep_the_encoding_of_a_frame(folder):
     frame = mixed()
     model = trained(frame)
     nn.save("model", model)
@@ -765,10 +711,7 @@ def test_a_saved_model_keeps_its_encoding(folder):
     np.testing.assert_array_equal(loaded.predict_proba(frame), model.predict_proba(frame))
     with pytest.raises(nn.DataError, match="the encoding gives the inputs"):
         dataclasses.replace(model, encoding=nn.tables.Encoding.of_numbers(["a"]))
-
-
-def test_networks_keep_the_encoding_of_a_frame(folder):
-    frame = mixed().dropna()
+    frame = frame.dropna()
     networks = nn.fit_many(frame, "y", {"seed": [0, 1]}, iterations=5)
     expected = np.stack([model.predict_proba(frame)[0] for model in networks], axis=1)
     nn.save("networks", networks)

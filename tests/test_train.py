@@ -1,16 +1,14 @@
 """The command line as a user meets it: what it prints, where, and with which exit code."""
 
 import json
-import os
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import array_api_strict
 import numpy as np
 import pytest
-from commands import DOOR, Run, files_in, run_command, write
+from commands import POSIX, Run, files_in, run_command, run_on_terminal, write
 
 import nn_backend as nn
 from nn_backend import descent, tables
@@ -18,7 +16,6 @@ from nn_backend.commands import train
 from nn_backend.measures import balanced_accuracy, roc_auc
 from nn_backend.tensors import digest
 
-POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, pipes and terminals as POSIX has them")
 LABELS = [str(k) for k in range(20)]
 KEEP = ["--save", "model", "--onnx", "model.onnx", "--plot", "plot.svg"]
 
@@ -80,32 +77,23 @@ def test_first_300_iterations_are_the_articles(run_here, options):
     assert dtype == "float32" or [row[2] for row in done.rows] == accuracies
 
 
-def test_no_iteration_gives_the_initial_state(run_here):
+def test_no_iteration_gives_the_initial_state_which_is_said_to_be_no_better_than_the_majority(run_here):
     done = run_here("--iterations", "0", "--factor", "0.1")
     assert [row[0] for row in done.rows] == [0]
     assert "\nw1     0.179     0.044     0.010\n" in done.out
     assert "\nw2     0.088     0.171     0.005    -0.040\n" in done.out
-
-
-# One JSON document
-
-
-def no_constant(name: str) -> float:
-    raise AssertionError(f"{name} is not JSON")
-
-
-SETTINGS = ["--hidden", "5", "--learning-rate", "0.05", "--iterations", "50", "--factor", "0.1", "--seed", "7"]
+    assert "\nnote: the network is no better than always" in done.out
+    assert "note:" not in run_here("--iterations", "300", "--standardize").out
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("standardize", [False, True])
 def test_json_and_the_saved_network_are_what_fit_gives_in_full_precision(folder, run_here, standardize, dtype):
-    options = [*SETTINGS, "--train-rows", "250", "--log-every", "20", "--dtype", dtype, "--features", "x3, x1"]
-    options += ["--standardize"] * standardize
+    options = "--hidden 5 --learning-rate 0.05 --iterations 50 --factor 0.1 --seed 7 --train-rows 250 --log-every 20"
+    options = [*options.split(), "--dtype", dtype, "--features", "x3, x1", *["--standardize"] * standardize]
     done = run_here("--json", "--save", "model", "--onnx", "model.onnx", *options)
     assert (done.code, done.err) == (0, "")
-    document, model = json.loads(done.out, parse_constant=no_constant), nn.load("model")
-
+    document, model = json.loads(done.out, parse_constant=pytest.fail), nn.load("model")
     X, y = nn.load_marks()
     X = X[[2, 0]]
     assert model.data_sha256 == digest(X[:, :250], y[:, :250])  # see test_export.py
@@ -157,22 +145,14 @@ def test_other_data_train_on_three_quarters(folder, run_here, data, rows, train_
     assert f"\n{data}: {train_rows} rows to train, {rows - train_rows} to test, {sizes}\n" in done.out
 
 
-# Devices
-
-
-@pytest.fixture
-def registered(monkeypatch) -> str:
+def test_environment_chooses_the_backend_unless_an_option_does(run_here, monkeypatch):
     monkeypatch.setattr("nn_backend.backend._FACTORIES", dict(nn.backend._FACTORIES))
     device = array_api_strict.Device("CPU_DEVICE")
     nn.register_backend("mine", lambda number: nn.Backend("mine", array_api_strict, device, "my device", device))
-    return "mine"
-
-
-def test_environment_chooses_the_backend_unless_an_option_does(run_here, monkeypatch, registered):
     chosen = nn.get_backend("auto")
     said = f"backend {chosen.name}, device {chosen.device_name}, engine "
     assert run_here("--iterations", "1", "--device", "auto").out.startswith(said)
-    monkeypatch.setenv("NN_BACKEND", registered)
+    monkeypatch.setenv("NN_BACKEND", "mine")
     assert run_here("--iterations", "1").out.startswith("backend mine, device my device, engine ")
     assert json.loads(run_here("--iterations", "1", "--json").out)["backend"] == "mine"
     assert run_here("--iterations", "1", "--device", "cpu").out.startswith("backend numpy, device cpu, engine ")
@@ -216,23 +196,8 @@ def test_thousands_of_weights_are_not_printed(run_here):
 
 @POSIX
 def test_progress_bar_goes_to_the_terminal_only():
-    terminal, end = os.openpty()
-    command = [*DOOR, "train", "--iterations", "100", "--log-every", "50"]
-    environment = {**os.environ, "TERM": "xterm"}
-    try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=end, text=True, env=environment)
-    finally:
-        os.close(end)
-    shown = b""
-    with process, os.fdopen(terminal, "rb", buffering=0) as screen:
-        try:
-            while block := screen.read(4096):
-                shown += block
-        except OSError:  # how Linux says that nobody writes any more
-            pass
-        out = process.stdout.read()
-    assert process.returncode == 0
-    assert b"training" in shown
+    shown, out = run_on_terminal("stderr", "train", "--iterations", "100", "--log-every", "50")
+    assert "training" in shown
     assert [row[0] for row in Training(0, out, "").rows] == [0, 50, 100]
     assert out.isascii()
     assert "\x1b" not in out
@@ -286,7 +251,7 @@ def test_text_and_document_agree_with_what_is_kept_which_is_the_same_each_time(f
     for _ in range(2):
         kept = run_here("--json", *options, *KEEP)
         assert (kept.code, kept.err) == (0, "")
-        again = json.loads(kept.out, parse_constant=no_constant)
+        again = json.loads(kept.out, parse_constant=pytest.fail)
         assert {**again, **untimed} == {**document, **untimed}
         assert files_in(folder) == ["model", "model.onnx", "plot.svg"]
         contents.append([Path(name).read_bytes() for name in KEEP[1::2]])
@@ -335,20 +300,15 @@ def test_numbers_are_predicted_or_taken_as_classes(folder, run_here, task, outpu
     done = run_here(*arguments)
     assert (done.code, done.err) == (0, said)
     assert f"\niteration      cost  {measure:>8}\n" in done.out
-    document = json.loads(run_here(*arguments, "--json").out, parse_constant=no_constant)
+    document = json.loads(run_here(*arguments, "--json").out, parse_constant=pytest.fail)
     assert (document["output"], measure in document["test"]) == (output, True)
     assert document["test"][measure] > {"r2": 0.99, "accuracy": 0.3}[measure]
     assert (document["target_scale"] is None) == (output == "softmax")
 
 
-def test_a_network_no_better_than_the_majority_is_said_to_be(run_here):
-    assert "\nnote: the network is no better than always" in run_here("--iterations", "1").out
-    assert "note:" not in run_here("--iterations", "300", "--standardize").out
-
-
 def test_early_stopping_keeps_the_best_of_the_rows_held_out(run_here):
     options = ["--early-stopping", "--optimizer", "rprop", "--standardize", "--seed", "5"]
-    document = json.loads(run_here("--json", *options).out, parse_constant=no_constant)
+    document = json.loads(run_here("--json", *options).out, parse_constant=pytest.fail)
     costs = [row["validation_cost"] for row in document["history"]]
     assert document["status"] == "patience"
     assert document["best_iteration"] == 10 * int(np.argmin(costs)) == document["iterations"] - 100
