@@ -103,6 +103,7 @@ def test_folds_are_ranked_by_their_mean_and_the_best_is_trained_on_all_rows(run_
     np.testing.assert_array_equal(nn.load("best").params.w1, best.params.w1)
     assert document["test"]["cost"] == best.score(X[:, TESTED], Y[:, TESTED]).cost
     assert (document["rows"], document["test_rows"], document["networks"]) == (300, 95, 12)
+    assert run_sweep("--seeds 2 --folds 3 --iterations 1")[1].out.startswith("6 networks (2 seeds × 3 folds): marks,")
 
 
 def test_each_group_has_its_best(run_sweep, stores):
