@@ -6,6 +6,7 @@ what follows from them: each for itself, so that one barrier is enough.
 
 import ctypes
 import functools
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -68,7 +69,8 @@ def _instructions(tiles: int, threads: int, thread: int, rows: int) -> list[int]
         add(0, tiles, {})
     else:
         grain = 1 << (tiles // (16 * threads) | 1).bit_length() - 1
-        bounds = [*(round(tiles * k / threads / grain) * grain for k in range(threads)), tiles]
+        # A half is rounded down: the last tile is the one that may be small.
+        bounds = [*(math.ceil(tiles * k / threads / grain - 0.5) * grain for k in range(threads)), tiles]
         nodes = {}
         for k in range(threads):
             for row, (first, n) in enumerate(_nodes(bounds[k], bounds[k + 1])):
