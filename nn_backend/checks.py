@@ -163,7 +163,7 @@ def _as_numbers(value: Any) -> np.ndarray | None:
         if isinstance(value, list | tuple) and any(isinstance(each, bool) for each in value):
             return None  # NumPy would make it 1
         array = np.asarray(value)
-        if isinstance(value, numbers.Real) and array.dtype.kind == "O":  # a fraction, or a number of many digits
+        if array.dtype.kind == "O" and isinstance(value, numbers.Real):  # a fraction, or a number of many digits
             array = np.asarray(float(value))
     except (TypeError, ValueError, OverflowError):
         return None

@@ -157,33 +157,30 @@ class Layout:
     def __init__(self, shapes: Mapping[Any, tuple[int, int]], pad: int = PAD) -> None:
         self.shapes = dict(shapes)
         self.offsets: dict[Hashable, int] = {}
+        self.slices: dict[Hashable, slice] = {}  # where an array's elements are, in row-major order
         self.size = 0
         for key, (rows, columns) in self.shapes.items():
             self.offsets[key] = self.size
+            self.slices[key] = slice(self.size, self.size + rows * columns)
             self.size += -(-rows * columns // pad) * pad
-
-    def slice(self, key: Hashable) -> slice:
-        """Return where an array's elements are, in row-major order."""
-        rows, columns = self.shapes[key]
-        return slice(self.offsets[key], self.offsets[key] + rows * columns)
 
     @property
     def used(self) -> np.ndarray:
         """Where elements of arrays are, without what pads them."""
-        return np.concatenate([np.arange(self.size)[self.slice(key)] for key in self.shapes] or [np.arange(0)])
+        return np.concatenate([np.arange(self.size)[places] for places in self.slices.values()] or [np.arange(0)])
 
     def pack(self, arrays: Mapping[Any, Any], row: Any) -> None:
         """Write arrays (..., rows, columns), or numbers (...), into rows (..., size) of any array module."""
         for key in self.shapes:
             array = arrays[key]
-            if np.ndim(array) > 1:
-                row[..., self.slice(key)] = array.reshape(*array.shape[:-2], -1)
+            if getattr(array, "ndim", 0) > 1:
+                row[..., self.slices[key]] = array.reshape(*array.shape[:-2], -1)
             else:
                 row[..., self.offsets[key]] = array
 
     def unpack(self, row: Any) -> dict[Any, Any]:
         """Return the arrays (..., rows, columns) that rows (..., size) hold."""
-        return {key: row[..., self.slice(key)].reshape(*row.shape[:-1], *shape) for key, shape in self.shapes.items()}
+        return {key: row[..., self.slices[key]].reshape(*row.shape[:-1], *shape) for key, shape in self.shapes.items()}
 
 
 class Ending(NamedTuple):

@@ -120,7 +120,7 @@ class CompiledEngine:
         state = self._network(state)
         with self.backend.current():
             layout = self._kernel("score").plan.results
-            columns = [layout.offsets["cost"], *range(layout.size)[layout.slice("errors")]]
+            columns = [layout.offsets["cost"], *range(layout.size)[layout.slices["errors"]]]
             for first in range(0, self._m, span):
                 run = self._run("score", first, min(span, self._m - first))
                 parts.append(self.backend.to_numpy(self._call(run, state, {}, 1)[0])[:, columns])  # a copy
