@@ -7,7 +7,7 @@ handed on; nothing below looks one up.
 import functools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -93,8 +93,7 @@ class Backend:
         with self.current():
             return np.asarray(array_api_compat.to_device(array, self.host))
 
-    @contextmanager
-    def current(self) -> Iterator[None]:
+    def current(self) -> AbstractContextManager[None]:
         """Return a context in which the module creates arrays on this device; CuPy's devices are such contexts.
 
         Raises
@@ -104,14 +103,13 @@ class Backend:
         BackendUnavailableError
             Where this process was forked from the one that had used the device.
         """
+        return self._on_device() if hasattr(self.device, "__enter__") else _Memory(self)
+
+    @contextmanager
+    def _on_device(self) -> Iterator[None]:
         try:
-            with self.device if hasattr(self.device, "__enter__") else nullcontext():
-                try:
-                    yield
-                except OutOfMemoryError:  # a context inside this one has said it
-                    raise
-                except MemoryError as error:
-                    raise OutOfMemoryError(self._shortage(error)) from None
+            with self.device, _Memory(self):
+                yield
         except RuntimeError as error:
             if not is_after_fork(error):
                 raise
@@ -135,6 +133,20 @@ class Backend:
         """Wait until the device has done all that was asked of it."""
         if hasattr(self.device, "synchronize"):
             self.device.synchronize()
+
+
+class _Memory:
+    """A context in which it is said once whose memory does not suffice."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, MemoryError) and not isinstance(error, OutOfMemoryError):
+            raise OutOfMemoryError(self._backend._shortage(error)) from None
 
 
 def dtype_name(array: Array) -> str:

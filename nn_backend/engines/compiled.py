@@ -124,7 +124,7 @@ class CompiledEngine:
             for first in range(0, self._m, span):
                 run = self._run("score", first, min(span, self._m - first))
                 parts.append(self.backend.to_numpy(self._call(run, state, {}, 1)[0])[:, columns])  # a copy
-        results = np.stack(parts)
+        results = np.array(parts)
         cost, errors = results[..., 0], results[..., 1:]
         return Score.of(
             self._examples,

@@ -121,7 +121,7 @@ class Score(NamedTuple):
     @classmethod
     def of(cls, examples: Examples, cost: np.ndarray, errors: np.ndarray) -> "Score":
         """Return the score that a `Tally` of all examples says: float64 arrays (...) and (..., rows)."""
-        accuracy = r2 = np.full(cost.shape, np.nan)
+        accuracy = r2 = cost * np.nan
         if examples.spread is None:
             total = np.asarray(examples.m * errors.shape[-1])
             accuracy = np.maximum(total - errors.sum(axis=-1), 0.0) / total
