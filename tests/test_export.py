@@ -284,6 +284,7 @@ NAMES = "different names, the inputs of the network"
 TWO = "expected 2 different words, numbers or booleans, for 0 and for 1"
 NO_CLASSES = "expected None, as output 'identity' has no classes"
 THREE = "expected 3 different words, numbers or booleans, one for each output"
+ENDLESS = "holds NaN or infinity; expected finite parameters"
 NO_NAMES = [(), ("a", "b"), tuple("abcd"), ("a", "b", "a"), (1, 2, 3), "abc", ("a", "b", None)]
 NO_TWO = [(), ("a",), ("a", "b", "c"), ("a", "a"), ("a", "b", "a"), "no", (0, "1"), (0, True), (None, None)]
 NO_THREE = [("a", "b"), (1, 2, 2), (1, 2, 3, 4), "abc", (1.0, np.nan, 2.0), (1.0, np.inf, 2.0), (b"a", b"b", b"c")]
@@ -312,7 +313,7 @@ NO_SCALES = [*((mean, ONES) for mean in NO_MEANS), *((ONES, deviation) for devia
         ),
         ({"output": "tanh"}, "output 'tanh' is not known; accepted: sigmoid, softmax, identity"),
         *(
-            ({"params": GOOD._replace(**{name: array + np.resize([bad, 0], array.shape)})}, f"{name} holds NaN or inf")
+            ({"params": GOOD._replace(**{name: array + np.resize([bad, 0], array.shape)})}, f"{name} {ENDLESS}")
             for (name, array), bad in itertools.product(GOOD._asdict().items(), (np.nan, np.inf))
         ),
         ({"params": GOOD._replace(b1=GOOD.b1[:, 0])}, "expected w1"),

@@ -144,7 +144,6 @@ def test_its_runs_are_those_of_fit(page, k, optimizer, standardised):
 
 
 def test_no_page_is_made_where_ctrl_c_ends_the_training(folder, run_here, monkeypatch):
-
     monkeypatch.setattr(lesson, "fit", functools.partial(nn.fit, callback=Mock(side_effect=KeyboardInterrupt)))
     assert run_here("explain --html a.html") == (130, "", "error: interrupted\n")
     assert files_in(folder) == []

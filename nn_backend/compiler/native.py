@@ -119,10 +119,9 @@ class Run:
         self.kernel, self.examples, self.networks = kernel, examples, networks
         plan = kernel.plan
         self.places, strips = place(networks, examples.m, spans)
-        self.tiles = (-(-examples.m // TILE),)  # networks of as many tiles share their instructions
-        if spans is not None:
-            counts, self.places[:, 3] = np.unique(-(-self.places[:, 1] // TILE), return_inverse=True)
-            self.tiles = tuple(counts.tolist())
+        tiles = -(-self.places[:, 1] // TILE)  # without spans, all networks have as many
+        counts, self.places[:, 3] = (tiles[:1], 0) if spans is None else np.unique(tiles, return_inverse=True)
+        self.tiles = tuple(counts.tolist())  # networks of as many tiles share their instructions
         self._operations = plan.work * int(self.places[:, 1].max())
         self._threads = min(examples.threads, max(self.tiles), int(self._operations // WORTH_A_THREAD))
         allocate = zeros if plan.outputs.rows else np.empty
